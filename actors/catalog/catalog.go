@@ -1,0 +1,132 @@
+package catalog
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/actors/runtime"
+	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// Config is what the catalog is told by the tree.
+type Config struct {
+	LogPath         string
+	CoordinatorPath string // hears the outcome of commands that this node proposed
+	// Loaded hears of the state machine each time it has been loaded: the
+	// simulator's checkers look at it between two messages. Nil: nobody looks.
+	Loaded func(*rules.Catalog)
+}
+
+const (
+	raftNormal    = 0 // raftpb.EntryNormal
+	maxWaiting    = 4096
+	chunkBytes    = 256 << 10
+	maxPagesBytes = 1 << 20
+)
+
+// Catalog is the actor.
+type Catalog struct {
+	cfg  Config
+	cat  *rules.Catalog
+	ix   store.Index
+	meta store.SnapshotMeta // of the snapshot that was loaded or taken last
+
+	asked   bool // the log asked where we stand before we knew
+	term    uint64
+	waiting []waitingLookup
+	snap    *snapshotting
+}
+
+type waitingLookup struct {
+	from *actor.PID
+	ask  *messages.Lookup
+}
+
+// New makes the actor.
+func New(cfg Config) *Catalog { return &Catalog{cfg: cfg} }
+
+// Receive handles one message; each case is one line.
+func (c *Catalog) Receive(ctx *runtime.Context, msg any) {
+	switch m := msg.(type) {
+	case *actor.Started:
+		c.onStarted(ctx)
+	case *loaded:
+		c.onLoaded(ctx, m)
+	case *messages.AttachCatalog:
+		c.onAttach(ctx)
+	case *messages.ApplyEntries:
+		c.onApply(ctx, m)
+	case *messages.Lookup:
+		c.onLookup(ctx, m)
+	case *messages.TakeSnapshot:
+		c.onTakeSnapshot(ctx, m)
+	case *chunkWritten:
+		c.onChunkWritten(ctx, m)
+	case *snapshotVerified:
+		c.onSnapshotVerified(ctx, m)
+	case *actor.Restarting, *actor.Stopping:
+		c.abortSnapshot()
+	}
+}
+
+// onApply applies entries in order. Those at or below the applied index were
+// applied before a restart of the log and are passed over.
+func (c *Catalog) onApply(ctx *runtime.Context, m *messages.ApplyEntries) {
+	if c.cat == nil {
+		return // still loading; the log delivers again when we say where we stand
+	}
+	done := &messages.CommandsApplied{}
+	var bytes uint64
+	c.cat.Begin()
+	for _, e := range m.Entries {
+		if e.Index <= c.cat.Applied() {
+			continue
+		}
+		if e.Index != c.cat.Applied()+1 {
+			c.cat.End()
+			ctx.Runtime().Halt(model.Errorf(model.CodeInternal, "apply", "entry %d came after %d", e.Index, c.cat.Applied()))
+			return
+		}
+		outcome, err := c.applyOne(ctx, e)
+		if err != nil {
+			c.cat.End()
+			ctx.Runtime().Halt(err)
+			return
+		}
+		bytes += uint64(len(e.Data))
+		c.term = e.Term
+		if outcome != nil {
+			done.Outcomes = append(done.Outcomes, outcome)
+		}
+	}
+	c.cat.End()
+	ctx.Reply(&messages.EntriesApplied{Applied: c.cat.Applied(), LogBytes: bytes})
+	if len(done.Outcomes) > 0 {
+		done.Applied = c.cat.Applied()
+		ctx.Send(ctx.Runtime().Local(c.cfg.CoordinatorPath), done)
+	}
+	c.answerWaiting(ctx)
+}
+
+// applyOne applies one entry; the outcome is nil when nobody here waits for it.
+func (c *Catalog) applyOne(ctx *runtime.Context, e *messages.LogEntry) (*messages.CommitOutcome, error) {
+	if e.Kind != raftNormal || len(e.Data) == 0 {
+		// Raft's own entries change nothing but the applied index.
+		return nil, c.cat.Advance(e.Index)
+	}
+	cmd := &messages.Command{}
+	if err := proto.Unmarshal(e.Data, cmd); err != nil {
+		return nil, model.Errorf(model.CodeCorrupt, "apply", "entry %d is not a command: %w", e.Index, err)
+	}
+	result, err := c.cat.Apply(e.Index, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if cmd.Proposal == 0 || cmd.Origin != string(ctx.Runtime().Node()) {
+		return nil, nil
+	}
+	return &messages.CommitOutcome{Proposal: cmd.Proposal, Result: result, Index: e.Index}, nil
+}

@@ -1,0 +1,155 @@
+package catalog
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"tiercel/actors/runtime"
+	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// manifestPage bounds the extents of one answer.
+const manifestPage = 4096
+
+// onLookup answers at or above the index asked for; until then it waits.
+func (c *Catalog) onLookup(ctx *runtime.Context, m *messages.Lookup) {
+	if c.cat != nil && c.cat.Applied() >= m.MinApplied {
+		c.answer(ctx, ctx.Sender(), m)
+		return
+	}
+	if len(c.waiting) >= maxWaiting {
+		c.refuse(ctx, ctx.Sender(), m)
+		return
+	}
+	c.waiting = append(c.waiting, waitingLookup{from: ctx.Sender(), ask: m})
+}
+
+func (c *Catalog) answerWaiting(ctx *runtime.Context) {
+	if len(c.waiting) == 0 {
+		return
+	}
+	kept := c.waiting[:0]
+	for _, w := range c.waiting {
+		if c.cat.Applied() >= w.ask.MinApplied {
+			c.answer(ctx, w.from, w.ask)
+		} else {
+			kept = append(kept, w)
+		}
+	}
+	clear(c.waiting[len(kept):])
+	c.waiting = kept
+}
+
+func (c *Catalog) refuse(ctx *runtime.Context, to *actor.PID, m *messages.Lookup) {
+	refusal := messages.FromError(model.Errorf(model.CodeOverloaded, "lookup", "too many lookups wait for the catalog to catch up"))
+	reply := &messages.LookupReply{Header: messages.ReplyHeader(m.Header)}
+	for _, item := range m.Items {
+		reply.Answers = append(reply.Answers, messages.RefusedAnswer(item, refusal))
+	}
+	ctx.Send(to, reply)
+}
+
+func (c *Catalog) answer(ctx *runtime.Context, to *actor.PID, m *messages.Lookup) {
+	reply := &messages.LookupReply{
+		Header: messages.ReplyHeader(m.Header), Applied: c.cat.Applied(),
+		Answers: make([]*messages.LookupAnswer, 0, len(m.Items)),
+	}
+	for _, item := range m.Items {
+		reply.Answers = append(reply.Answers, c.answerItem(item))
+	}
+	ctx.Send(to, reply)
+}
+
+func (c *Catalog) answerItem(item *messages.LookupItem) *messages.LookupAnswer {
+	switch k := item.Kind.(type) {
+	case *messages.LookupItem_Stat:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_Stat{Stat: c.stat(k.Stat)}}
+	case *messages.LookupItem_Manifest:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_Manifest{Manifest: c.manifest(k.Manifest)}}
+	case *messages.LookupItem_List:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_List{List: c.list(k.List)}}
+	case *messages.LookupItem_Status:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_Status{Status: c.status(k.Status)}}
+	}
+	return &messages.LookupAnswer{}
+}
+
+func (c *Catalog) stat(m *messages.Stat) *messages.StatReply {
+	reply := &messages.StatReply{Header: messages.ReplyHeader(m.Header), Applied: c.cat.Applied()}
+	row, ok := c.cat.Stat(m.Tenant, m.Path)
+	if !ok {
+		reply.Error = messages.FromError(model.Errorf(model.CodeNotFound, "stat", "there is no file %s", m.Path))
+		return reply
+	}
+	reply.Row = row
+	if lost := c.lost(row.Extents); lost || m.WithVolumes {
+		extents := row.Extents
+		if row.Manifest != 0 {
+			extents = c.cat.Manifest(row.Manifest, 0, int(row.ManifestExtents))
+		}
+		reply.Volumes = c.volumesOf(extents)
+	}
+	cluster := c.cat.Cluster()
+	reply.EpochGeneration, reply.EpochTerm = cluster.GetGeneration(), cluster.GetTerm()
+	return reply
+}
+
+// lost reports whether any extent is known to be gone, so that the reader is
+// told why instead of meeting a short file.
+func (c *Catalog) lost(extents []*messages.Extent) bool {
+	for _, e := range extents {
+		if v, ok := c.cat.Volume(e.Volume); ok && len(v.Lost) > 0 && rules.ExtentState(v, e) != rules.ExtentOK {
+			return true
+		}
+	}
+	return false
+}
+
+// volumesOf returns the rows of the volumes that hold extents, each once.
+func (c *Catalog) volumesOf(extents []*messages.Extent) []*messages.VolumeRow {
+	var rows []*messages.VolumeRow
+	seen := make(map[uint64]bool, 4)
+	for _, e := range extents {
+		if seen[e.Volume] {
+			continue
+		}
+		seen[e.Volume] = true
+		if v, ok := c.cat.Volume(e.Volume); ok {
+			rows = append(rows, v)
+		}
+	}
+	return rows
+}
+
+func (c *Catalog) manifest(m *messages.ReadManifest) *messages.ReadManifestReply {
+	reply := &messages.ReadManifestReply{Header: messages.ReplyHeader(m.Header)}
+	row, ok := c.cat.Stat(m.Tenant, m.Path)
+	if !ok || row.Version != m.Version || row.Manifest == 0 {
+		reply.Error = messages.FromError(model.Errorf(model.CodeNotFound, "read manifest",
+			"version %d of %s is gone; it was overwritten, moved or deleted while it was being read", m.Version, m.Path))
+		return reply
+	}
+	reply.Extents = c.cat.Manifest(row.Manifest, m.First, manifestPage)
+	reply.Volumes = c.volumesOf(reply.Extents)
+	return reply
+}
+
+func (c *Catalog) list(m *messages.List) *messages.ListReply {
+	limit := int(m.Limit)
+	if limit <= 0 || limit > model.MaxListLimit {
+		limit = model.MaxListLimit
+	}
+	reply := &messages.ListReply{Header: messages.ReplyHeader(m.Header)}
+	reply.Files, reply.Prefixes, reply.Next = c.cat.List(m.Tenant, m.Prefix, m.Delimiter, m.After, limit)
+	return reply
+}
+
+func (c *Catalog) status(m *messages.ClusterStatus) *messages.ClusterStatusReply {
+	nodes, workers := c.cat.Workers()
+	return &messages.ClusterStatusReply{
+		Header: messages.ReplyHeader(m.Header), Cluster: c.cat.Cluster(), Totals: []*messages.TenantRow{c.cat.Totals()},
+		Volumes: c.cat.Volumes(), WorkerNodes: nodes, Workers: workers,
+		Applied: c.cat.Applied(), StateHash: c.cat.StateHash(), RaftTerm: c.term,
+	}
+}

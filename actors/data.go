@@ -1,0 +1,112 @@
+package actors
+
+import (
+	"io"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// Data is an opened data directory: what a node remembers.
+type Data struct {
+	Dir     *store.DataDir
+	Volumes *store.Volumes
+	wal     *store.WAL // of the newest life of the log actor
+}
+
+// firstIndex is where the log of a new data directory begins: its first snapshot,
+// empty and naming this node as the only voter, stands at this index and term.
+const firstIndex, firstTerm = 1, 1
+
+// OpenData opens a data directory, or makes a new one. Damaged volumes are
+// reported when the worker is asked, not here; they do not stop the others.
+func OpenData(fs store.FS, random io.Reader) (*Data, error) {
+	dir, err := store.OpenDataDir(fs, random)
+	if err != nil {
+		return nil, err
+	}
+	d := &Data{Dir: dir}
+	if err := d.prepare(); err != nil {
+		_ = dir.Close() // the first error is the one to tell
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Data) prepare() error {
+	snapshots, err := store.ListSnapshots(d.Dir.FS)
+	if err != nil {
+		return err
+	}
+	if len(snapshots) == 0 {
+		if err := d.firstSnapshot(); err != nil {
+			return err
+		}
+	}
+	d.Volumes, _, err = store.OpenVolumes(d.Dir.FS, store.VolumeOptions{})
+	return err
+}
+
+// firstSnapshot makes the beginning of a log. A log without a snapshot is not a
+// beginning: then something was taken away, and going on would forget files.
+func (d *Data) firstSnapshot() error {
+	names, err := d.Dir.FS.List("log")
+	if err != nil {
+		return model.Errorf(model.CodeUnavailable, "open data directory", "log/ cannot be listed: %w", err)
+	}
+	if len(names) > 0 {
+		return model.Errorf(model.CodeCorrupt, "open data directory",
+			"snapshots/ is empty but log/ is not; restore snapshots/ from a backup of the same moment")
+	}
+	conf, err := messages.MarshalDeterministic(&raftpb.ConfState{Voters: []uint64{d.Dir.Node.RaftID}})
+	if err != nil {
+		return err
+	}
+	out, err := store.CreateSnapshot(d.Dir.FS, store.SnapshotMeta{Index: firstIndex, Term: firstTerm, Conf: conf})
+	if err != nil {
+		return err
+	}
+	return out.Finish()
+}
+
+// openWAL opens the log, after closing the one of an earlier life of the log
+// actor, whose last append may still be under way.
+func (d *Data) openWAL() (*store.WAL, *store.WALRecovery, error) {
+	if d.wal != nil {
+		_ = d.wal.Close() // what it had not acknowledged, nobody relies on
+		d.wal = nil
+	}
+	wal, rec, err := store.OpenWAL(d.Dir.FS, store.WALOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	d.wal = wal
+	if rec.Last != 0 {
+		return wal, rec, nil
+	}
+	snapshots, err := store.ListSnapshots(d.Dir.FS)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(snapshots) != 1 || snapshots[0] != firstIndex {
+		return nil, nil, model.Errorf(model.CodeCorrupt, "open log", "log/ is empty but snapshots/ has more than the first one; restore log/")
+	}
+	if err := wal.Reset(firstIndex, firstTerm); err != nil {
+		return nil, nil, err
+	}
+	rec.First, rec.Last = wal.First(), wal.Last()
+	rec.State = store.HardState{Term: firstTerm, Commit: firstIndex}
+	return wal, rec, nil
+}
+
+// Close releases files and the lock.
+func (d *Data) Close() error {
+	if d.wal != nil {
+		_ = d.wal.Close()
+	}
+	d.Volumes.Close()
+	return d.Dir.Close()
+}

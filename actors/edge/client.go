@@ -1,0 +1,112 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// Asker sends a request to an actor and waits for the reply that names it.
+type Asker interface {
+	Ask(ctx context.Context, to *actor.PID, msg AskMessage) (proto.Message, error)
+}
+
+// AskMessage is a request with a header to number it in.
+type AskMessage = interface {
+	proto.Message
+	GetHeader() *messages.Header
+}
+
+// Config is what a Client needs.
+type Config struct {
+	Asker       Asker
+	Gateway     *actor.PID
+	Volumes     *store.Volumes
+	BodyCredit  int64         // bytes of bodies held at once
+	StepTimeout time.Duration // of one step: a part, a commit, a lookup
+	Ready       func() (ok bool, reason string)
+}
+
+// Client is safe for concurrent use.
+type Client struct {
+	cfg    Config
+	credit *credit
+}
+
+// New makes a client.
+func New(cfg Config) *Client { return &Client{cfg: cfg, credit: newCredit(cfg.BodyCredit)} }
+
+// Ready reports whether the node can serve, and why not.
+func (c *Client) Ready() (bool, string) { return c.cfg.Ready() }
+
+// ask sends one request within a step's time and returns its reply as R.
+func ask[R proto.Message](ctx context.Context, c *Client, msg AskMessage) (R, error) {
+	var none R
+	// The gateway answers within the budget; the margin is for its last sweep.
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.StepTimeout+time.Second)
+	defer cancel()
+	msg.GetHeader().BudgetMs = c.cfg.StepTimeout.Milliseconds()
+	reply, err := c.cfg.Asker.Ask(ctx, c.cfg.Gateway, msg)
+	if err != nil {
+		return none, err
+	}
+	r, ok := reply.(R)
+	if !ok {
+		return none, model.Errorf(model.CodeInternal, "ask", "%s", fmt.Sprintf("the gateway answered %T to %T", reply, msg))
+	}
+	return r, nil
+}
+
+// Stat returns the file's row; not_found when there is none. withVolumes adds the
+// rows of the volumes that hold it.
+func (c *Client) Stat(ctx context.Context, tenant, path string, withVolumes bool) (*messages.StatReply, error) {
+	r, err := ask[*messages.StatReply](ctx, c, &messages.Stat{Header: &messages.Header{}, Tenant: tenant, Path: path, WithVolumes: withVolumes})
+	if err != nil {
+		return nil, err
+	}
+	return r, r.Error.Err("stat")
+}
+
+// Delete removes a file; not_found when there is none.
+func (c *Client) Delete(ctx context.Context, tenant, path string, cond *messages.Conditions) (*messages.CommandResult, error) {
+	return c.mutate(ctx, "delete", &messages.Delete{Header: &messages.Header{}, Tenant: tenant, Path: path, Conditions: cond})
+}
+
+// Move renames a file; its tier and content stay.
+func (c *Client) Move(ctx context.Context, tenant, from, to string, overwrite bool) (*messages.CommandResult, error) {
+	return c.mutate(ctx, "move", &messages.Move{Header: &messages.Header{}, Tenant: tenant, From: from, To: to, Overwrite: overwrite})
+}
+
+func (c *Client) mutate(ctx context.Context, op string, msg AskMessage) (*messages.CommandResult, error) {
+	r, err := ask[*messages.MutationReply](ctx, c, msg)
+	if err != nil {
+		return nil, err
+	}
+	return r.Result, r.Error.Err(op)
+}
+
+// List returns one page; req.Header may be nil.
+func (c *Client) List(ctx context.Context, req *messages.List) (*messages.ListReply, error) {
+	req.Header = &messages.Header{}
+	r, err := ask[*messages.ListReply](ctx, c, req)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.Error.Err("list")
+}
+
+// Status returns what is known of the cluster.
+func (c *Client) Status(ctx context.Context) (*messages.ClusterStatusReply, error) {
+	r, err := ask[*messages.ClusterStatusReply](ctx, c, &messages.ClusterStatus{Header: &messages.Header{}})
+	if err != nil {
+		return nil, err
+	}
+	return r, r.Error.Err("status")
+}

@@ -1,0 +1,243 @@
+package gateway
+
+import (
+	"errors"
+
+	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// maxBeginItems bounds one Begin; what has queued beyond it travels in the next.
+const maxBeginItems = 1024
+
+// retryBegin asks for a volume again after a short pause.
+type retryBegin struct{}
+
+// queueBegin asks for a volume for o's content with the next Begin. Whatever has
+// queued while one Begin is under way travels together in the next.
+func (g *Gateway) queueBegin(ctx *runtime.Context, o *op) {
+	g.to(ctx, o, needVolume)
+	o.extent, o.command, o.volume = nil, nil, 0
+	if o.sequence != 0 { // refused for good under this sequence
+		g.window.done(o.sequence)
+		o.sequence = 0
+	}
+	g.begin = append(g.begin, o)
+	g.flushBegin(ctx)
+}
+
+func (g *Gateway) flushBegin(ctx *runtime.Context) {
+	if len(g.begin) == 0 || g.beginReq != 0 || !g.serving() {
+		return
+	}
+	m := &messages.Begin{Items: make([]*messages.BeginItem, 0, min(len(g.begin), maxBeginItems))}
+	rest := g.begin[:0]
+	for _, o := range g.begin {
+		if g.ops[o.id] != o || o.state != needVolume {
+			continue // answered meanwhile
+		}
+		if len(m.Items) == maxBeginItems {
+			rest = append(rest, o)
+			continue
+		}
+		g.resolveTier(o)
+		g.to(ctx, o, beginning)
+		m.Items = append(m.Items, &messages.BeginItem{
+			Item: o.id, Tier: o.file.Tier, Bytes: uint64(len(o.body)), Tenant: o.file.Tenant, Avoid: o.avoid,
+		})
+	}
+	clear(g.begin[len(rest):])
+	g.begin = rest
+	if len(m.Items) == 0 {
+		return
+	}
+	g.nextID++
+	g.beginReq, g.beginAt = g.nextID, ctx.Now()
+	m.Header = &messages.Header{Request: g.beginReq}
+	ctx.Request(ctx.Runtime().Local(g.cfg.CoordinatorPath), m)
+}
+
+// resolveTier settles where the content goes: what was asked, or what the path says.
+func (g *Gateway) resolveTier(o *op) {
+	if o.upload != nil {
+		if o.upload.file.Tier == 0 {
+			o.upload.file.Tier = uint32(g.tierOf(o.upload.file))
+		}
+		o.file.Tier = o.upload.file.Tier
+		return
+	}
+	if o.file.Tier == 0 {
+		o.file.Tier = uint32(g.tierOf(o.file))
+	}
+}
+
+func (g *Gateway) tierOf(f *messages.FileAttributes) model.Tier {
+	if t := model.Tier(f.TierAsked); t.Valid() {
+		return t
+	}
+	if g.tiers == nil {
+		return model.TierCritical
+	}
+	return g.tiers.For(f.Path)
+}
+
+// onBegun sends each content to the volume it was granted.
+func (g *Gateway) onBegun(ctx *runtime.Context, m *messages.BeginReply) {
+	if m.Header.GetRequest() == g.beginReq {
+		g.beginReq = 0
+	}
+	type target struct{ volume, generation uint64 }
+	var order []target
+	batches := make(map[target]*messages.AppendRecords)
+	retry := false
+	for _, grant := range m.Grants {
+		o, ok := g.ops[grant.Item]
+		if !ok || o.state != beginning {
+			continue
+		}
+		if grant.Error != nil {
+			retry = g.refused(ctx, o, grant.Error.Err("begin")) || retry
+			continue
+		}
+		t := target{grant.Volume, grant.Generation}
+		b := batches[t]
+		if b == nil {
+			b = &messages.AppendRecords{Header: &messages.Header{}, Volume: t.volume, Generation: t.generation}
+			batches[t] = b
+			order = append(order, t)
+		}
+		o.volume, o.members = grant.Volume, grant.Members
+		g.to(ctx, o, appending)
+		b.Items = append(b.Items, &messages.AppendItem{
+			Item: o.id, Tenant: o.file.Tenant, Path: o.file.Path, Session: g.session, Sequence: o.id,
+			Part: uint32(o.part), Body: o.body,
+		})
+	}
+	for _, t := range order {
+		ctx.Request(ctx.Runtime().Local(g.cfg.VolumePath(t.volume, t.generation)), batches[t])
+	}
+	if retry {
+		ctx.After(retryPause, retryBegin{})
+	}
+	g.flushBegin(ctx)
+}
+
+// refused handles an error on the way of the content. What another try can mend
+// is queued again, without the volume that failed; the rest is the answer.
+func (g *Gateway) refused(ctx *runtime.Context, o *op, err error) (again bool) {
+	switch model.CodeOf(err) {
+	case model.CodeVolumeSealed:
+		o.avoid = appendUnique(o.avoid, o.volume)
+	case model.CodeUnavailable, model.CodeNoMaster:
+	default:
+		g.fail(ctx, o, err)
+		return false
+	}
+	g.to(ctx, o, needVolume)
+	o.volume = 0
+	g.begin = append(g.begin, o)
+	return true
+}
+
+// onAppended collects durable content and commits what is next in its lane.
+func (g *Gateway) onAppended(ctx *runtime.Context, m *messages.AppendRecordsReply) {
+	var ready []*op
+	retry := false
+	for _, item := range m.Items {
+		o, ok := g.ops[item.Item]
+		if !ok || o.state != appending || o.volume != m.Volume {
+			continue // answered meanwhile, or it went to another volume
+		}
+		if item.Error != nil {
+			err := item.Error.Err("append")
+			if code := model.CodeOf(err); code == model.CodeInternal || code == model.CodeCorrupt {
+				// This volume's disk failed; another one may take it.
+				err = model.Errorf(model.CodeVolumeSealed, "append", "%w", err)
+			}
+			retry = g.refused(ctx, o, err) || retry
+			continue
+		}
+		o.extent, o.durable = item.Extent, item.Durable
+		g.to(ctx, o, inLane)
+		if g.atHead(o) {
+			ready = append(ready, o)
+		}
+	}
+	g.commit(ctx, ready)
+	if retry {
+		ctx.After(retryPause, retryBegin{})
+	}
+}
+
+// commit proposes ops that are at the head of their lanes, in one message. An op
+// that was proposed before goes again under the same sequence.
+func (g *Gateway) commit(ctx *runtime.Context, ops []*op) {
+	if len(ops) == 0 || !g.serving() {
+		return
+	}
+	m := &messages.Commit{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(ops))}
+	for _, o := range ops {
+		if g.ops[o.id] != o {
+			continue
+		}
+		if o.command == nil {
+			o.command = o.build(o)
+			if o.command == nil {
+				g.fail(ctx, o, model.Errorf(model.CodeConflict, "upload", "an earlier part of the upload failed; begin again"))
+				continue
+			}
+			o.sequence = g.window.next()
+			o.command.Proposal, o.command.Session, o.command.Sequence = o.id, g.session, o.sequence
+			o.command.ProposedUnixMs = ctx.Now().UnixMilli()
+		}
+		g.to(ctx, o, committing)
+		c := messages.CopyCommand(o.command) // what was sent before is not ours to change
+		c.LowWater = g.window.low
+		m.Commands = append(m.Commands, c)
+	}
+	if len(m.Commands) > 0 {
+		ctx.Request(ctx.Runtime().Local(g.cfg.CoordinatorPath), m)
+	}
+}
+
+// onCommitted takes the outcomes of commands.
+func (g *Gateway) onCommitted(ctx *runtime.Context, m *messages.CommitReply) {
+	for _, out := range m.Outcomes {
+		if out.Proposal == sessionProposal {
+			g.onSessionOpened(ctx, out)
+			continue
+		}
+		o, ok := g.ops[out.Proposal]
+		if !ok || o.state != committing {
+			continue
+		}
+		if out.Dropped {
+			// It never entered the log; the same sequence goes again at the next sweep.
+			o.since = ctx.Now().Add(retryPause - stepPatience)
+			continue
+		}
+		g.settle(ctx, o, out.Result)
+	}
+}
+
+// settle ends an op by its result, or sends its content to another volume.
+func (g *Gateway) settle(ctx *runtime.Context, o *op, result *messages.CommandResult) {
+	err := result.Err("commit")
+	switch {
+	case err == nil:
+		g.finish(ctx, o, result, nil)
+	case model.CodeOf(err) == model.CodeVolumeSealed && o.content:
+		o.avoid = appendUnique(o.avoid, o.volume)
+		g.queueBegin(ctx, o)
+	case model.CodeOf(err) == model.CodeOutcomeUnknown && unknownSession(err):
+		g.sessionLost(ctx)
+	default:
+		g.finish(ctx, o, result, err)
+	}
+}
+
+func unknownSession(err error) bool {
+	var e *model.Error
+	return errors.As(err, &e) && e.Details["session"] == "unknown"
+}

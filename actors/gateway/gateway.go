@@ -1,0 +1,194 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
+	"tiercel/cluster/tier"
+	"tiercel/messages"
+)
+
+// Config is what the gateway is told by the tree.
+type Config struct {
+	CoordinatorPath string
+	LogPath         string
+	CatalogPath     string
+	VolumePath      func(volume, generation uint64) string
+	Incarnation     uint64 // of the session: grows with every life of this actor
+	// Announced hears whether this node can serve, and why not. Nil: nobody listens.
+	Announced func(ready bool, reason string)
+
+	DefaultBudget time.Duration // for requests that name none
+	QueueBytes    int64         // bodies held, queued and under way
+	UploadIdle    time.Duration // an upload that hears nothing for so long is dropped
+}
+
+// Limits and patience.
+const (
+	maxOps       = 1 << 15
+	sweepEvery   = 100 * time.Millisecond
+	stepPatience = 3 * time.Second // then a step is repeated; repeating is harmless
+	retryPause   = 20 * time.Millisecond
+	maxUploads   = 4096
+)
+
+// Gateway is the actor.
+type Gateway struct {
+	cfg   Config
+	tiers *tier.Table
+
+	master   *messages.MasterReady // newest word of a master, nil before the first
+	session  uint64
+	opening  time.Time // of the OpenSession under way
+	window   window
+	nextID   uint64
+	ops      map[uint64]*op
+	lanes    map[string][]*op
+	held     int64 // body bytes in ops
+	begin    []*op // waiting for a volume
+	beginAt  time.Time
+	beginReq uint64
+
+	uploads map[uint64]*upload
+	reads   reads
+}
+
+type sweepDue struct{}
+
+// New makes the actor.
+func New(cfg Config) *Gateway {
+	return &Gateway{
+		cfg: cfg, ops: make(map[uint64]*op), lanes: make(map[string][]*op), uploads: make(map[uint64]*upload),
+		reads: reads{lookups: make(map[uint64]*readBatch)},
+	}
+}
+
+// Receive handles one message; each case is one line.
+func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
+	switch m := msg.(type) {
+	case *actor.Started:
+		g.onStarted(ctx)
+	case *messages.Put:
+		g.onPut(ctx, m)
+	case *messages.Delete:
+		g.onDelete(ctx, m)
+	case *messages.Move:
+		g.onMove(ctx, m)
+	case *messages.OpenUpload:
+		g.onOpenUpload(ctx, m)
+	case *messages.UploadPart:
+		g.onUploadPart(ctx, m)
+	case *messages.FinishUpload:
+		g.onFinishUpload(ctx, m)
+	case *messages.DropUpload:
+		g.onDropUpload(ctx, m)
+	case *messages.Stat, *messages.ReadManifest, *messages.List, *messages.ClusterStatus:
+		g.onRead(ctx, m)
+	case *messages.BeginReply:
+		g.onBegun(ctx, m)
+	case *messages.AppendRecordsReply:
+		g.onAppended(ctx, m)
+	case *messages.CommitReply:
+		g.onCommitted(ctx, m)
+	case *messages.ReadIndexReply:
+		g.onReadIndex(ctx, m)
+	case *messages.LookupReply:
+		g.onLookup(ctx, m)
+	case *messages.MasterReady:
+		g.onMaster(ctx, m)
+	case retryBegin:
+		g.flushBegin(ctx)
+	case sweepDue:
+		g.onSweep(ctx)
+	}
+}
+
+func (g *Gateway) onStarted(ctx *runtime.Context) {
+	// Numbers of an earlier life of this actor may still be on their way.
+	g.nextID = ctx.Rand() >> 8 << 4
+	g.announce("no master is known yet")
+	ctx.Send(ctx.Runtime().Local(g.cfg.CoordinatorPath), &messages.MasterReady{})
+	ctx.After(sweepEvery, sweepDue{})
+}
+
+// onMaster takes over a master's word. A new master, or one that is ready again,
+// gets everything under way once more, under the same sequences.
+func (g *Gateway) onMaster(ctx *runtime.Context, m *messages.MasterReady) {
+	old := g.master
+	if old != nil && m.EpochTerm < old.EpochTerm && m.EpochGeneration <= old.EpochGeneration {
+		return
+	}
+	g.master = m
+	if m.Cluster != nil && len(m.Cluster.Tiers) > 0 {
+		g.tiers = tier.NewTable(m.Cluster.Tiers)
+	}
+	if !m.Ready {
+		g.announce(m.Reason)
+		return
+	}
+	if old == nil || !old.Ready || old.EpochTerm != m.EpochTerm {
+		g.resendAll(ctx)
+	}
+	if g.session == 0 {
+		g.openSession(ctx)
+		return
+	}
+	g.announce("")
+	g.flushBegin(ctx)
+	g.flushReads(ctx)
+}
+
+// serving reports whether commands can be sent.
+func (g *Gateway) serving() bool { return g.master != nil && g.master.Ready && g.session != 0 }
+
+func (g *Gateway) announce(reason string) {
+	if g.cfg.Announced != nil {
+		g.cfg.Announced(reason == "" && g.serving(), reason)
+	}
+}
+
+// openSession logs the session under which this life of the gateway retries.
+func (g *Gateway) openSession(ctx *runtime.Context) {
+	if !g.opening.IsZero() && ctx.Now().Sub(g.opening) < stepPatience {
+		return
+	}
+	g.opening = ctx.Now()
+	ctx.Request(ctx.Runtime().Local(g.cfg.CoordinatorPath), &messages.Commit{Header: &messages.Header{}, Commands: []*messages.Command{{
+		Proposal: sessionProposal, ProposedUnixMs: ctx.Now().UnixMilli(),
+		Kind: &messages.Command_OpenSession{OpenSession: &messages.OpenSession{
+			Node: string(ctx.Runtime().Node()), Incarnation: g.cfg.Incarnation,
+		}},
+	}}})
+}
+
+// sessionProposal is the number of the OpenSession command; ops count from above.
+const sessionProposal = 1
+
+func (g *Gateway) onSessionOpened(ctx *runtime.Context, o *messages.CommitOutcome) {
+	if g.session != 0 || o.Dropped || o.Result.GetCode() != "" {
+		g.opening = time.Time{}
+		return
+	}
+	g.session = o.Result.Id
+	g.window = window{}
+	g.announce("")
+	g.resendAll(ctx)
+	g.flushBegin(ctx)
+	g.flushReads(ctx)
+}
+
+// sessionLost gives up everything that was proposed under a session the catalog
+// does not know: whether it took effect cannot be told any more.
+func (g *Gateway) sessionLost(ctx *runtime.Context) {
+	g.session = 0
+	for _, o := range g.inOrder() {
+		if o.sequence != 0 {
+			g.fail(ctx, o, model.Errorf(model.CodeOutcomeUnknown, "commit", "the session ended while the request was under way; read to see what happened"))
+		}
+	}
+	g.announce("a session is being opened")
+	g.openSession(ctx)
+}

@@ -1,0 +1,201 @@
+package gateway
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// Limits of reads.
+const (
+	maxReads      = 1 << 15
+	maxReadsBatch = 512
+)
+
+// reads batches lookups: one ReadIndex covers all that had arrived before it was
+// sent, and whatever arrives meanwhile goes with the next.
+type reads struct {
+	waiting []*read
+	batch   *readBatch            // waits for its index
+	lookups map[uint64]*readBatch // wait for the catalog
+	count   int
+}
+
+type read struct {
+	from     *actor.PID
+	item     *messages.LookupItem
+	deadline time.Time
+}
+
+type readBatch struct {
+	id    uint64
+	items []*read
+	since time.Time
+}
+
+func (g *Gateway) onRead(ctx *runtime.Context, msg any) {
+	r := &read{from: ctx.Sender(), item: &messages.LookupItem{}}
+	var h *messages.Header
+	var err error
+	switch m := msg.(type) {
+	case *messages.Stat:
+		h, r.item.Kind, err = m.Header, &messages.LookupItem_Stat{Stat: m}, checkName(m.Tenant, m.Path)
+	case *messages.ReadManifest:
+		h, r.item.Kind, err = m.Header, &messages.LookupItem_Manifest{Manifest: m}, checkName(m.Tenant, m.Path)
+	case *messages.List:
+		h, r.item.Kind, err = m.Header, &messages.LookupItem_List{List: m}, checkList(m)
+	case *messages.ClusterStatus:
+		h, r.item.Kind = m.Header, &messages.LookupItem_Status{Status: m}
+	}
+	if err == nil && g.reads.count >= maxReads {
+		err = model.Errorf(model.CodeOverloaded, "read", "%d reads are under way; try again", g.reads.count)
+	}
+	g.reads.count++
+	if err != nil {
+		g.answerRead(ctx, r, messages.RefusedAnswer(r.item, messages.FromError(err)))
+		return
+	}
+	r.deadline = ctx.Now().Add(g.budget(h))
+	g.reads.waiting = append(g.reads.waiting, r)
+	g.flushReads(ctx)
+}
+
+func checkName(tenant, path string) error {
+	if err := model.CheckTenant(tenant); err != nil {
+		return err
+	}
+	return model.CheckPath(path)
+}
+
+func checkList(m *messages.List) error {
+	if err := model.CheckTenant(m.Tenant); err != nil {
+		return err
+	}
+	return model.CheckPrefix(m.Prefix)
+}
+
+// flushReads asks for an index for all that waits, one batch at a time.
+func (g *Gateway) flushReads(ctx *runtime.Context) {
+	if g.reads.batch != nil || len(g.reads.waiting) == 0 || !g.serving() {
+		return
+	}
+	n := min(len(g.reads.waiting), maxReadsBatch)
+	g.nextID++
+	b := &readBatch{id: g.nextID, items: g.reads.waiting[:n:n], since: ctx.Now()}
+	g.reads.waiting = slices.Clone(g.reads.waiting[n:])
+	g.reads.batch = b
+	ctx.Request(ctx.Runtime().Local(g.cfg.LogPath), &messages.ReadIndex{Header: &messages.Header{Request: b.id}})
+}
+
+func (g *Gateway) onReadIndex(ctx *runtime.Context, m *messages.ReadIndexReply) {
+	b := g.reads.batch
+	if b == nil || b.id != m.Header.GetRequest() {
+		return
+	}
+	g.reads.batch = nil
+	if m.Error != nil {
+		// The leader is gone or just comes: the reads wait for the next sweep.
+		g.reads.waiting = append(b.items, g.reads.waiting...)
+		return
+	}
+	ask := &messages.Lookup{
+		Header: &messages.Header{Request: b.id}, MinApplied: m.Index, Items: make([]*messages.LookupItem, len(b.items)),
+	}
+	for i, r := range b.items {
+		ask.Items[i] = r.item
+	}
+	b.since = ctx.Now()
+	g.reads.lookups[b.id] = b
+	ctx.Request(ctx.Runtime().Local(g.cfg.CatalogPath), ask)
+	g.flushReads(ctx)
+}
+
+func (g *Gateway) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
+	b, ok := g.reads.lookups[m.Header.GetRequest()]
+	if !ok || len(m.Answers) != len(b.items) {
+		return
+	}
+	delete(g.reads.lookups, b.id)
+	for i, r := range b.items {
+		g.answerRead(ctx, r, m.Answers[i])
+	}
+}
+
+func (g *Gateway) answerRead(ctx *runtime.Context, r *read, a *messages.LookupAnswer) {
+	g.reads.count--
+	var reply proto.Message
+	switch k := a.Kind.(type) {
+	case *messages.LookupAnswer_Stat:
+		reply = k.Stat
+	case *messages.LookupAnswer_Manifest:
+		reply = k.Manifest
+	case *messages.LookupAnswer_List:
+		reply = k.List
+	case *messages.LookupAnswer_Status:
+		g.completeStatus(k.Status)
+		reply = k.Status
+	default:
+		return
+	}
+	ctx.Send(r.from, reply)
+}
+
+// completeStatus adds what the gateway knows and the catalog does not.
+func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
+	s.Ready = g.serving()
+	if g.master == nil {
+		s.State = "no_master"
+		return
+	}
+	s.Leader, s.RaftTerm, s.Capacity = g.master.Node, g.master.EpochTerm, g.master.Capacity
+	s.State = "healthy"
+	if !g.serving() {
+		s.State = "no_master"
+	}
+	if g.master.Reason != "" {
+		s.Warnings = append(s.Warnings, g.master.Reason)
+	}
+	for _, c := range s.Capacity {
+		if !c.AcceptsWrites {
+			s.State = "read_only"
+		}
+	}
+}
+
+// sweepReads repeats what got no answer and ends what is past its deadline.
+func (g *Gateway) sweepReads(ctx *runtime.Context, now time.Time) {
+	if b := g.reads.batch; b != nil && now.Sub(b.since) >= stepPatience {
+		g.reads.waiting = append(b.items, g.reads.waiting...)
+		g.reads.batch = nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(g.reads.lookups)) {
+		if b := g.reads.lookups[id]; now.Sub(b.since) >= stepPatience {
+			delete(g.reads.lookups, id)
+			g.reads.waiting = append(b.items, g.reads.waiting...)
+		}
+	}
+	kept := g.reads.waiting[:0:0]
+	for _, r := range g.reads.waiting {
+		if now.After(r.deadline) {
+			g.answerRead(ctx, r, messages.RefusedAnswer(r.item, messages.FromError(g.lateRead())))
+			continue
+		}
+		kept = append(kept, r)
+	}
+	g.reads.waiting = kept
+	g.flushReads(ctx)
+}
+
+func (g *Gateway) lateRead() error {
+	if !g.serving() {
+		return model.Errorf(model.CodeNoMaster, "read", "there was no master within the time allowed")
+	}
+	return model.Errorf(model.CodeDeadlineExceeded, "read", "the time ran out before the read could be checked")
+}

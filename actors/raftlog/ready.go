@@ -1,0 +1,174 @@
+package raftlog
+
+import (
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// pendingReady is one Ready of the RawNode on its way to the disk.
+type pendingReady struct {
+	raft.Ready
+	entries   []store.LogEntry
+	recovered []store.LogEntry // before the RawNode exists
+}
+
+// persisted is the result of one append to the write-ahead log.
+type persisted struct{ err error }
+
+// pump moves everything that can move: a Ready to the disk, committed entries
+// to the catalog. It is called after every change, and is idempotent.
+func (l *Log) pump(ctx *runtime.Context) {
+	for l.node != nil && l.ready == nil && l.node.HasReady() {
+		rd := l.node.Ready()
+		l.ready = &pendingReady{Ready: rd}
+		l.noteSoftState(ctx, rd.SoftState)
+		l.finishReads(ctx, rd.ReadStates)
+		// What is committed and already on disk need not wait for the next fsync.
+		l.deliverReady(ctx, l.durableCommitted(rd.CommittedEntries))
+		if len(rd.Entries) == 0 && (rd.HardState == nil || !rd.MustSync) {
+			// A commit index alone is not persisted: Raft finds it again.
+			l.advance(ctx)
+			continue
+		}
+		for _, e := range rd.Entries {
+			l.ready.entries = append(l.ready.entries, store.LogEntry{
+				Index: e.GetIndex(), Term: e.GetTerm(), Kind: uint8(e.GetType()), Data: e.Data,
+			})
+		}
+		if rd.HardState != nil {
+			l.state = rd.HardState
+		}
+	}
+	l.persist(ctx)
+	l.deliverFromDisk(ctx)
+}
+
+// durableCommitted is the prefix of entries that the write-ahead log holds.
+func (l *Log) durableCommitted(entries []*raftpb.Entry) []*raftpb.Entry {
+	last, err := l.storage.LastIndex()
+	if err != nil {
+		return nil
+	}
+	for i, e := range entries {
+		if e.GetIndex() > last {
+			return entries[:i]
+		}
+	}
+	return entries
+}
+
+// persist starts the append of the pending Ready; one at a time.
+func (l *Log) persist(ctx *runtime.Context) {
+	if l.ready == nil || l.diskBusy || l.node == nil {
+		return
+	}
+	wal, entries := l.wal, l.ready.entries
+	state := &store.HardState{Term: l.state.GetTerm(), Vote: l.state.GetVote(), Commit: l.state.GetCommit()}
+	l.diskBusy = true
+	ctx.Offload(func() any { return &persisted{err: wal.Append(state, entries, true)} })
+}
+
+func (l *Log) onPersisted(ctx *runtime.Context, m *persisted) {
+	l.diskBusy = false
+	if m.err != nil {
+		if model.CodeOf(m.err) != model.CodeClusterFull {
+			ctx.Runtime().Halt(model.Errorf(model.CodeInternal, "write log", "the log could not be made durable, so this node stops: %w", m.err))
+			return
+		}
+		// Nothing of the batch is on disk. It stays first in line until there is room.
+		l.diskFull = true
+		ctx.After(fullDiskRetry, retryDisk{})
+		return
+	}
+	l.diskFull = false
+	if err := l.storage.Append(l.ready.Entries); err != nil {
+		ctx.Runtime().Halt(err)
+		return
+	}
+	for i := range l.ready.entries {
+		l.bytesSinceSnap += int64(len(l.ready.entries[i].Data)) + entryOverheadBytes
+	}
+	l.advance(ctx)
+	l.pump(ctx)
+}
+
+const entryOverheadBytes = 32
+
+// advance finishes the pending Ready: what it committed goes to the catalog.
+func (l *Log) advance(ctx *runtime.Context) {
+	rd := l.ready.Ready
+	l.ready = nil
+	l.deliverReady(ctx, rd.CommittedEntries)
+	l.node.Advance(rd)
+}
+
+// deliverReady hands committed entries to the catalog straight from memory.
+// Those that do not follow what was delivered are left to deliverFromDisk.
+func (l *Log) deliverReady(ctx *runtime.Context, entries []*raftpb.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	direct := l.attached && l.delivered == l.committed
+	out := &messages.ApplyEntries{Term: l.term}
+	for _, e := range entries {
+		index := e.GetIndex()
+		if index <= l.committed {
+			continue
+		}
+		l.committed = index
+		if l.leading && l.ownTermIndex == 0 && e.GetTerm() == l.term {
+			l.ownTermIndex = index
+		}
+		if direct && index == l.delivered+1 {
+			l.delivered = index
+			out.Entries = append(out.Entries, &messages.LogEntry{Index: index, Term: e.GetTerm(), Data: e.Data, Kind: uint32(e.GetType())})
+		}
+	}
+	if len(out.Entries) > 0 {
+		ctx.Request(ctx.Runtime().Local(l.cfg.CatalogPath), out)
+	}
+}
+
+// entriesRead is a piece of the log read back for the catalog.
+type entriesRead struct {
+	from    uint64
+	entries []store.LogEntry
+	err     error
+}
+
+// deliverFromDisk feeds a catalog that is behind (after a restart) from the
+// write-ahead log, in pieces, with a bounded number under way.
+func (l *Log) deliverFromDisk(ctx *runtime.Context) {
+	if !l.attached || l.diskBusy || l.node == nil || l.delivered >= l.committed || l.delivered-l.applied >= deliverWindow {
+		return
+	}
+	wal, from, to := l.wal, l.delivered+1, l.committed+1
+	l.diskBusy = true
+	ctx.Offload(func() any {
+		entries, err := wal.Entries(from, to, deliverChunkBytes)
+		return &entriesRead{from: from, entries: entries, err: err}
+	})
+}
+
+func (l *Log) onEntriesRead(ctx *runtime.Context, m *entriesRead) {
+	l.diskBusy = false
+	if m.err != nil {
+		ctx.Runtime().Halt(m.err)
+		return
+	}
+	if m.from == l.delivered+1 && l.attached { // else the catalog restarted meanwhile
+		out := &messages.ApplyEntries{Term: l.term}
+		for i := range m.entries {
+			e := &m.entries[i]
+			l.delivered = e.Index
+			out.Entries = append(out.Entries, &messages.LogEntry{Index: e.Index, Term: e.Term, Data: e.Data, Kind: uint32(e.Kind)})
+		}
+		ctx.Request(ctx.Runtime().Local(l.cfg.CatalogPath), out)
+	}
+	l.pump(ctx)
+}

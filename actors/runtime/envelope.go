@@ -1,0 +1,93 @@
+package runtime
+
+import (
+	"log/slog"
+	"strings"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// MaxMessageBytes is the largest message that travels between nodes, as an
+// Envelope's payload. Log entries are capped at half of it; bulk bytes go beside
+// the mailboxes.
+const MaxMessageBytes = 1 << 20
+
+// Seal wraps msg for another node. It refuses (too_large) what the transport
+// would lose, and (invalid_argument) what it must not carry.
+func Seal(rt Runtime, msg any) (*messages.Envelope, error) {
+	const op = "send to another node"
+	m, ok := msg.(proto.Message)
+	if !ok {
+		return nil, model.Errorf(model.CodeInvalidArgument, op, "a %s is not a protobuf message; only those travel between nodes", goTypeName(msg))
+	}
+	name := m.ProtoReflect().Descriptor().FullName()
+	if !travels(name) {
+		return nil, model.Errorf(model.CodeInvalidArgument, op, "%s is not a message between nodes", name)
+	}
+	payload, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return nil, model.Errorf(model.CodeInvalidArgument, op, "%s cannot be encoded: %w", name, err)
+	}
+	if len(payload) > MaxMessageBytes {
+		return nil, model.Errorf(model.CodeTooLarge, op, "%s has %d bytes; at most %d travel between nodes, send less at a time", name, len(payload), MaxMessageBytes)
+	}
+	return &messages.Envelope{Type: string(name), Payload: payload, Origin: string(rt.Node()), Incarnation: rt.Incarnation()}, nil
+}
+
+// Refuse counts and logs a message that Seal did not take.
+func Refuse(host Host, to *actor.PID, err error) {
+	counter := &host.Counters().UnsendableMessages
+	if model.CodeOf(err) == model.CodeTooLarge {
+		counter = &host.Counters().OversizeMessages
+	}
+	if n, log := Count(counter); log {
+		host.Log().Error("message to another node refused",
+			slog.String("to", to.GetAddress()+"/"+to.GetId()), slog.Uint64("count", n), slog.Any("error", err))
+	}
+}
+
+// Open returns the message inside an Envelope, or nil when it must be dropped,
+// which it counts and logs: a node of another version may send what this one does
+// not know, and that is not worth a crash.
+func Open(host Host, e *messages.Envelope) proto.Message {
+	msg, counter, err := open(host, e)
+	if err != nil {
+		if n, log := Count(counter); log {
+			host.Log().Warn("message from another node dropped", slog.String("origin", e.GetOrigin()), slog.Uint64("count", n), slog.Any("error", err))
+		}
+		return nil
+	}
+	return msg
+}
+
+func open(host Host, e *messages.Envelope) (proto.Message, *atomic.Uint64, error) {
+	const op = "receive from another node"
+	counters := host.Counters()
+	if !host.Admit(model.NodeID(e.GetOrigin()), e.GetIncarnation()) {
+		return nil, &counters.StaleIncarnations, model.Errorf(model.CodeStaleEpoch, op,
+			"the message is of incarnation %d of %s, which has started anew since", e.GetIncarnation(), e.GetOrigin())
+	}
+	name := protoreflect.FullName(e.GetType())
+	typ, err := protoregistry.GlobalTypes.FindMessageByName(name)
+	if err != nil || !travels(name) {
+		return nil, &counters.UnknownEnvelopes, model.Errorf(model.CodeInvalidArgument, op, "this version knows no message %q", e.GetType())
+	}
+	msg := typ.New().Interface()
+	if err := proto.Unmarshal(e.GetPayload(), msg); err != nil {
+		return nil, &counters.UnknownEnvelopes, model.Errorf(model.CodeCorrupt, op, "the %s cannot be decoded: %w", e.GetType(), err)
+	}
+	return msg, nil, nil
+}
+
+// travels reports whether a type may be inside an Envelope: not protoactor's
+// own, which would steer actors, and not another Envelope.
+func travels(name protoreflect.FullName) bool {
+	return !strings.HasPrefix(string(name), "actor.") && !strings.HasPrefix(string(name), "remote.") && name != "tiercel.v1.Envelope"
+}

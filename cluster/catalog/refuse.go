@@ -1,0 +1,88 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// reason names one refusal. Reasons and facts are kept in session rows and so
+// are part of the state; the sentences below are not, and may be reworded.
+type reason string
+
+const detailReason = "reason"
+
+// refusal is the code of a reason and its sentence, with {facts} from the details.
+type refusal struct {
+	code model.Code
+	text string
+}
+
+// refusals is every way in which apply says no.
+var refusals = map[reason]refusal{
+	"not_bootstrapped":     {model.CodeUnavailable, "the cluster has not been bootstrapped; start one node without --join"},
+	"already_bootstrapped": {model.CodeConflict, "the cluster is already bootstrapped as {cluster_id}"},
+	"bad_bootstrap":        {model.CodeInvalidArgument, "the bootstrap command is not valid: {field}"},
+	"bad_field":            {model.CodeInvalidArgument, "the field {field} is missing, too long or not valid"},
+	"bad_path":             {model.CodeInvalidArgument, "the path is not a canonical absolute path"},
+	"bad_tenant":           {model.CodeInvalidArgument, "the tenant is not valid: a-z, 0-9, _ and -, up to 63"},
+	"bad_extent":           {model.CodeInvalidArgument, "extent {extent} is not possible in a volume"},
+	"size_mismatch":        {model.CodeInvalidArgument, "the file has {size_bytes} bytes, but its extents hold {held_bytes}"},
+	"same_path":            {model.CodeInvalidArgument, "the file is already at this path; name another one"},
+	"too_large":            {model.CodeTooLarge, "{field} is beyond its limit of {limit}"},
+	"no_file":              {model.CodeNotFound, "there is no file at this path"},
+	"no_volume":            {model.CodeNotFound, "there is no volume {volume}"},
+	"no_upload":            {model.CodeNotFound, "this session has no upload {upload} for this tenant; begin again"},
+	"precondition":         {model.CodePreconditionFailed, "the file is at version {current_version} (0: there is none), which the condition excludes"},
+	"target_exists":        {model.CodeConflict, "there is a file at the target, version {current_version}; ask for overwrite to replace it"},
+	"key_reused":           {model.CodeConflict, "the idempotency key was used for another path, size or checksum; take a new key"},
+	"upload_position":      {model.CodeConflict, "the upload has {extents} extents; what was sent does not continue or repeat them"},
+	"upload_incomplete":    {model.CodeConflict, "the upload holds {extents} extents with {held_bytes} bytes, not what the commit names"},
+	"upload_lost":          {model.CodeUnavailable, "a part of the upload was lost with volume {volume}; send the file again"},
+	"quota":                {model.CodeQuotaExceeded, "tenant {tenant} uses {used_bytes} of {limit_bytes} bytes and asked for {asked_bytes} more"},
+	"volume_unknown":       {model.CodeVolumeSealed, "volume {volume} is not in the catalog; write elsewhere"},
+	"volume_generation":    {model.CodeVolumeSealed, "volume {volume} is at generation {generation}; write elsewhere"},
+	"volume_closed":        {model.CodeVolumeSealed, "volume {volume} takes no more records; write elsewhere"},
+	"volume_tier":          {model.CodeInvalidArgument, "volume {volume} is of tier {tier}, and not the tier of the file"},
+	"stale_generation":     {model.CodeConflict, "volume {volume} is at generation {generation}"},
+	"volume_state":         {model.CodeConflict, "volume {volume} is {state} and cannot do this"},
+	"many_members":         {model.CodeConflict, "volume {volume} has {members} members; it is sealed, not reopened"},
+	"stale_term":           {model.CodeStaleEpoch, "the log has seen term {term} of {master}"},
+	"stale_incarnation":    {model.CodeStaleEpoch, "the node has been seen with incarnation {incarnation}"},
+	"future_hash":          {model.CodeInvalidArgument, "the hash is of an index that is not applied yet"},
+	"no_session":           {model.CodeOutcomeUnknown, "the session has ended; whether the request was done is not known"},
+	"below_low_water":      {model.CodeOutcomeUnknown, "the result of this sequence was forgotten; whether it was done is not known"},
+	"session_needed":       {model.CodeInvalidArgument, "uploads belong to a session; open one first"},
+	"session_full":         {model.CodeOverloaded, "the session keeps {results} unanswered results; raise low water and try again"},
+	"uploads_full":         {model.CodeOverloaded, "the session has {uploads} uploads under way; finish or abort some"},
+}
+
+// refuse makes the result for a reason; facts are pairs of name and value.
+func refuse(why reason, facts ...string) *messages.CommandResult {
+	details := make(map[string]string, 1+len(facts)/2)
+	details[detailReason] = string(why)
+	for i := 0; i+1 < len(facts); i += 2 {
+		details[facts[i]] = facts[i+1]
+	}
+	return explain(&messages.CommandResult{Code: string(refusals[why].code), Details: details})
+}
+
+// explain fills in the sentence of a refusal, which rows do not hold.
+func explain(res *messages.CommandResult) *messages.CommandResult {
+	if res.Code == "" {
+		return res
+	}
+	text := refusals[reason(res.Details[detailReason])].text
+	names := make([]string, 0, len(res.Details))
+	for name := range res.Details {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		text = strings.ReplaceAll(text, "{"+name+"}", res.Details[name])
+	}
+	res.Message = text
+	return res
+}

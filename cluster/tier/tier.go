@@ -1,0 +1,110 @@
+package tier
+
+import (
+	"slices"
+	"strings"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// DefaultRows are the rows that bootstrap writes into the log: the canonical
+// directories of DESIGN "Tiers". Each call returns rows of its own.
+func DefaultRows() []*messages.TierRow {
+	return []*messages.TierRow{
+		{
+			Tier:     uint32(model.TierCritical),
+			Prefixes: []string{"/users/", "/projects/", "/models/", "/datasets/", "/matrices/"},
+			Suffixes: []string{".emm"},
+		},
+		{
+			Tier:     uint32(model.TierImportant),
+			Prefixes: []string{"/vectors/", "/conversations/", "/sessions/", "/audit/"},
+		},
+		{
+			Tier:     uint32(model.TierRebuildable),
+			Prefixes: []string{"/cache/", "/thumbnails/", "/tmp/", "/intermediate/"},
+		},
+	}
+}
+
+// Table maps paths to tiers. It is never changed after NewTable, so it may be
+// shared. The zero Table says critical for everything.
+type Table struct {
+	prefixes []rule
+	suffixes []rule
+}
+
+// rule is one pattern with its tier.
+type rule struct {
+	pattern string
+	tier    model.Tier
+}
+
+// NewTable builds a table from the rows of the cluster row. A row with an
+// unknown tier, and an empty pattern, are left out: bootstrap refuses both.
+func NewTable(rows []*messages.TierRow) *Table {
+	t := &Table{}
+	for _, row := range rows {
+		tier := model.Tier(row.GetTier())
+		if row.GetTier() > uint32(model.TierRebuildable) || !tier.Valid() {
+			continue
+		}
+		t.prefixes = appendRules(t.prefixes, row.GetPrefixes(), tier)
+		t.suffixes = appendRules(t.suffixes, row.GetSuffixes(), tier)
+	}
+	longestFirst(t.prefixes)
+	longestFirst(t.suffixes)
+	return t
+}
+
+// For returns the tier of a path. A suffix says what a file is and a prefix
+// only where it lies, so the longest matching suffix is asked first
+// ("any *.emm", wherever), then the longest matching prefix; a path that
+// nothing matches is critical. Of equal patterns the more valuable tier wins.
+func (t *Table) For(path string) model.Tier {
+	for _, r := range t.suffixes {
+		if strings.HasSuffix(path, r.pattern) {
+			return r.tier
+		}
+	}
+	for _, r := range t.prefixes {
+		if strings.HasPrefix(path, r.pattern) {
+			return r.tier
+		}
+	}
+	return model.TierCritical
+}
+
+// Copies is how many copies a tier has with replication factor N: critical
+// N+1, important N, rebuildable one. A factor below 1 counts as 1; an unknown
+// tier is treated as critical.
+func Copies(tier model.Tier, replicationFactor int) int {
+	n := max(replicationFactor, 1)
+	switch tier {
+	case model.TierImportant:
+		return n
+	case model.TierRebuildable:
+		return 1
+	}
+	return n + 1
+}
+
+func appendRules(rules []rule, patterns []string, tier model.Tier) []rule {
+	for _, p := range patterns {
+		if p != "" {
+			rules = append(rules, rule{pattern: p, tier: tier})
+		}
+	}
+	return rules
+}
+
+// longestFirst orders rules so that the first match is the right one.
+func longestFirst(rules []rule) {
+	slices.SortStableFunc(rules, func(a, b rule) int {
+		if len(a.pattern) != len(b.pattern) {
+			return len(b.pattern) - len(a.pattern)
+		}
+		return int(a.tier) - int(b.tier)
+	})
+}

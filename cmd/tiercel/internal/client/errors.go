@@ -1,0 +1,207 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"tiercel/cluster/model"
+)
+
+const maxErrorBytes = 64 << 10
+
+// failure wraps the error of one attempt with what a retry needs to know.
+type failure struct {
+	err *model.Error
+	// again: a later attempt may succeed.
+	again bool
+	// ambiguous: this attempt may have taken effect.
+	ambiguous bool
+	// unreachable: no server was there to answer.
+	unreachable bool
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// Unreachable reports whether err is that no server answered at the address:
+// whatever is tried next will fail the same way.
+func Unreachable(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && f.unreachable
+}
+
+// Message is what a person reads of err: without Go's wrapping, with the code
+// and, for a fault on the server's side, the request id to ask about.
+func Message(err error) string {
+	var e *model.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	s := e.Message
+	if e.Op != "" {
+		s = e.Op + ": " + s
+	}
+	if e.Code != "" && e.Code != model.CodeInternal || e.Details["request_id"] != "" {
+		s += " (" + string(e.Code)
+		if id := e.Details["request_id"]; id != "" {
+			s += ", request " + id
+		}
+		s += ")"
+	}
+	return s
+}
+
+// transportError explains a request that got no answer.
+func (c *Client) transportError(ctx context.Context, op string, err error) error {
+	var source *sourceError
+	if errors.As(err, &source) {
+		return &failure{err: model.Errorf(model.CodeInvalidArgument, op, "%s", source.Error())}
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return contextFailure(op, cause)
+	}
+	f := &failure{again: true, ambiguous: true}
+	server := c.base.String()
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		f.ambiguous, f.unreachable = false, true
+		f.err = model.Errorf(model.CodeUnavailable, op, "the host of %s is not known; check --server", server)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		f.ambiguous, f.unreachable = false, true
+		f.err = model.Errorf(model.CodeUnavailable, op, "nothing listens at %s; is the server running, and is --server right?", server)
+	case isDial(err):
+		f.ambiguous, f.unreachable = false, true
+		f.err = model.Errorf(model.CodeUnavailable, op, "cannot connect to %s: %w", server, rootCause(err))
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		f.again, f.ambiguous = false, false
+		f.err = model.Errorf(model.CodeInvalidArgument, op, "%s does not speak TLS; use http://", server)
+	default:
+		f.err = model.Errorf(model.CodeOutcomeUnknown, op, "the connection to %s broke: %w", server, rootCause(err))
+	}
+	f.again = f.again && (c.met.Load() || !f.unreachable)
+	return f
+}
+
+func contextFailure(op string, cause error) error {
+	switch {
+	case errors.Is(cause, errStalled), errors.Is(cause, context.DeadlineExceeded):
+		return &failure{again: true, ambiguous: true,
+			err: model.Errorf(model.CodeDeadlineExceeded, op, "the server did not go on in time; see --timeout")}
+	default:
+		return &failure{ambiguous: true, err: model.Errorf(model.CodeOutcomeUnknown, op, "interrupted")}
+	}
+}
+
+func isDial(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// rootCause strips what net/http wraps around: `Put "http://…": write tcp …:`.
+func rootCause(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			break
+		}
+		err = next
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("closed by the server")
+	}
+	return err
+}
+
+// answerError decodes the error in an answer of status 300 and above.
+func (c *Client) answerError(k *call, resp *http.Response) error {
+	var wire struct {
+		Error struct {
+			Code      string         `json:"code"`
+			Message   string         `json:"message"`
+			RequestID string         `json:"request_id"`
+			Details   map[string]any `json:"details"`
+		} `json:"error"`
+	}
+	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
+	e := &model.Error{Op: k.op, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	switch {
+	case k.method == http.MethodHead:
+		e.Code, e.Message = codeOfStatus(resp.StatusCode), headMessage(resp.StatusCode)
+	case readErr == nil && json.Unmarshal(body, &wire) == nil && wire.Error.Code != "":
+		e.Code, e.Message = model.Code(wire.Error.Code), wire.Error.Message
+		for name, value := range wire.Error.Details {
+			_ = e.With(name, fmt.Sprint(value))
+		}
+	default:
+		e.Code = codeOfStatus(resp.StatusCode)
+		e.Message = fmt.Sprintf("the answer was %q, not in the form of Tiercel's API; is %s a Tiercel server?", resp.Status, c.base)
+	}
+	if wire.Error.RequestID != "" && resp.StatusCode >= 500 {
+		_ = e.With("request_id", wire.Error.RequestID)
+	}
+	f := &failure{err: e}
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests:
+		f.again = true
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		f.again = true
+		f.ambiguous = e.Code == model.CodeOutcomeUnknown || resp.StatusCode != http.StatusServiceUnavailable
+	case http.StatusInternalServerError:
+		f.ambiguous = e.Code != model.CodeCorrupt
+	}
+	return f
+}
+
+// codeOfStatus is for answers without a body: HEAD, and proxies.
+func codeOfStatus(status int) model.Code {
+	switch status {
+	case http.StatusNotFound:
+		return model.CodeNotFound
+	case http.StatusUnauthorized:
+		return model.CodeUnauthenticated
+	case http.StatusForbidden:
+		return model.CodePermissionDenied
+	case http.StatusPreconditionFailed:
+		return model.CodePreconditionFailed
+	case http.StatusRequestedRangeNotSatisfiable:
+		return model.CodeRangeNotSatisfiable
+	case http.StatusTooManyRequests:
+		return model.CodeOverloaded
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		return model.CodeUnavailable
+	case http.StatusGatewayTimeout:
+		return model.CodeDeadlineExceeded
+	}
+	if status < 500 {
+		return model.CodeInvalidArgument
+	}
+	return model.CodeInternal
+}
+
+func headMessage(status int) string {
+	if status == http.StatusNotFound {
+		return "there is no such file"
+	}
+	return "the server answered " + strconv.Itoa(status) + " " + http.StatusText(status)
+}
+
+// retryAfter reads the header's seconds or HTTP date; zero: not given.
+func retryAfter(value string) time.Duration {
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 && seconds < 86400 {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}

@@ -1,0 +1,174 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Server is what `tiercel server` was asked to be, checked.
+type Server struct {
+	DataDir   string // not empty
+	HTTP      string // host:port; port 0 picks a free one
+	RPC       string // host:port; port 0 picks a free one
+	Advertise string // host:port for other nodes; empty: RPC as bound
+	DiskType  string // auto, nvme, ssd, hdd
+	DC        string // label; may be empty
+	Rack      string // label; may be empty
+	Host      string // label; empty: the machine's id
+	Capacity  int64  // bytes the node may use; 0: auto, what the file system has
+
+	HeartbeatInterval       time.Duration
+	MasterHeartbeatInterval time.Duration
+
+	LogLevel  slog.Level
+	LogFormat string // text, json
+	Pprof     string // host:port on loopback; empty: off
+	Insecure  bool   // listen beyond loopback without authentication and TLS
+}
+
+// Limits of the intervals (DESIGN "Worker health", "Master election").
+const (
+	minHeartbeat       = 50 * time.Millisecond
+	maxHeartbeat       = time.Hour
+	maxMasterHeartbeat = time.Minute
+	minCapacity        = 64 << 20 // below this not even one volume per tier fits
+	maxLabelBytes      = 128
+)
+
+// A setting is one flag, one environment variable and one key of the file, all
+// of the same name. Its value is text until parse has judged it, so that a bad
+// value anywhere is reported like every other problem.
+type setting struct {
+	name, value, usage string // value: the default
+	boolean            bool
+	parse              func(s *Server, value string) error
+}
+
+var settings = []setting{
+	{name: "data-dir", value: "./tiercel-data", usage: "`DIR` that holds everything the node keeps",
+		parse: func(s *Server, v string) error { return parseDir(&s.DataDir, v) }},
+	{name: "http", value: "127.0.0.1:8880", usage: "`HOST:PORT` of the HTTP API; port 0 picks a free one",
+		parse: func(s *Server, v string) error { return parseListen(&s.HTTP, v) }},
+	{name: "rpc", value: "127.0.0.1:8892", usage: "`HOST:PORT` for other nodes; port 0 picks a free one",
+		parse: func(s *Server, v string) error { return parseListen(&s.RPC, v) }},
+	{name: "advertise", usage: "`HOST:PORT` at which other nodes reach this one (default: as --rpc is bound)",
+		parse: func(s *Server, v string) error { return parseAdvertise(&s.Advertise, v) }},
+	{name: "disk-type", value: "auto", usage: "`TYPE` of the disk: auto, nvme, ssd or hdd",
+		parse: func(s *Server, v string) error { return parseOneOf(&s.DiskType, v, "auto", "nvme", "ssd", "hdd") }},
+	{name: "dc", usage: "`LABEL` of the datacenter",
+		parse: func(s *Server, v string) error { return parseLabel(&s.DC, v) }},
+	{name: "rack", usage: "`LABEL` of the rack",
+		parse: func(s *Server, v string) error { return parseLabel(&s.Rack, v) }},
+	{name: "host", usage: "`LABEL` of the failure domain (default: the machine's id)",
+		parse: func(s *Server, v string) error { return parseLabel(&s.Host, v) }},
+	{name: "capacity", value: "auto", usage: "`BYTES` the node may use, such as 500GiB; auto: what the file system has",
+		parse: func(s *Server, v string) error { return parseCapacity(&s.Capacity, v) }},
+	{name: "heartbeat-interval", value: "30s", usage: "`DURATION` between a worker's heartbeats, 50ms to 1h",
+		parse: func(s *Server, v string) error {
+			return parseInterval(&s.HeartbeatInterval, v, minHeartbeat, maxHeartbeat)
+		}},
+	{name: "master-heartbeat-interval", value: "500ms", usage: "`DURATION` between voters' heartbeats, 50ms to 1m",
+		parse: func(s *Server, v string) error {
+			return parseInterval(&s.MasterHeartbeatInterval, v, minHeartbeat, maxMasterHeartbeat)
+		}},
+	{name: "log-level", value: "info", usage: "least `LEVEL` that is logged: debug, info, warn or error",
+		parse: func(s *Server, v string) error { return parseLevel(&s.LogLevel, v) }},
+	{name: "log-format", value: "text", usage: "`FORMAT` of the log on standard error: text or json",
+		parse: func(s *Server, v string) error { return parseOneOf(&s.LogFormat, v, "text", "json") }},
+	{name: "pprof", usage: "`HOST:PORT` on loopback for profiles under /debug/pprof/ (default: off)",
+		parse: func(s *Server, v string) error { return parsePprof(&s.Pprof, v) }},
+	{name: "insecure", value: "false", boolean: true, usage: "allow listening beyond loopback without authentication and TLS",
+		parse: func(s *Server, v string) error { return parseBool(&s.Insecure, v) }},
+}
+
+// names lists the known settings, in the table's order.
+func names() []string {
+	out := make([]string, len(settings))
+	for i, s := range settings {
+		out[i] = s.name
+	}
+	return out
+}
+
+func parseDir(dst *string, v string) error {
+	if v == "" {
+		return errors.New("must name a directory")
+	}
+	if strings.ContainsRune(v, 0) {
+		return errors.New("must not contain a NUL byte")
+	}
+	*dst = v
+	return nil
+}
+
+func parseOneOf(dst *string, v string, allowed ...string) error {
+	for _, a := range allowed {
+		if v == a {
+			*dst = v
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not one of %s", v, strings.Join(allowed, ", "))
+}
+
+func parseLabel(dst *string, v string) error {
+	if len(v) > maxLabelBytes {
+		return fmt.Errorf("has %d bytes; at most %d are allowed", len(v), maxLabelBytes)
+	}
+	for _, r := range v {
+		if r <= ' ' || r > '~' {
+			return fmt.Errorf("%q has a character other than printable ASCII without spaces", v)
+		}
+	}
+	*dst = v
+	return nil
+}
+
+func parseCapacity(dst *int64, v string) error {
+	if v == "auto" {
+		*dst = 0
+		return nil
+	}
+	n, err := ParseBytes(v)
+	if err != nil {
+		return err
+	}
+	if n < minCapacity {
+		return fmt.Errorf("%q is too small; the least is %s", v, FormatBytes(minCapacity))
+	}
+	*dst = n
+	return nil
+}
+
+func parseInterval(dst *time.Duration, v string, least, most time.Duration) error {
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		return fmt.Errorf("%q is not a duration; write it with its unit, such as 500ms, 30s or 5m", v)
+	}
+	if d < least || d > most {
+		return fmt.Errorf("%s is out of range; allowed is %s to %s", v, least, most)
+	}
+	*dst = d
+	return nil
+}
+
+func parseLevel(dst *slog.Level, v string) error {
+	var word string
+	if err := parseOneOf(&word, v, "debug", "info", "warn", "error"); err != nil {
+		return err
+	}
+	return dst.UnmarshalText([]byte(word))
+}
+
+func parseBool(dst *bool, v string) error {
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return fmt.Errorf("%q is neither true nor false", v)
+	}
+	*dst = b
+	return nil
+}

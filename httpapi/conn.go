@@ -1,0 +1,168 @@
+package httpapi
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is one client's connection with our own idea of patience. The server
+// below bounds idle time and the wait for a header; a body, or a response, may
+// take as long as it likes as long as it makes progress:
+//
+//	idle ──first byte──▶ header ──handler──▶ body ──handler returns──▶ response ─▶ idle
+//	   IdleTimeout         HeaderTimeout       progress                  progress
+//
+// Progress: something within StallTimeout, and MinBytesPerSecond on average once
+// the time spent waiting for this client exceeds RateGrace. Time in which nobody
+// reads or writes (a queued write, a slow disk) does not count against it.
+//
+// Read and Write are called by one goroutine at a time each; Close by any.
+type conn struct {
+	net.Conn
+	owner  *listener
+	source ipKey
+
+	pacing   bool // a body is being read: our deadlines hold
+	armed    bool // the read deadline is ours
+	in, out  transfer
+	sawBytes atomic.Bool
+	linger   atomic.Bool
+	once     sync.Once
+	closeErr error
+}
+
+// transfer measures one direction of one request.
+type transfer struct {
+	deadline time.Time // that is armed, zero: none of ours
+	waited   time.Duration
+	bytes    int64
+}
+
+// errTooSlow tells that a client stayed below the minimum rate. It is a timeout
+// to those who ask (net.Error).
+var errTooSlow error = slowError{}
+
+type slowError struct{}
+
+func (slowError) Error() string   { return "the client is slower than the minimum rate" }
+func (slowError) Timeout() bool   { return true }
+func (slowError) Temporary() bool { return false }
+
+// beginBody takes the read deadline over for the body of a request.
+func (c *conn) beginBody() { c.pacing, c.in = true, transfer{} }
+
+// endBody hands it back. What is left of the body is given only a short time,
+// since the server below drains it before the next request.
+func (c *conn) endBody() {
+	c.pacing = false
+	if c.armed {
+		c.armed = false
+		// An error here is one that the next read returns, too.
+		_ = c.Conn.SetReadDeadline(time.Now().Add(c.owner.limits.LingerTimeout))
+	}
+}
+
+// beginResponse starts the measure of what is written.
+func (c *conn) beginResponse() { c.out.waited, c.out.bytes = 0, 0 }
+
+func (c *conn) Read(p []byte) (int, error) {
+	if !c.pacing {
+		n, err := c.Conn.Read(p)
+		c.received(n)
+		return n, err
+	}
+	start := time.Now()
+	if err := c.in.arm(start, c.owner.limits.StallTimeout, c.Conn.SetReadDeadline); err != nil {
+		return 0, err
+	}
+	c.armed = true
+	n, err := c.Conn.Read(p)
+	c.received(n)
+	c.in.add(n, time.Since(start))
+	if err == nil && c.owner.tooSlow(&c.in) {
+		err = errTooSlow
+	}
+	return n, err
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	written := 0
+	for {
+		start := time.Now()
+		if err := c.out.arm(start, c.owner.limits.StallTimeout, c.Conn.SetWriteDeadline); err != nil {
+			return written, err
+		}
+		n, err := c.Conn.Write(p[written:])
+		written += n
+		c.out.add(n, time.Since(start))
+		c.owner.sent(n)
+		// A deadline that passed with something written is progress: go on,
+		// unless the average says otherwise.
+		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.owner.tooSlow(&c.out) {
+			return written, err
+		}
+		c.out.deadline = time.Time{}
+	}
+}
+
+func (c *conn) received(n int) {
+	if n > 0 {
+		if !c.sawBytes.Load() {
+			c.sawBytes.Store(true)
+		}
+		c.owner.received(n)
+	}
+}
+
+// Close closes the connection. When the client is still sending what nobody
+// will read, closing at once would make its kernel drop our answer with the
+// connection, so it is listened to for a moment first.
+func (c *conn) Close() error {
+	c.once.Do(func() {
+		if c.linger.Load() {
+			c.drain()
+		}
+		c.closeErr = c.Conn.Close()
+		c.owner.release(c)
+	})
+	return c.closeErr
+}
+
+// lingerBytes bounds what is read and dropped before a close.
+const lingerBytes = 1 << 20
+
+func (c *conn) drain() {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	if c.Conn.SetReadDeadline(time.Now().Add(c.owner.limits.LingerTimeout)) != nil {
+		return
+	}
+	buf := make([]byte, 16<<10)
+	for left := lingerBytes; left > 0; {
+		n, err := c.Conn.Read(buf)
+		if left -= n; err != nil {
+			return
+		}
+	}
+}
+
+// arm makes sure that the armed deadline is at least stall away. It is set to
+// half as much again, so that a steady transfer rarely sets it.
+func (t *transfer) arm(now time.Time, stall time.Duration, set func(time.Time) error) error {
+	if t.deadline.Sub(now) >= stall {
+		return nil
+	}
+	t.deadline = now.Add(stall + stall/2)
+	return set(t.deadline)
+}
+
+func (t *transfer) add(n int, waited time.Duration) {
+	t.bytes += int64(n)
+	t.waited += waited
+}

@@ -1,0 +1,38 @@
+package httpapi
+
+import (
+	"context"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// Gateway is what httpapi needs of the node behind it. Errors are *model.Error;
+// one without a code is answered as internal. Every call ends soon after its
+// context does, and keeps nothing of its arguments afterwards.
+type Gateway interface {
+	// Put stores one file, reading req.Body with bounded memory. It does not
+	// touch req.Body after it has returned. An error of req.Body is a failure of
+	// the client: nothing is stored.
+	Put(ctx context.Context, req *model.PutRequest) (*messages.PutReply, error)
+	// Stat returns a file's row as a quorum sees it, not_found when there is none.
+	// withVolumes adds the rows of the volumes that hold it, for the receipt.
+	Stat(ctx context.Context, tenant, path string, withVolumes bool) (*messages.StatReply, error)
+	// Extents returns all extents of the version that row describes, in order,
+	// those of a manifest included; not_found when that version is gone.
+	Extents(ctx context.Context, tenant, path string, row *messages.FileRow) ([]*messages.Extent, error)
+	// ReadExtent appends the verified content bytes [from, to) of e to dst. A
+	// volume that was dropped is not_found: the caller resolves the version again.
+	ReadExtent(ctx context.Context, e *messages.Extent, from, to uint64, dst []byte) ([]byte, error)
+	// Delete removes a file if cond holds; a nil cond always does.
+	Delete(ctx context.Context, tenant, path string, cond *messages.Conditions) (*messages.CommandResult, error)
+	// List returns one page in byte order.
+	List(ctx context.Context, req *messages.List) (*messages.ListReply, error)
+	Move(ctx context.Context, tenant, from, to string, overwrite bool) (*messages.CommandResult, error)
+	Copy(ctx context.Context, tenant, from, to string, overwrite bool) (*messages.PutReply, error)
+	Retier(ctx context.Context, req *model.RetierRequest) (*model.RetierResult, error)
+	// Status returns what this node knows of the cluster.
+	Status(ctx context.Context) (*messages.ClusterStatusReply, error)
+	// Ready reports whether requests can be served, and if not, why.
+	Ready() (ok bool, reason string)
+}

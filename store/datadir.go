@@ -1,0 +1,222 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+
+	"tiercel/cluster/model"
+)
+
+const (
+	versionFile   = "VERSION"
+	lockFile      = "LOCK"
+	formatVersion = "1\n"
+)
+
+// DataDir is an opened data directory: locked, of a known version, with its
+// layout in place and this start's incarnation made durable.
+type DataDir struct {
+	FS   FS
+	Node NodeFile // changed by its owner, made durable by SaveNode
+
+	mu   sync.Mutex // orders SaveNode and Quarantine
+	lock io.Closer
+}
+
+// OpenDataDir locks and checks a data directory, or makes a new one with ids
+// drawn from random. It empties tmp/ and increments the incarnation.
+//
+// Errors are model.Error: invalid_argument for another format version,
+// unavailable when another process holds it or it cannot be written, cluster_full,
+// and corrupt when a part that must be there is damaged or missing.
+func OpenDataDir(fsys FS, random io.Reader) (*DataDir, error) {
+	const op = "open data directory"
+	// Before anything is written: a directory of another version stays as it is.
+	if _, err := checkVersion(fsys); err != nil {
+		return nil, err
+	}
+	lock, err := fsys.Lock(lockFile)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, model.Errorf(model.CodeUnavailable, op,
+			"LOCK is held: another process uses this data directory; stop it or choose another with --data-dir: %w", err)
+	}
+	if err != nil {
+		return nil, failed(model.CodeUnavailable, op, "LOCK cannot be taken; make the data directory writable for this user", err)
+	}
+	d := &DataDir{FS: fsys, lock: lock}
+	if err := d.prepare(random); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return d, nil
+}
+
+func (d *DataDir) prepare(random io.Reader) error {
+	const op = "open data directory"
+	fresh, err := checkVersion(d.FS)
+	if err != nil {
+		return err
+	}
+	if err := d.FS.MkdirAll(dirTmp); err != nil {
+		return failed(model.CodeUnavailable, op, "tmp/ cannot be made", err)
+	}
+	if err := d.emptyTmp(); err != nil {
+		return failed(model.CodeUnavailable, op, "tmp/ cannot be emptied", err)
+	}
+	if fresh {
+		if err := replaceFile(d.FS, versionFile, []byte(formatVersion)); err != nil {
+			return failed(model.CodeUnavailable, op, "VERSION cannot be written", err)
+		}
+	}
+	for _, dir := range layout() {
+		if err := d.FS.MkdirAll(dir); err != nil {
+			return failed(model.CodeUnavailable, op, dir+"/ cannot be made", err)
+		}
+	}
+	return d.openNode(random)
+}
+
+func layout() []string {
+	dirs := []string{dirLog, dirSnapshots, dirQuarantine}
+	for _, tier := range model.Tiers {
+		dirs = append(dirs, tierDir(tier))
+	}
+	return dirs
+}
+
+func tierDir(tier model.Tier) string { return fmt.Sprintf("%s/t%d", dirVolumes, tier) }
+
+// checkVersion refuses a directory of another version, and one that has lost
+// its VERSION but not its data. fresh: there is neither.
+func checkVersion(fsys FS) (fresh bool, err error) {
+	const op = "open data directory"
+	text, err := readFile(fsys, versionFile, 64)
+	switch {
+	case err == nil && string(text) == formatVersion:
+		return false, nil
+	case err == nil:
+		return false, model.Errorf(model.CodeInvalidArgument, op,
+			"VERSION says format %q; this program reads format %q: use the program that wrote it, or choose another directory with --data-dir",
+			strings.TrimSpace(string(text)), strings.TrimSpace(formatVersion))
+	case errors.Is(err, errTooLong):
+		return false, model.Errorf(model.CodeInvalidArgument, op, "VERSION is not a format version; choose another directory with --data-dir")
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, failed(model.CodeUnavailable, op, "VERSION cannot be read; check the permissions of the data directory", err)
+	}
+	names, err := fsys.List(".")
+	if err != nil {
+		return false, failed(model.CodeUnavailable, op, "the data directory cannot be listed", err)
+	}
+	for _, name := range names {
+		switch name {
+		case nodeFile, dirLog + "/", dirVolumes + "/", dirSnapshots + "/", dirQuarantine + "/":
+			return false, model.Errorf(model.CodeCorrupt, op,
+				"VERSION is missing but %s is there; if the data is of format %s, write that number into VERSION, else restore the directory",
+				name, strings.TrimSpace(formatVersion))
+		}
+	}
+	return true, nil
+}
+
+// emptyTmp removes what an earlier start left unfinished.
+func (d *DataDir) emptyTmp() error {
+	names, err := d.FS.List(dirTmp)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "/") {
+			continue // not ours
+		}
+		if err := d.FS.Remove(path.Join(dirTmp, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasData tells whether the directory has held anything beside its layout.
+func (d *DataDir) hasData() (string, error) {
+	for _, dir := range layout() {
+		names, err := d.FS.List(dir)
+		if err != nil {
+			return "", err
+		}
+		if len(names) > 0 {
+			return path.Join(dir, names[0]), nil
+		}
+	}
+	return "", nil
+}
+
+// Close gives the lock back. Call it last.
+func (d *DataDir) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lock == nil {
+		return nil
+	}
+	err := d.lock.Close()
+	d.lock = nil
+	return err
+}
+
+// Quarantine moves a file to quarantine/ with <name>.reason.txt beside it, both
+// durable when it returns nil. Nothing there is ever overwritten or deleted: a
+// name that is taken gets a number.
+func (d *DataDir) Quarantine(name, reason string) error {
+	const op = "quarantine"
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := d.FS.Stat(name); err != nil {
+		code := model.CodeUnavailable
+		if errors.Is(err, fs.ErrNotExist) {
+			code = model.CodeNotFound
+		}
+		return failed(code, op, name+" cannot be set aside", err)
+	}
+	target, err := d.freeQuarantineName(path.Base(name))
+	if err != nil {
+		return failed(model.CodeUnavailable, op, "quarantine/ cannot be searched", err)
+	}
+	// The reason first: what is set aside never lies there without it.
+	text := fmt.Sprintf("%s was set aside: %s\n", name, reason)
+	if err := replaceFile(d.FS, target+".reason.txt", []byte(text)); err != nil {
+		return failed(model.CodeUnavailable, op, "the reason for "+name+" cannot be written", err)
+	}
+	if err := d.FS.Rename(name, target); err != nil {
+		return failed(model.CodeUnavailable, op, name+" cannot be moved to "+target, err)
+	}
+	// The new name before the end of the old one.
+	for _, dir := range []string{dirQuarantine, path.Dir(name)} {
+		if err := d.FS.SyncDir(dir); err != nil {
+			return failed(model.CodeUnavailable, op, dir+"/ cannot be synced", err)
+		}
+	}
+	return nil
+}
+
+func (d *DataDir) freeQuarantineName(base string) (string, error) {
+	for n := 1; ; n++ {
+		target := path.Join(dirQuarantine, base)
+		if n > 1 {
+			target += fmt.Sprintf(".%d", n)
+		}
+		taken := false
+		for _, name := range []string{target, target + ".reason.txt"} {
+			_, err := d.FS.Stat(name)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", err
+			}
+			taken = taken || err == nil
+		}
+		if !taken {
+			return target, nil
+		}
+	}
+}

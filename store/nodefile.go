@@ -1,0 +1,169 @@
+package store
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"tiercel/cluster/model"
+)
+
+const (
+	nodeFile      = "node.yaml"
+	maxNodeFile   = 16 << 10
+	maxRaftID     = math.MaxUint64 >> 1 // raft keeps the highest ids for itself
+	nodeFileTitle = "# Who this node is. Written by tiercel; the checksum covers every field.\n"
+)
+
+// castagnoli is the table of every crc32c in this package.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// NodeFile is node.yaml: the durable identity of a node.
+type NodeFile struct {
+	NodeID    model.NodeID
+	ClusterID model.ClusterID // of the cluster it founds; replaced when it joins another
+	RaftID    uint64          // random, 1 to 2^63-1: a wiped disk is a new member
+	// Generation is the cluster's as this node last knew it, 1 at first.
+	Generation   uint64
+	Incarnation  uint64      // starts so far, this one included
+	HighestEpoch model.Epoch // a command of an older one is refused
+}
+
+// nodeYAML is NodeFile as it is written.
+type nodeYAML struct {
+	NodeID       string    `yaml:"node_id"`
+	ClusterID    string    `yaml:"cluster_id"`
+	RaftID       uint64    `yaml:"raft_id"`
+	Generation   uint64    `yaml:"generation"`
+	Incarnation  uint64    `yaml:"incarnation"`
+	HighestEpoch epochYAML `yaml:"highest_epoch"`
+	Checksum     string    `yaml:"checksum"`
+}
+
+type epochYAML struct {
+	Generation uint64 `yaml:"generation"`
+	Term       uint64 `yaml:"term"`
+}
+
+// checksum covers the values in a fixed order, whatever the YAML looks like.
+func (n NodeFile) checksum() string {
+	text := fmt.Sprintf("%q %q %d %d %d %d %d", n.NodeID, n.ClusterID, n.RaftID, n.Generation, n.Incarnation,
+		n.HighestEpoch.Generation, n.HighestEpoch.Term)
+	return fmt.Sprintf("%08x", crc32.Checksum([]byte(text), castagnoli))
+}
+
+func (n NodeFile) encode() ([]byte, error) {
+	body, err := yaml.Marshal(nodeYAML{
+		NodeID: string(n.NodeID), ClusterID: string(n.ClusterID), RaftID: n.RaftID, Generation: n.Generation,
+		Incarnation: n.Incarnation, HighestEpoch: epochYAML(n.HighestEpoch), Checksum: n.checksum(),
+	})
+	return append([]byte(nodeFileTitle), body...), err
+}
+
+// decodeNodeFile is strict: known fields only, every id in its form, the checksum right.
+func decodeNodeFile(data []byte) (NodeFile, error) {
+	var y nodeYAML
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&y); err != nil {
+		return NodeFile{}, fmt.Errorf("it is not the YAML it should be: %w", err)
+	}
+	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
+		return NodeFile{}, errors.New("it has more than one document")
+	}
+	n := NodeFile{
+		NodeID: model.NodeID(y.NodeID), ClusterID: model.ClusterID(y.ClusterID), RaftID: y.RaftID,
+		Generation: y.Generation, Incarnation: y.Incarnation, HighestEpoch: model.Epoch(y.HighestEpoch),
+	}
+	switch {
+	case !isID(y.NodeID, "n-"):
+		return NodeFile{}, errors.New("node_id is not n- and 16 hexadecimal digits")
+	case !isID(y.ClusterID, "c-"):
+		return NodeFile{}, errors.New("cluster_id is not c- and 16 hexadecimal digits")
+	case n.RaftID == 0 || n.RaftID > maxRaftID:
+		return NodeFile{}, errors.New("raft_id is out of range")
+	case n.checksum() != y.Checksum:
+		return NodeFile{}, errors.New("the checksum does not match the fields")
+	}
+	return n, nil
+}
+
+func isID(s, prefix string) bool {
+	digits, ok := strings.CutPrefix(s, prefix)
+	raw, err := hex.DecodeString(digits)
+	return ok && err == nil && len(raw) == 8 && digits == strings.ToLower(digits)
+}
+
+// newNodeFile draws an identity. Its incarnation is not yet counted.
+func newNodeFile(random io.Reader) (NodeFile, error) {
+	var raw [24]byte
+	for {
+		if _, err := io.ReadFull(random, raw[:]); err != nil {
+			return NodeFile{}, err
+		}
+		id := le.Uint64(raw[16:]) & maxRaftID
+		if id == 0 {
+			continue
+		}
+		return NodeFile{
+			NodeID:    model.NodeID("n-" + hex.EncodeToString(raw[:8])),
+			ClusterID: model.ClusterID("c-" + hex.EncodeToString(raw[8:16])),
+			RaftID:    id, Generation: 1,
+		}, nil
+	}
+}
+
+// openNode reads node.yaml, or makes it in a directory without data, and
+// counts this start.
+func (d *DataDir) openNode(random io.Reader) error {
+	const op = "open data directory"
+	data, err := readFile(d.FS, nodeFile, maxNodeFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		held, err := d.hasData()
+		if err != nil {
+			return failed(model.CodeUnavailable, op, "the data directory cannot be listed", err)
+		}
+		if held != "" {
+			return model.Errorf(model.CodeCorrupt, op,
+				"node.yaml is missing but %s is there; restore node.yaml from a backup (without it this would be another node)", held)
+		}
+		if d.Node, err = newNodeFile(random); err != nil {
+			return failed(model.CodeUnavailable, op, "no random numbers for the node's identity", err)
+		}
+	case errors.Is(err, errTooLong):
+		return model.Errorf(model.CodeCorrupt, op, "node.yaml is damaged: it has more than %d bytes; restore it from a backup", maxNodeFile)
+	case err != nil:
+		return failed(model.CodeUnavailable, op, "node.yaml cannot be read", err)
+	default:
+		if d.Node, err = decodeNodeFile(data); err != nil {
+			return model.Errorf(model.CodeCorrupt, op, "node.yaml is damaged; restore it from a backup: %w", err)
+		}
+	}
+	d.Node.Incarnation++
+	return d.SaveNode()
+}
+
+// SaveNode makes Node durable: afterwards the old node.yaml or the new one is
+// there, whole; the new one if it returned nil.
+func (d *DataDir) SaveNode() error {
+	const op = "save node.yaml"
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	data, err := d.Node.encode()
+	if err != nil {
+		return model.Errorf(model.CodeInternal, op, "node.yaml cannot be encoded: %w", err)
+	}
+	if err := replaceFile(d.FS, nodeFile, data); err != nil {
+		return failed(model.CodeUnavailable, op, "node.yaml cannot be written", err)
+	}
+	return nil
+}
