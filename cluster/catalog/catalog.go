@@ -1,49 +1,174 @@
 package catalog
 
 import (
+	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
 )
 
-// Stubs; being filled in.
+// Catalog applies commands to the rows of an index and answers questions about them.
+type Catalog struct {
+	ix      store.Index
+	hash    multiset
+	applied uint64
+	halted  error
+	batch   bool
 
-type Catalog struct{ ix store.Index }
+	cluster  *messages.ClusterRow // never changed in place; nil before bootstrap
+	workers  map[string]*messages.WorkerRow
+	volumes  map[uint64]*volume
+	order    []uint64 // ids of volumes, ascending
+	tenants  map[string]*tenant
+	sessions map[uint64]*session
+	uploads  map[uint64]*upload
+	garbage  int    // rows under prefixGarbage
+	lostAt   uint64 // log index of the newest lost range
 
-func New(ix store.Index) *Catalog { return &Catalog{ix: ix} }
-func (c *Catalog) Err() error     { return nil }
+	dirty   []cachedRow
+	buf     []byte           // for encoding
+	scratch []byte           // for decoding
+	file    messages.FileRow // for encoding
+}
+
+// entry is one command at its place in the log.
+type entry struct {
+	index uint64
+	cmd   *messages.Command
+}
+
+// Apply applies the entry at a log index, which must be above Applied. A
+// command that is not allowed gives a result with a code and changes nothing
+// but its session. An error (model.Error, internal or corrupt) means that this
+// node can follow the log no further; every later Apply returns it again.
 func (c *Catalog) Apply(index uint64, cmd *messages.Command) (*messages.CommandResult, error) {
-	return nil, nil
+	if c.halted == nil && cmd.GetKind() == nil {
+		c.halt(model.CodeInternal, "entry %d holds a command that this version does not know; upgrade this node", index)
+	}
+	if err := c.checkIndex(index); err != nil {
+		return nil, err
+	}
+	if !c.batch {
+		c.Begin()
+		defer c.End()
+	}
+	res := c.admit(entry{index: index, cmd: cmd})
+	if err := c.passed(index); err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
-// Advance notes an entry that carries no command.
-func (c *Catalog) Advance(index uint64) error { return nil }
-func (c *Catalog) Begin()                     {}
-func (c *Catalog) End()                       {}
-func (c *Catalog) Applied() uint64            { return 0 }
-func (c *Catalog) StateHash() []byte          { return nil }
-func (c *Catalog) Recompute() []byte          { return nil }
-func (c *Catalog) Stat(tenant, path string) (*messages.FileRow, bool) {
-	return nil, false
+// Advance notes a log entry that carries no command: the empty entry of a new
+// leader, a change of voters. Errors are those of Apply.
+func (c *Catalog) Advance(index uint64) error {
+	if err := c.checkIndex(index); err != nil {
+		return err
+	}
+	if !c.batch {
+		c.Begin()
+		defer c.End()
+	}
+	return c.passed(index)
 }
-func (c *Catalog) Manifest(id, first uint64, max int) []*messages.Extent { return nil }
-func (c *Catalog) List(tenant, prefix, delimiter, after string, limit int) (files []*messages.ListedFile, prefixes []string, next string) {
-	return nil, nil, ""
+
+// checkIndex refuses an entry that is applied already, and anything after a halt.
+func (c *Catalog) checkIndex(index uint64) error {
+	if c.halted == nil && index <= c.applied {
+		c.halt(model.CodeInternal, "entry %d was given to the catalog, which is at %d already", index, c.applied)
+	}
+	return c.halted
 }
-func (c *Catalog) Volume(id uint64) (*messages.VolumeRow, bool)          { return nil, false }
-func (c *Catalog) Volumes() []*messages.VolumeRow                        { return nil }
-func (c *Catalog) Workers() (nodes []string, rows []*messages.WorkerRow) { return nil, nil }
-func (c *Catalog) Tenant(name string) (*messages.TenantRow, bool)        { return nil, false }
-func (c *Catalog) Totals() *messages.TenantRow                           { return nil }
-func (c *Catalog) Cluster() *messages.ClusterRow                         { return nil }
-func (c *Catalog) Session(id uint64) (*messages.SessionRow, bool)        { return nil, false }
-func (c *Catalog) Verify() []string                                      { return nil }
 
-type State uint8
+// passed ends the work of one entry.
+func (c *Catalog) passed(index uint64) error {
+	c.applied = index
+	c.sweep()
+	return c.halted
+}
 
-const (
-	ExtentOK State = iota
-	ExtentLost
-	ExtentDropped
-)
+// Begin opens a batch of Apply calls, which then share one index transaction
+// and one write of each cached row. An Apply outside of a batch is a batch of its own.
+func (c *Catalog) Begin() {
+	c.batch = true
+	c.ix.Begin()
+}
 
-func ExtentState(vol *messages.VolumeRow, e *messages.Extent) State { return ExtentOK }
+// End writes the cached rows that the batch has changed and closes it.
+func (c *Catalog) End() {
+	c.flush()
+	c.batch = false
+	c.ix.End()
+}
+
+// Applied is the log index of the last entry applied, as the rows have it.
+func (c *Catalog) Applied() uint64 { return c.applied }
+
+// Err is why the catalog has stopped, or nil. After an error the rows are not
+// to be trusted: no snapshot may be taken of them.
+func (c *Catalog) Err() error { return c.halted }
+
+// StateHash is the hash of all rows, 16 bytes. It depends on the entries
+// applied and not on how they were batched.
+func (c *Catalog) StateHash() []byte {
+	c.flush()
+	return c.hash.bytes()
+}
+
+// Recompute is StateHash computed anew from every row, for checks.
+func (c *Catalog) Recompute() []byte {
+	c.flush()
+	var m multiset
+	c.ix.Ascend("", func(key, value string) bool {
+		m.add(key, value)
+		return true
+	})
+	return m.bytes()
+}
+
+// halt stops the catalog for good; the first reason stays.
+func (c *Catalog) halt(code model.Code, format string, args ...any) {
+	if c.halted == nil {
+		c.halted = model.Errorf(code, "catalog", format, args...)
+	}
+}
+
+// dispatch runs the rule for the command's kind.
+func (c *Catalog) dispatch(e entry) *messages.CommandResult {
+	kind := e.cmd.GetKind()
+	if boot, ok := kind.(*messages.Command_Bootstrap); ok {
+		return c.bootstrap(e, boot.Bootstrap)
+	}
+	if c.cluster == nil {
+		return refuse("not_bootstrapped")
+	}
+	switch k := kind.(type) {
+	case *messages.Command_OpenSession:
+		return c.openSession(e, k.OpenSession)
+	case *messages.Command_PutFile:
+		return c.putFile(e, k.PutFile)
+	case *messages.Command_CommitUpload:
+		return c.commitUpload(e, k.CommitUpload)
+	case *messages.Command_DeleteFile:
+		return c.deleteFile(e, k.DeleteFile)
+	case *messages.Command_MoveFile:
+		return c.moveFile(e, k.MoveFile)
+	case *messages.Command_StageExtents:
+		return c.stageExtents(e, k.StageExtents)
+	case *messages.Command_AbortUpload:
+		return c.abortUpload(e, k.AbortUpload)
+	case *messages.Command_CreateVolume:
+		return c.createVolume(e, k.CreateVolume)
+	case *messages.Command_SealVolume:
+		return c.sealVolume(k.SealVolume)
+	case *messages.Command_ReopenVolume:
+		return c.reopenVolume(e, k.ReopenVolume)
+	case *messages.Command_RegisterWorker:
+		return c.registerWorker(k.RegisterWorker)
+	case *messages.Command_MasterStarted:
+		return c.masterStarted(e, k.MasterStarted)
+	case *messages.Command_CheckStateHash:
+		return c.checkStateHash(e, k.CheckStateHash)
+	}
+	c.halt(model.CodeInternal, "entry %d holds a command of kind %T that has no rule here; upgrade this node", e.index, kind)
+	return nil
+}

@@ -23,6 +23,10 @@ var exceptions = []exception{
 		"the other side of the seam: it replaces the process's random source and guards what protoactor reads from outside",
 	},
 	{
+		"actors/runtime/root.go", []string{"lock"},
+		"supervision at the root is told of failures on the goroutines of the actors that failed",
+	},
+	{
 		"actors/edge", []string{"clock", "lock", "goroutine", "future"},
 		"the blocking facade through which code that is no actor talks to actors; no actor may import it",
 	},

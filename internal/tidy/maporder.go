@@ -163,10 +163,19 @@ func (j *orderJudge) sends(n ast.Node) bool {
 			return !found
 		}
 		_, method := call.Fun.(*ast.SelectorExpr)
-		found = method && hasWord(sends, name.Name)
+		found = method && sendsByName(name.Name, len(call.Args))
 		return !found
 	})
 	return found
+}
+
+// sendsByName tells the context's methods from others of the same name:
+// Timer.Stop takes nothing and time.Time's After one argument.
+func sendsByName(name string, args int) bool {
+	if name == "After" {
+		return args == 2
+	}
+	return args > 0 && hasWord(sends, name)
 }
 
 func (j *orderJudge) functionSends(fn *ast.FuncDecl) bool {

@@ -203,7 +203,9 @@ func (d *demoted) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (d *demoted) WithAttrs(attrs []slog.Attr) slog.Handler { return &demoted{d.Handler.WithAttrs(attrs)} }
+func (d *demoted) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &demoted{d.Handler.WithAttrs(attrs)}
+}
 
 // WithGroup implements slog.Handler.
 func (d *demoted) WithGroup(name string) slog.Handler { return &demoted{d.Handler.WithGroup(name)} }

@@ -100,6 +100,8 @@ func (m *mailbox) invoke(l letter, system bool) {
 	m.proc.world.record(m.proc, m.name, "receive", runtime.MessageName(msg), l.bytes)
 	defer m.recovered(l.msg)
 	switch {
+	case isType[failNow](msg):
+		panic("the story fails this actor here")
 	case !system:
 		m.invoker.InvokeUserMessage(l.msg)
 	case isType[*actor.SuspendMailbox](l.msg):

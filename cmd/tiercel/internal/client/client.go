@@ -20,6 +20,7 @@ const (
 	// alone, before the body is sent.
 	expectContinueBytes = 8 << 20
 	copyBufferBytes     = 256 << 10
+	maxAnswerBytes      = 16 << 20 // of JSON; a page of 1,000 files has well under 2 MiB
 )
 
 // Options says where the server is and how patient to be.
@@ -133,8 +134,7 @@ type call struct {
 }
 
 // send makes one attempt. The answer's body is open unless err is set; a
-// status of 400 and above becomes an error. moved, when not nil, is told of
-// bytes sent.
+// status of 300 and above becomes an error.
 func (c *Client) send(ctx context.Context, k *call) (*http.Response, error) {
 	var body io.Reader
 	if k.body != nil {
@@ -171,7 +171,7 @@ func (c *Client) send(ctx context.Context, k *call) (*http.Response, error) {
 		return nil, c.transportError(ctx, k.op, err)
 	}
 	c.met.Store(true)
-	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified {
+	if resp.StatusCode >= 300 {
 		defer resp.Body.Close()
 		return nil, c.answerError(k, resp)
 	}

@@ -60,11 +60,18 @@ func Message(err error) string {
 	return s
 }
 
+// localError marks a fault on this side, in the midst of a transfer: a source
+// that cannot be read, a target that cannot be written. Never retried.
+type localError struct{ err error }
+
+func (e *localError) Error() string { return e.err.Error() }
+func (e *localError) Unwrap() error { return e.err }
+
 // transportError explains a request that got no answer.
 func (c *Client) transportError(ctx context.Context, op string, err error) error {
-	var source *sourceError
-	if errors.As(err, &source) {
-		return &failure{err: model.Errorf(model.CodeInvalidArgument, op, "%s", source.Error())}
+	var local *localError
+	if errors.As(err, &local) {
+		return &failure{err: model.Errorf(model.CodeInvalidArgument, op, "%w", local.err)}
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return contextFailure(op, cause)

@@ -129,25 +129,3 @@ func (w *watch) reader(r io.Reader, count func(int)) io.Reader {
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
-// simple performs a call without a body to upload, whose answer is small,
-// within Timeout as a whole, and hands the answer's body to decode.
-func (c *Client) simple(ctx context.Context, k *call, repeatable bool, decode func(number int, body io.Reader) error) error {
-	whole, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	err := c.repeat(whole, k.op, repeatable, func(number int) (bool, error) {
-		resp, err := c.send(whole, k)
-		if err != nil {
-			return false, err
-		}
-		defer resp.Body.Close()
-		if decode == nil {
-			return false, nil
-		}
-		if err := decode(number, resp.Body); err != nil {
-			return false, c.transportError(whole, k.op, err)
-		}
-		return false, nil
-	})
-	return err
-}

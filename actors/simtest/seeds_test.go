@@ -1,0 +1,63 @@
+package simtest
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// storm is the standard run: every fault, a few at a time.
+func storm(seed uint64) Params {
+	return Params{Seed: seed, Clients: 3, Operations: 25, Horizon: 6 * time.Second, Faults: faults, FaultCount: int(seed % 7)}
+}
+
+// The number of fresh seeds is TIERCEL_SEEDS (default 40) from TIERCEL_SEED
+// (default 1); each is run twice and must give the same trace.
+func TestSeeds(t *testing.T) {
+	first, n := envInt(t, "TIERCEL_SEED", 1), envInt(t, "TIERCEL_SEEDS", 40)
+	fired := map[string]int{}
+	for seed := first; seed < first+n; seed++ {
+		a := Run(storm(seed))
+		require.Empty(t, a.Violations, replay(seed))
+		b := Run(storm(seed))
+		require.Equal(t, a.Hash, b.Hash, "the same seed gave two traces; %s", replay(seed))
+		for name, k := range a.Fired {
+			fired[name] += k
+		}
+	}
+	t.Logf("seeds %d to %d; fired: %v", first, first+n-1, fired)
+	if n >= 200 {
+		for _, f := range faults {
+			assert.NotZero(t, fired[f.name], "the fault %q never fired", f.name)
+		}
+	}
+}
+
+func replay(seed uint64) string {
+	return fmt.Sprintf("replay with: TIERCEL_SEED=%d TIERCEL_SEEDS=1 go test ./actors/simtest -run TestSeeds -v", seed)
+}
+
+func envInt(t *testing.T, name string, otherwise uint64) uint64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	require.NoError(t, err, name)
+	return n
+}
+
+func TestStory_WithoutFaultsEveryOperationIsAnswered(t *testing.T) {
+	out := Run(Params{Seed: 7, Clients: 3, Operations: 60, Horizon: 10 * time.Second})
+	require.Empty(t, out.Violations)
+	require.GreaterOrEqual(t, len(out.History), 180)
+	for _, o := range out.History {
+		assert.False(t, o.out.unknown, "%+v", o)
+		assert.False(t, refusedForGood(o.out), "%+v", o)
+	}
+}

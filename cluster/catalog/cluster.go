@@ -1,0 +1,152 @@
+package catalog
+
+import (
+	"bytes"
+
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/messages"
+)
+
+// nextCluster is a copy of the cluster row to change and set.
+func (c *Catalog) nextCluster() *messages.ClusterRow { return proto.CloneOf(c.cluster) }
+
+// setCluster replaces the cluster row, which readers may hold.
+func (c *Catalog) setCluster(row *messages.ClusterRow) {
+	c.cluster = row
+	c.setRow(keyCluster, row)
+}
+
+// bootstrap gives the cluster its name and writes every default into the log,
+// once for all its life.
+func (c *Catalog) bootstrap(e entry, boot *messages.Bootstrap) *messages.CommandResult {
+	if c.cluster != nil {
+		return refuse("already_bootstrapped", "cluster_id", c.cluster.ClusterId)
+	}
+	c.checkVersion(boot.GetClusterVersion())
+	if c.halted != nil {
+		return nil
+	}
+	field := ""
+	switch {
+	case !validName(boot.GetClusterId()):
+		field = "cluster_id"
+	case boot.ReplicationFactor < 1 || boot.ReplicationFactor >= MaxMembers:
+		field = "replication_factor"
+	case boot.ClusterVersion == 0:
+		field = "cluster_version"
+	case boot.IdempotencyKeysPerTenant > MaxIdempotencyKeysPerTenant:
+		field = "idempotency_keys_per_tenant"
+	case !validTiers(boot.Tiers):
+		field = "tiers"
+	}
+	if field != "" {
+		return refuse("bad_bootstrap", "field", field)
+	}
+	row := &messages.ClusterRow{
+		ClusterId:                boot.ClusterId,
+		Generation:               1,
+		NextVolume:               1,
+		NextReplicaGen:           1,
+		ClusterVersion:           boot.ClusterVersion,
+		ReplicationFactor:        boot.ReplicationFactor,
+		CreatedUnixMs:            e.cmd.ProposedUnixMs,
+		IdempotencyKeysPerTenant: boot.IdempotencyKeysPerTenant,
+	}
+	for _, tier := range boot.Tiers {
+		row.Tiers = append(row.Tiers, proto.CloneOf(tier))
+	}
+	c.setCluster(row)
+	return &messages.CommandResult{Version: e.index, Created: true}
+}
+
+// validTiers accepts a tier table: known tiers, patterns that can match a path.
+func validTiers(rows []*messages.TierRow) bool {
+	total := len(rows)
+	for _, row := range rows {
+		if !validTier(row.GetTier()) {
+			return false
+		}
+		total += len(row.Prefixes) + len(row.Suffixes)
+		for _, p := range row.Prefixes {
+			if !validName(p) || p[0] != '/' {
+				return false
+			}
+		}
+		for _, p := range row.Suffixes {
+			if !validName(p) {
+				return false
+			}
+		}
+	}
+	return total <= MaxTierPatterns
+}
+
+// masterStarted records the master of a term. Raft has one leader in a term, so
+// the same term from another node is as stale as an older one.
+func (c *Catalog) masterStarted(e entry, started *messages.MasterStarted) *messages.CommandResult {
+	node, term, old := started.GetNode(), started.GetTerm(), c.cluster
+	switch {
+	case !validName(node):
+		return refuse("bad_field", "field", "node")
+	case term == 0:
+		return refuse("bad_field", "field", "term")
+	case term < old.Term, term == old.Term && node != old.Master:
+		return refuse("stale_term", "term", decimal(old.Term), "master", old.Master)
+	case term == old.Term:
+		return &messages.CommandResult{Version: e.index}
+	}
+	row := c.nextCluster()
+	row.Term, row.Master, row.MasterSinceUnixMs = term, node, e.cmd.ProposedUnixMs
+	c.setCluster(row)
+	return &messages.CommandResult{Version: e.index}
+}
+
+// registerWorker enters a worker or replaces what is known of it, unless that
+// was said by a later incarnation.
+func (c *Catalog) registerWorker(register *messages.RegisterWorker) *messages.CommandResult {
+	node, row := register.GetNode(), register.GetWorker()
+	if !validName(node) {
+		return refuse("bad_field", "field", "node")
+	}
+	for _, label := range [...]string{
+		row.GetAddress(), row.GetDiskType(), row.GetDc(), row.GetRack(), row.GetHost(), row.GetVersion(),
+	} {
+		if !validText(label, MaxNameBytes) {
+			return refuse("bad_field", "field", "worker")
+		}
+	}
+	old := c.workers[node]
+	switch {
+	case row == nil:
+		return refuse("bad_field", "field", "worker")
+	case old.GetIncarnation() > row.Incarnation:
+		return refuse("stale_incarnation", "incarnation", decimal(old.Incarnation))
+	}
+	c.workers[node] = proto.CloneOf(row)
+	c.setRow(workerKey(node), row)
+	return &messages.CommandResult{Created: old == nil}
+}
+
+// checkStateHash compares the proposer's hash of the state after entry at_index
+// with ours, when that is the state this very entry finds: at_index is applied
+// and nothing lies between. Otherwise it says nothing, and the result says so. A
+// difference stops this node: one of the two has gone wrong, and must not vote
+// on with a state of its own.
+func (c *Catalog) checkStateHash(e entry, check *messages.CheckStateHash) *messages.CommandResult {
+	at, theirs := check.GetAtIndex(), check.GetHash()
+	switch {
+	case len(theirs) != len(c.hash.bytes()):
+		return refuse("bad_field", "field", "hash")
+	case at >= e.index:
+		return refuse("future_hash")
+	case at != c.applied || at+1 != e.index:
+		return &messages.CommandResult{Details: map[string]string{"compared": "false"}}
+	}
+	if ours := c.StateHash(); !bytes.Equal(ours, theirs) {
+		c.halt("corrupt", "the state after entry %d is %x here and %x at the master; "+
+			"this node has diverged, rebuild it from another voter's snapshot", at, ours, theirs)
+		return nil
+	}
+	return &messages.CommandResult{Details: map[string]string{"compared": "true"}}
+}

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+
+	"tiercel/cluster/model"
+)
+
+// basePath is where the API begins (API.md).
+const basePath = "/api/v1/storage"
+
+const filesPrefix = basePath + "/files/"
+
+// route is one method of one pattern.
+type route struct {
+	method, pattern string
+	serve           func(*call) error
+	expect          func(*call) error // judges a request that waits for 100 Continue
+	limited         bool              // counts against MaxRequests: all but the probes
+	metrics         *routeMetrics
+}
+
+// table lists what is offered. The OpenAPI document says the same, and a test
+// compares the two.
+func (s *Server) table() []*route {
+	const file = basePath + "/files/{path:*}"
+	json := (*call).expectJSON
+	return []*route{
+		{method: "PUT", pattern: file, serve: (*call).putFile, expect: (*call).expectPut, limited: true},
+		{method: "GET", pattern: file, serve: (*call).getFile, limited: true},
+		{method: "HEAD", pattern: file, serve: (*call).getFile, limited: true},
+		{method: "DELETE", pattern: file, serve: (*call).deleteFile, limited: true},
+		{method: "GET", pattern: basePath + "/files", serve: (*call).listFiles, limited: true},
+		{method: "POST", pattern: basePath + "/move", serve: (*call).moveFile, expect: json, limited: true},
+		{method: "POST", pattern: basePath + "/copy", serve: (*call).copyFile, expect: json, limited: true},
+		{method: "POST", pattern: basePath + "/retier", serve: (*call).retierFiles, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/status", serve: (*call).clusterStatus, limited: true},
+		{method: "GET", pattern: "/healthz", serve: (*call).health},
+		{method: "HEAD", pattern: "/healthz", serve: (*call).health},
+		{method: "GET", pattern: "/readyz", serve: (*call).ready},
+		{method: "HEAD", pattern: "/readyz", serve: (*call).ready},
+		{method: "GET", pattern: "/metrics", serve: s.metricsHandler()},
+		{method: "GET", pattern: "/openapi.json", serve: (*call).openAPI},
+		{method: "GET", pattern: "/", serve: (*call).dashboard},
+	}
+}
+
+// buildRouter registers the table. The router looks paths up as they are on the
+// wire, and corrects nothing: a path that needs correction is refused.
+func (s *Server) buildRouter() fasthttp.RequestHandler {
+	r := router.New()
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	r.HandleOPTIONS = false
+	r.HandleMethodNotAllowed = true
+	s.routes = s.table()
+	for _, rt := range s.routes {
+		rt.metrics = s.met.route(plainPattern(rt.pattern), rt.method)
+		r.Handle(rt.method, rt.pattern, s.handle(rt))
+	}
+	r.NotFound = s.handle(s.stray(noRoute))
+	r.MethodNotAllowed = s.handle(s.stray(wrongMethod))
+	return r.Handler
+}
+
+// stray is a route for requests that have none.
+func (s *Server) stray(serve func(*call) error) *route {
+	return &route{method: "any", pattern: "unknown", serve: serve, metrics: s.met.route("unknown", "any")}
+}
+
+// plainPattern writes {path:*} as {path}, as metrics and the OpenAPI document do.
+func plainPattern(pattern string) string { return strings.Replace(pattern, ":*", "", 1) }
+
+// routeOf finds the route that a request will reach, for the look ahead of
+// 100 Continue. One that has none is let through to its 404.
+func (s *Server) routeOf(method string, path []byte) *route {
+	for _, rt := range s.routes {
+		fixed, _, wild := strings.Cut(rt.pattern, "{")
+		if rt.method == method && (string(path) == rt.pattern || wild && strings.HasPrefix(string(path), fixed)) {
+			return rt
+		}
+	}
+	return s.stray(noRoute)
+}
+
+func noRoute(c *call) error {
+	return model.Errorf(model.CodeNotFound, "route request",
+		"there is nothing at %q; files are under %s, and /openapi.json lists the rest", clip(string(c.path)), filesPrefix)
+}
+
+// wrongMethod answers for a path that is taken by other methods; the router has
+// set Allow.
+func wrongMethod(c *call) error {
+	return model.Errorf(model.CodeMethodNotAllowed, "route request", "the method %s is not allowed here; allowed are %s",
+		clip(string(c.ctx.Method())), c.ctx.Response.Header.Peek("Allow"))
+}
