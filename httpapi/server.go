@@ -152,14 +152,14 @@ func protocolError(err error) *model.Error {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &small), errors.Is(err, fasthttp.ErrSmallReadBuffer):
-		return model.Errorf(model.CodeTooLarge, op, "the request line and headers are too large").(*model.Error)
+		return model.Errorf(model.CodeTooLarge, op, "the request line and headers are too large")
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return model.Errorf(model.CodeDeadlineExceeded, op, "the request did not arrive in time").(*model.Error)
+		return model.Errorf(model.CodeDeadlineExceeded, op, "the request did not arrive in time")
 	case errors.Is(err, fasthttp.ErrDuplicateContentLength):
-		return model.Errorf(model.CodeInvalidArgument, op, "Content-Length is given more than once").(*model.Error)
+		return model.Errorf(model.CodeInvalidArgument, op, "Content-Length is given more than once")
 	}
 	return model.Errorf(model.CodeInvalidArgument, op,
-		"the request is malformed, or ended early; nothing was stored").(*model.Error)
+		"the request is malformed, or ended early; nothing was stored")
 }
 
 // expect judges a request that waits for 100 Continue, so that a refusal comes

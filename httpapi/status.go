@@ -92,10 +92,12 @@ func (c *call) clusterStatus() error {
 	var a *statusAnswer
 	if err != nil {
 		e := clientError(err)
-		if statuses[e.Code].status < 503 {
+		switch e.Code {
+		case model.CodeNoMaster, model.CodeStaleEpoch, model.CodeUnavailable, model.CodeDeadlineExceeded:
+			a = &statusAnswer{State: "no_master", Warnings: []string{e.Message}}
+		default:
 			return err
 		}
-		a = &statusAnswer{State: "no_master", Warnings: []string{e.Message}}
 	} else {
 		a = newStatusAnswer(reply)
 	}

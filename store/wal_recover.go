@@ -127,19 +127,15 @@ func damagedLog(name string, offset int64, err error) error {
 
 // splitVoid separates the segments that a newer one supersedes.
 func splitVoid(segments []*walSegment) (void, live []*walSegment) {
-	from, to := uint64(0), uint64(0) // void are the sequences [from,to) found so far
+	lowest := uint64(size64max) // of what the segments seen so far, all newer, supersede
 	for _, s := range slices.Backward(segments) {
-		if s.seq >= from && s.seq < to {
+		if s.seq >= lowest {
 			void = append(void, s)
 		} else {
 			live = append(live, s)
 		}
 		if s.supersedes > 0 {
-			if to == 0 || s.seq < from {
-				to = s.seq
-				from = s.supersedes
-			}
-			from = min(from, s.supersedes)
+			lowest = min(lowest, s.supersedes)
 		}
 	}
 	slices.Reverse(void)

@@ -14,7 +14,8 @@ type tenant struct {
 	row  *messages.TenantRow
 }
 
-func (t *tenant) write(c *Catalog) { c.setRow(tenantKey(t.name), t.row) }
+func (t *tenant) key() string                { return tenantKey(t.name) }
+func (t *tenant) encoded(c *Catalog) string { return c.encode(t.row) }
 
 // tenantOf returns the tenant for a change to its row.
 func (c *Catalog) tenantOf(name string) *tenant {

@@ -12,8 +12,9 @@ import (
 // cachedRow is a struct that stands for a row and is written back at the end of a batch.
 type cachedRow interface {
 	mark() *marks
-	// write stores the row.
-	write(c *Catalog)
+	key() string
+	// encoded is the value of the row as the struct has it.
+	encoded(c *Catalog) string
 }
 
 // marks says what the index does not know yet about a cached row.
@@ -42,7 +43,7 @@ func (c *Catalog) flush() {
 		m := r.mark()
 		m.dirty = false
 		if !m.gone {
-			r.write(c)
+			c.set(r.key(), r.encoded(c))
 		}
 	}
 	clear(c.dirty)

@@ -95,7 +95,7 @@ func (c *Catalog) encodeKept(sequence uint64, res *messages.CommandResult) kept 
 // recorded is a kept result again, as it was answered the first time.
 func (c *Catalog) recorded(s *session, at int) *messages.CommandResult {
 	row := &messages.SessionRow{}
-	if !c.decode(idKey(prefixSession, s.id), string(s.kept[at].encoded), row) || len(row.Results) != 1 {
+	if !c.decode(s.key(), string(s.kept[at].encoded), row) || len(row.Results) != 1 {
 		return nil
 	}
 	return explain(row.Results[0].GetResult())
@@ -169,7 +169,7 @@ func (c *Catalog) endSession(s *session) {
 	}
 	s.gone = true
 	delete(c.sessions, s.id)
-	c.remove(idKey(prefixSession, s.id))
+	c.remove(s.key())
 }
 
 // sessionOf derives a session from its row.
@@ -181,13 +181,15 @@ func (c *Catalog) sessionOf(id uint64, row *messages.SessionRow) *session {
 	return s
 }
 
-// write stores the row: the small fields, then the results as they were kept.
-func (s *session) write(c *Catalog) {
-	head := messages.SessionRow{Node: s.node, Incarnation: s.incarnation, LowWater: s.low}
-	buf := c.encodeBuf(&head)
+func (s *session) key() string { return idKey(prefixSession, s.id) }
+
+// encoded is the row: the small fields, then the results as they were kept. It
+// is what encoding a whole SessionRow would give, without touching each result.
+func (s *session) encoded(c *Catalog) string {
+	buf := c.encodeBuf(&messages.SessionRow{Node: s.node, Incarnation: s.incarnation, LowWater: s.low})
 	for _, k := range s.kept {
 		buf = append(buf, k.encoded...)
 	}
 	c.buf = buf
-	c.set(idKey(prefixSession, s.id), string(buf))
+	return string(buf)
 }

@@ -17,7 +17,8 @@ type upload struct {
 	tier uint32 // of the volumes of its extents; 0 while there are none
 }
 
-func (u *upload) write(c *Catalog) { c.setRow(idKey(prefixUpload, u.id), u.row) }
+func (u *upload) key() string                { return idKey(prefixUpload, u.id) }
+func (u *upload) encoded(c *Catalog) string { return c.encode(u.row) }
 
 // stageExtents adds durable extents to an upload, or opens one. Staging what
 // is staged already, at the same place, changes nothing and is no error.
@@ -176,7 +177,7 @@ func (c *Catalog) dropUpload(u *upload) {
 func (c *Catalog) closeUpload(u *upload) {
 	u.gone = true
 	delete(c.uploads, u.id)
-	c.remove(idKey(prefixUpload, u.id))
+	c.remove(u.key())
 	if s := c.sessions[u.row.Session]; s != nil {
 		s.uploads--
 	}

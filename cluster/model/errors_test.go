@@ -40,6 +40,7 @@ func TestErrorf_KeepsTheCauseForThoseWhoAsk(t *testing.T) {
 func TestError_ReadsAsOneLineWithOpMessageAndCode(t *testing.T) {
 	assert.Equal(t, "get: no such file (not_found)", model.Errorf(model.CodeNotFound, "get", "no such file").Error())
 	assert.Equal(t, "no such file (not_found)", model.Errorf(model.CodeNotFound, "", "no such file").Error())
+	assert.Equal(t, "get: no copy: EOF (unavailable)", model.Errorf(model.CodeUnavailable, "get", "no copy: %w", io.EOF).Error())
 	withCause := &model.Error{Code: model.CodeInternal, Op: "sync", Message: "the disk refuses", Err: io.ErrShortWrite}
 	assert.Equal(t, "sync: the disk refuses (internal): short write", withCause.Error())
 }

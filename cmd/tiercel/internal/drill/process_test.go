@@ -1,0 +1,107 @@
+package drill
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	buildOnce sync.Once
+	binary    string
+	buildErr  error
+)
+
+// build compiles the server once for all drills.
+func build(t *testing.T) string {
+	t.Helper()
+	buildOnce.Do(func() {
+		dir, err := os.MkdirTemp("", "tiercel-drill")
+		if err != nil {
+			buildErr = err
+			return
+		}
+		binary = filepath.Join(dir, "tiercel")
+		out, err := exec.Command("go", "build", "-o", binary, "tiercel/cmd/tiercel").CombinedOutput()
+		if err != nil {
+			buildErr = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	require.NoError(t, buildErr)
+	return binary
+}
+
+// server is one running process.
+type server struct {
+	cmd  *exec.Cmd
+	base string // URL of the API
+	logs *strings.Builder
+}
+
+var readyLine = regexp.MustCompile(`^ready http=(\S+) rpc=(\S+) node=(\S+)$`)
+
+// start runs a server on dir and waits for its ready line.
+func start(t *testing.T, dir string, more ...string) *server {
+	t.Helper()
+	s := &server{logs: &strings.Builder{}}
+	args := append([]string{"server", "--data-dir", dir, "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0"}, more...)
+	s.cmd = exec.Command(build(t), args...)
+	s.cmd.Stderr = s.logs
+	out, err := s.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.cmd.Start())
+	t.Cleanup(func() { s.kill() })
+	line := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(out).ReadString('\n')
+		line <- strings.TrimSpace(text)
+		_, _ = io.Copy(io.Discard, out)
+	}()
+	select {
+	case text := <-line:
+		m := readyLine.FindStringSubmatch(text)
+		if m == nil {
+			_ = s.cmd.Wait()
+			require.Fail(t, "no ready line", "%q; logs: %s", text, s.logs.String())
+		}
+		s.base = "http://" + m[1] + "/api/v1/storage"
+	case <-time.After(30 * time.Second):
+		s.kill()
+		require.Fail(t, "not ready in 30 s", "%s", s.logs.String())
+	}
+	return s
+}
+
+// kill is kill -9.
+func (s *server) kill() {
+	if s.cmd.ProcessState == nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	}
+}
+
+// do sends one request; a transport error means that the outcome is not known.
+func (s *server) do(client *http.Client, method, path string, body []byte) (status int, content []byte, err error) {
+	req, err := http.NewRequest(method, s.base+path, strings.NewReader(string(body)))
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	content, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, content, err
+}

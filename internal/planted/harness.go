@@ -1,0 +1,250 @@
+package planted
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// Harness tries planted bugs on one module. It may be used concurrently.
+type Harness struct {
+	root string // of the module, absolute
+	temp string // for overlays and test binaries
+
+	mu       sync.Mutex
+	binaries map[string]func() (string, error) // package -> its unmutated test binary
+	healthy  map[string]func() error           // package, pattern, env -> does it pass?
+}
+
+// NewHarness makes a harness for the module at root that works in temp.
+func NewHarness(root, temp string) (*Harness, error) {
+	absolute, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("find the module: %w", err)
+	}
+	return &Harness{
+		root: absolute, temp: temp,
+		binaries: make(map[string]func() (string, error)), healthy: make(map[string]func() error),
+	}, nil
+}
+
+// Caught tells how a planted bug was caught.
+type Caught struct {
+	Test string // the first test that failed, or "panic"
+	Line string // the first line that says why
+	Seed string // the seed it named, if any
+}
+
+// String is one line for a report.
+func (c Caught) String() string {
+	s := c.Test
+	if c.Seed != "" {
+		s += ", seed " + c.Seed
+	}
+	if c.Line != "" {
+		s += ": " + c.Line
+	}
+	return s
+}
+
+// Try plants one bug and returns how it was caught, or why it does not count.
+func (h *Harness) Try(ctx context.Context, bug Bug) (Caught, error) {
+	overlay, err := h.overlay(bug)
+	if err != nil {
+		return Caught{}, err
+	}
+	mutant, err := h.build(ctx, bug.Name+".mutant", bug.Package, overlay)
+	if err != nil {
+		return Caught{}, fmt.Errorf("the mutant does not compile, which is no catch: %w", err)
+	}
+	if err := h.passesWithout(ctx, bug); err != nil {
+		return Caught{}, err
+	}
+	output, err := h.run(ctx, mutant, bug)
+	if err != nil {
+		return Caught{}, err
+	}
+	return judge(bug, output)
+}
+
+// judge decides whether the output of a mutant's test is a catch.
+func judge(bug Bug, output testOutput) (Caught, error) {
+	switch {
+	case output.passed:
+		return Caught{}, fmt.Errorf("NOT CAUGHT: %s passes although %s (%s)", bug.Run, bug.What, bug.Rule)
+	case bug.Expect != nil && !bug.Expect.MatchString(output.text):
+		return Caught{}, fmt.Errorf("fails, but not as expected (%s):\n%s", bug.Expect, tail(output.text))
+	case bug.Expect == nil && strings.Contains(output.text, "panic: test timed out"):
+		return Caught{}, fmt.Errorf("only ran out of time, which is no catch:\n%s", tail(output.text))
+	}
+	return output.caught(), nil
+}
+
+// overlay writes the mutated files and the description that the go command reads.
+func (h *Harness) overlay(bug Bug) (string, error) {
+	dir, err := os.MkdirTemp(h.temp, "overlay-")
+	if err != nil {
+		return "", fmt.Errorf("make an overlay: %w", err)
+	}
+	texts := make(map[string]string)
+	for _, e := range bug.Edits {
+		text, seen := texts[e.File]
+		if !seen {
+			original, err := os.ReadFile(filepath.Join(h.root, filepath.FromSlash(e.File)))
+			if err != nil {
+				return "", fmt.Errorf("the file of the edit: %w; bring the planted bug in step with the code", err)
+			}
+			text = string(original)
+		}
+		if texts[e.File], err = e.apply(text); err != nil {
+			return "", err
+		}
+	}
+	replace := make(map[string]string)
+	for name, text := range texts {
+		mutated := filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
+		if err := os.WriteFile(mutated, []byte(text), 0o644); err != nil {
+			return "", fmt.Errorf("write the mutated file: %w", err)
+		}
+		replace[filepath.Join(h.root, filepath.FromSlash(name))] = mutated
+	}
+	description, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", fmt.Errorf("describe the overlay: %w", err)
+	}
+	name := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(name, description, 0o644); err != nil {
+		return "", fmt.Errorf("write the overlay: %w", err)
+	}
+	return name, nil
+}
+
+// apply replaces the whole lines of e.Old, which must occur exactly once.
+func (e Edit) apply(text string) (string, error) {
+	framed, old, replacement := "\n"+text, "\n"+e.Old+"\n", "\n"
+	if e.New != "" {
+		replacement = "\n" + e.New + "\n"
+	}
+	if n := strings.Count(framed, old); n != 1 {
+		return "", fmt.Errorf("the old text occurs %d times in %s, not once; bring the planted bug in step with the code:\n%s", n, e.File, e.Old)
+	}
+	return strings.Replace(framed, old, replacement, 1)[1:], nil
+}
+
+// build compiles the tests of a package without vet and returns the binary.
+func (h *Harness) build(ctx context.Context, name, pkg, overlay string) (string, error) {
+	binary := filepath.Join(h.temp, strings.ReplaceAll(name, "/", "_")+".test")
+	args := []string{"test", "-c", "-o", binary}
+	if overlay != "" {
+		args = append(args, "-overlay", overlay)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
+	cmd.Dir = h.root
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go test -c %s: %w:\n%s", pkg, err, tail(string(output)))
+	}
+	return binary, nil
+}
+
+// passesWithout requires the test to run and pass without the bug, once for
+// each package, pattern and environment.
+func (h *Harness) passesWithout(ctx context.Context, bug Bug) error {
+	h.mu.Lock()
+	binary, ok := h.binaries[bug.Package]
+	if !ok {
+		binary = sync.OnceValues(func() (string, error) { return h.build(ctx, "unmutated"+bug.Package, bug.Package, "") })
+		h.binaries[bug.Package] = binary
+	}
+	key := bug.Package + "\x00" + bug.Run + "\x00" + strings.Join(bug.Env, "\x00")
+	healthy, ok := h.healthy[key]
+	if !ok {
+		healthy = sync.OnceValue(func() error { return h.passes(ctx, binary, bug) })
+		h.healthy[key] = healthy
+	}
+	h.mu.Unlock()
+	return healthy()
+}
+
+func (h *Harness) passes(ctx context.Context, build func() (string, error), bug Bug) error {
+	binary, err := build()
+	if err != nil {
+		return fmt.Errorf("the test does not compile without the bug: %w", err)
+	}
+	output, err := h.run(ctx, binary, bug)
+	switch {
+	case err != nil:
+		return err
+	case !output.passed:
+		return fmt.Errorf("%s in %s fails without the bug, so it proves nothing:\n%s", bug.Run, bug.Package, tail(output.text))
+	}
+	return nil
+}
+
+// testOutput is what one run of a test binary said.
+type testOutput struct {
+	passed bool
+	text   string
+}
+
+// run runs the bug's test in its package directory. A pattern that runs no test
+// is an error, as is a binary that cannot be started.
+func (h *Harness) run(ctx context.Context, binary string, bug Bug) (testOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, bug.Timeout*2) // the binary ends itself earlier
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "-test.run", bug.Run, "-test.v", "-test.timeout", bug.Timeout.String())
+	cmd.Dir = filepath.Join(h.root, filepath.FromSlash(bug.Package))
+	cmd.Env = append(os.Environ(), bug.Env...)
+	var text bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &text, &text
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return testOutput{}, fmt.Errorf("run the test %s: %w", bug.Run, err)
+	}
+	if !strings.Contains(text.String(), "=== RUN") {
+		return testOutput{}, fmt.Errorf("-run %s matches no test in %s:\n%s", bug.Run, bug.Package, tail(text.String()))
+	}
+	return testOutput{passed: err == nil, text: text.String()}, nil
+}
+
+var (
+	failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+	failedLine = regexp.MustCompile(`(?m)^\s*(\w+_test\.go:\d+: .*|Error:\s.*|panic: .*|fatal error: .*)$`)
+	namedSeed  = regexp.MustCompile(`(?i)\bseed[ =:]+(0x[0-9a-f]+|\d+)`)
+)
+
+// caught reads from a failing output what failed and why.
+func (o testOutput) caught() Caught {
+	c := Caught{Test: "panic"}
+	if m := failedTest.FindStringSubmatch(o.text); m != nil {
+		c.Test = m[1]
+	}
+	reason := regexp.MustCompile(`\s+`)
+	for _, m := range failedLine.FindAllStringSubmatch(o.text, -1) {
+		line := reason.ReplaceAllString(strings.TrimSpace(m[1]), " ")
+		if c.Line == "" || strings.HasSuffix(c.Line, ":") {
+			c.Line = line // testify's first line holds only the place
+		}
+	}
+	if m := namedSeed.FindStringSubmatch(o.text); m != nil {
+		c.Seed = m[1]
+	}
+	return c
+}
+
+// tail is the end of a long output.
+func tail(text string) string {
+	const most = 4000
+	if len(text) > most {
+		text = "…" + text[len(text)-most:]
+	}
+	return text
+}
