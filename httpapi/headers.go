@@ -175,6 +175,14 @@ func (h *headers) checkFraming() error {
 	return nil
 }
 
+// checkVersion takes HTTP/1.1 and HTTP/1.0, which the server below speaks.
+func checkVersion(protocol []byte) error {
+	if v := string(protocol); v != "HTTP/1.1" && v != "HTTP/1.0" {
+		return badHeader("the protocol %q is not supported; speak HTTP/1.1", clip(v))
+	}
+	return nil
+}
+
 func badHeader(format string, args ...any) error {
 	return model.Errorf(model.CodeInvalidArgument, "read headers", format, args...)
 }

@@ -21,6 +21,7 @@ type listener struct {
 	refusing chan struct{} // bounds the refusals being sent
 	done     chan struct{}
 	closing  sync.Once
+	closeErr error
 
 	mu      sync.Mutex
 	open    map[*conn]struct{}
@@ -134,10 +135,13 @@ func (l *listener) release(c *conn) {
 	}
 }
 
-// Close stops accepting; open connections go on.
+// Close stops accepting; open connections go on. Closing again changes nothing.
 func (l *listener) Close() error {
-	l.closing.Do(func() { close(l.done) })
-	return l.Listener.Close()
+	l.closing.Do(func() {
+		close(l.done)
+		l.closeErr = l.Listener.Close()
+	})
+	return l.closeErr
 }
 
 // closeConns closes the open connections: all of them, or those that have never

@@ -24,16 +24,16 @@ type route struct {
 }
 
 // table lists what is offered. The OpenAPI document says the same, and a test
-// compares the two.
+// compares the two. The router wants /files before /files/{path:*}.
 func (s *Server) table() []*route {
 	const file = basePath + "/files/{path:*}"
 	json := (*call).expectJSON
 	return []*route{
+		{method: "GET", pattern: basePath + "/files", serve: (*call).listFiles, limited: true},
 		{method: "PUT", pattern: file, serve: (*call).putFile, expect: (*call).expectPut, limited: true},
 		{method: "GET", pattern: file, serve: (*call).getFile, limited: true},
 		{method: "HEAD", pattern: file, serve: (*call).getFile, limited: true},
 		{method: "DELETE", pattern: file, serve: (*call).deleteFile, limited: true},
-		{method: "GET", pattern: basePath + "/files", serve: (*call).listFiles, limited: true},
 		{method: "POST", pattern: basePath + "/move", serve: (*call).moveFile, expect: json, limited: true},
 		{method: "POST", pattern: basePath + "/copy", serve: (*call).copyFile, expect: json, limited: true},
 		{method: "POST", pattern: basePath + "/retier", serve: (*call).retierFiles, expect: json, limited: true},
@@ -74,12 +74,17 @@ func (s *Server) stray(serve func(*call) error) *route {
 // plainPattern writes {path:*} as {path}, as metrics and the OpenAPI document do.
 func plainPattern(pattern string) string { return strings.Replace(pattern, ":*", "", 1) }
 
+// matches reports whether a path, as on the wire, is one of the route's.
+func (rt *route) matches(path []byte) bool {
+	fixed, _, wild := strings.Cut(rt.pattern, "{")
+	return string(path) == rt.pattern || wild && strings.HasPrefix(string(path), fixed)
+}
+
 // routeOf finds the route that a request will reach, for the look ahead of
 // 100 Continue. One that has none is let through to its 404.
 func (s *Server) routeOf(method string, path []byte) *route {
 	for _, rt := range s.routes {
-		fixed, _, wild := strings.Cut(rt.pattern, "{")
-		if rt.method == method && (string(path) == rt.pattern || wild && strings.HasPrefix(string(path), fixed)) {
+		if rt.method == method && rt.matches(path) {
 			return rt
 		}
 	}
@@ -87,13 +92,34 @@ func (s *Server) routeOf(method string, path []byte) *route {
 }
 
 func noRoute(c *call) error {
+	if string(c.path) == filesPrefix {
+		return errNoPath()
+	}
 	return model.Errorf(model.CodeNotFound, "route request",
 		"there is nothing at %q; files are under %s, and /openapi.json lists the rest", clip(string(c.path)), filesPrefix)
 }
 
-// wrongMethod answers for a path that is taken by other methods; the router has
-// set Allow.
+// wrongMethod answers for a path that is taken by other methods. The router's
+// own Allow names OPTIONS, which is not among them.
 func wrongMethod(c *call) error {
+	c.ctx.Response.Header.Del("Allow")
+	if string(c.path) == filesPrefix {
+		return errNoPath()
+	}
+	var methods []string
+	for _, rt := range c.s.routes {
+		if rt.matches(c.path) {
+			methods = append(methods, rt.method)
+		}
+	}
+	allow := strings.Join(methods, ", ")
+	c.ctx.Response.Header.Set("Allow", allow)
 	return model.Errorf(model.CodeMethodNotAllowed, "route request", "the method %s is not allowed here; allowed are %s",
-		clip(string(c.ctx.Method())), c.ctx.Response.Header.Peek("Allow"))
+		clip(string(c.ctx.Method())), allow)
+}
+
+// errNoPath answers for /files/, which the router knows as neither a file nor
+// the listing.
+func errNoPath() error {
+	return badTarget("the file path is empty; files are at %s{path}, their listing at %s/files", filesPrefix, basePath)
 }

@@ -108,12 +108,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	listeners := s.listeners
 	s.mu.Unlock()
 	defer s.cancel()
+	var err error
 	for _, l := range listeners {
+		err = errors.Join(err, l.Close()) // one that Serve is only about to serve, too
 		l.closeConns(false)
 	}
-	err := s.http.ShutdownWithContext(ctx)
-	if ctx.Err() == nil {
-		return err
+	if e := s.http.ShutdownWithContext(ctx); ctx.Err() == nil {
+		return errors.Join(err, e)
 	}
 	s.cancel()
 	for _, l := range listeners {

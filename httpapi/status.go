@@ -13,18 +13,18 @@ import (
 // The answer of /cluster/status. A field that is not known is null and named
 // in unknown: nothing is made up while parts are down.
 type statusAnswer struct {
-	ClusterID   string            `json:"cluster_id,omitempty"`
-	Epoch       string            `json:"epoch,omitempty"`
-	State       string            `json:"state"`
-	Master      *statusMaster     `json:"master"`
-	Workers     *statusWorkers    `json:"workers"`
-	Capacity    *statusCapacity   `json:"capacity"`
-	Files       *statusFiles      `json:"files"`
-	Replication *statusDebt       `json:"replication"`
-	StormBrake  *statusStormBrake `json:"storm_brake"`
-	License     *statusLicense    `json:"license"`
-	Warnings    []string          `json:"warnings"`
-	Unknown     []string          `json:"unknown"`
+	ClusterID   string          `json:"cluster_id,omitempty"`
+	Epoch       string          `json:"epoch,omitempty"`
+	State       string          `json:"state"`
+	Master      *statusMaster   `json:"master"`
+	Workers     *statusWorkers  `json:"workers"`
+	Capacity    *statusCapacity `json:"capacity"`
+	Files       *statusFiles    `json:"files"`
+	Replication any             `json:"replication"` // nothing in this node measures the debt,
+	StormBrake  any             `json:"storm_brake"` // brakes
+	License     any             `json:"license"`     // or holds a licence
+	Warnings    []string        `json:"warnings"`
+	Unknown     []string        `json:"unknown"`
 }
 
 type statusMaster struct {
@@ -58,23 +58,6 @@ type statusFiles struct {
 	Count        int64 `json:"count"`
 	LogicalBytes int64 `json:"logical_bytes"`
 	RawBytes     int64 `json:"raw_bytes"`
-}
-
-type statusDebt struct {
-	DebtBytes         map[string]int64 `json:"debt_bytes"`
-	OldestDebtSeconds int64            `json:"oldest_debt_seconds"`
-	PendingOperations int64            `json:"pending_operations"`
-}
-
-type statusStormBrake struct {
-	Engaged        bool   `json:"engaged"`
-	Reason         string `json:"reason"`
-	WouldMoveBytes int64  `json:"would_move_bytes"`
-}
-
-type statusLicense struct {
-	Level     string `json:"level"`
-	ExpiresAt string `json:"expires_at,omitempty"`
 }
 
 // clusterStatus answers GET /cluster/status. While the cluster has no master, or

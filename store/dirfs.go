@@ -41,7 +41,7 @@ func NewDirFS(root string) (*DirFS, error) {
 		}
 	case err != nil:
 		return nil, model.Errorf(model.CodeUnavailable, op,
-			"the data directory cannot be used; check its permissions: %w", err)
+			"the data directory cannot be used; check its permissions or choose another with --data-dir: %w", err)
 	case !info.IsDir():
 		return nil, model.Errorf(model.CodeInvalidArgument, op,
 			"%s is not a directory; choose another with --data-dir", abs)

@@ -81,7 +81,7 @@ func uploadLane(u *upload) string { return fmt.Sprintf("upload %d", u.id) }
 func (g *Gateway) uploadOf(id uint64) (*upload, error) {
 	u, ok := g.uploads[id]
 	if !ok {
-		return nil, model.Errorf(model.CodeNotFound, "upload", "there is no upload %d; it was finished, dropped, or idle for too long", id)
+		return nil, model.Errorf(model.CodeUnavailable, "upload", "upload %d is gone (dropped, idle for too long, or the gateway restarted); send the file again", id)
 	}
 	if u.failed {
 		return nil, model.Errorf(model.CodeConflict, "upload", "an earlier part of the upload failed; begin again")

@@ -173,7 +173,7 @@ func (c *Coordinator) create(ctx *runtime.Context, tier model.Tier) {
 	c.propose(ctx, &messages.Command{Kind: &messages.Command_CreateVolume{CreateVolume: cmd}},
 		func(ctx *runtime.Context, o *messages.CommitOutcome) {
 			delete(c.steward.creating, tier)
-			if !o.Dropped && o.Result.GetCode() == "" {
+			if logged(ctx, "create volume", o) {
 				c.steward.fresh[o.Result.Id] = true
 				c.reconcile(ctx)
 			}
@@ -184,7 +184,9 @@ func (c *Coordinator) reopen(ctx *runtime.Context, a *volumes.Action) {
 	cmd := &messages.ReopenVolume{Volume: a.Volume, Generation: a.Generation, RecoveredEnd: a.Recovered}
 	c.propose(ctx, &messages.Command{Kind: &messages.Command_ReopenVolume{ReopenVolume: cmd}},
 		func(ctx *runtime.Context, o *messages.CommitOutcome) {
-			c.done(ctx, a.Volume) // the next look finds the new generation and opens it
+			// Should there be no file, the next look may make one at this generation.
+			c.steward.fresh[a.Volume] = !o.Dropped && o.Result.GetCode() == ""
+			c.settled(ctx, a.Volume, o)
 		})
 }
 
@@ -216,7 +218,7 @@ func (c *Coordinator) onFenced(ctx *runtime.Context, m *messages.FenceVolumeRepl
 
 func (c *Coordinator) logSeal(ctx *runtime.Context, seal *messages.SealVolume) {
 	c.propose(ctx, &messages.Command{Kind: &messages.Command_SealVolume{SealVolume: seal}},
-		func(ctx *runtime.Context, o *messages.CommitOutcome) { c.done(ctx, seal.Volume) })
+		func(ctx *runtime.Context, o *messages.CommitOutcome) { c.settled(ctx, seal.Volume, o) })
 }
 
 func (c *Coordinator) onVolumeStopped(ctx *runtime.Context, m *messages.VolumeStopped) {
@@ -230,6 +232,25 @@ func (c *Coordinator) onVolumeStopped(ctx *runtime.Context, m *messages.VolumeSt
 		c.usable[tier] = kept
 	}
 	c.reconcile(ctx)
+}
+
+// settled ends a step that went through the log. What was done wants another look
+// at once, what was refused only at the next tick: repeating it changes nothing.
+func (c *Coordinator) settled(ctx *runtime.Context, volume uint64, o *messages.CommitOutcome) {
+	if logged(ctx, "change volume", o) {
+		c.done(ctx, volume)
+		return
+	}
+	delete(c.steward.working, volume)
+}
+
+// logged reports whether a command took effect, and says so when it was refused.
+func logged(ctx *runtime.Context, what string, o *messages.CommitOutcome) bool {
+	if err := o.Result.Err(what); err != nil {
+		ctx.Log().Error("a command of the master was refused", "error", err)
+		return false
+	}
+	return !o.Dropped
 }
 
 func (c *Coordinator) done(ctx *runtime.Context, volume uint64) {

@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -39,10 +40,50 @@ func checkLinear(history []operation) []string {
 			ops = append(ops, porcupine.Operation{ClientId: o.client, Input: o.in, Output: o.out, Call: o.call, Return: ret})
 		}
 		if r := porcupine.CheckOperationsTimeout(registers, ops, 30*time.Second); r != porcupine.Ok {
-			bad = append(bad, fmt.Sprintf("linearizability of %s and %s: %s", pathOf(g, 0), pathOf(g, 1), r))
+			bad = append(bad, fmt.Sprintf("linearizability of %s and %s: %s\n%s", pathOf(g, 0), pathOf(g, 1), r, tell(ops)))
 		}
 	}
 	return bad
+}
+
+// tell lists a history for a person, in order of call.
+func tell(ops []porcupine.Operation) string {
+	var b strings.Builder
+	for _, o := range ops {
+		ret := time.Duration(o.Return).String()
+		if o.Return == math.MaxInt64 {
+			ret = "?"
+		}
+		fmt.Fprintf(&b, "  %12v - %12s client %d %s\n", time.Duration(o.Call), ret, o.ClientId, describe(o.Input.(input), o.Output.(output)))
+	}
+	return b.String()
+}
+
+func describe(in input, out output) string {
+	what := [...]string{opPut: "put", opGet: "get", opDelete: "delete", opMove: "move"}[in.kind]
+	s := fmt.Sprintf("%s %d", what, in.path)
+	switch {
+	case in.kind == opMove:
+		s += fmt.Sprintf(" to %d", in.to)
+	case in.mustNotExist:
+		s += " if absent"
+	case in.ifMatch:
+		s += fmt.Sprintf(" if %d", in.version)
+	}
+	if in.value != "" {
+		s += " " + in.value
+	}
+	switch {
+	case out.unknown:
+		return s + " -> unknown"
+	case out.code != "":
+		return s + " -> " + out.code
+	case in.kind == opGet && !out.present:
+		return s + " -> absent"
+	case in.kind == opGet:
+		return fmt.Sprintf("%s -> %s at %d", s, out.value, out.version)
+	}
+	return fmt.Sprintf("%s -> %d (created %v)", s, out.version, out.created)
 }
 
 // refusedForGood reports whether the answer promises that nothing happened and
@@ -64,8 +105,7 @@ var registers = (&porcupine.NondeterministicModel{
 		}
 		return next
 	},
-	Equal:             func(a, b any) bool { return a.(pair) == b.(pair) },
-	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v -> %+v", in, out) },
+	Equal: func(a, b any) bool { return a.(pair) == b.(pair) },
 }).ToModel()
 
 // step1 lists the states that may follow s when in gave out.

@@ -2,6 +2,8 @@ package simtest
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"strconv"
 	"testing"
@@ -13,7 +15,7 @@ import (
 
 // storm is the standard run: every fault, a few at a time.
 func storm(seed uint64) Params {
-	return Params{Seed: seed, Clients: 3, Operations: 25, Horizon: 6 * time.Second, Faults: faults, FaultCount: int(seed % 7)}
+	return Params{Seed: seed, Log: replayLog(), Trace: replayTrace(), Clients: 3, Operations: 25, Horizon: 6 * time.Second, Faults: faults, FaultCount: int(seed % 7)}
 }
 
 // The number of fresh seeds is TIERCEL_SEEDS (default 40) from TIERCEL_SEED
@@ -36,6 +38,22 @@ func TestSeeds(t *testing.T) {
 			assert.NotZero(t, fired[f.name], "the fault %q never fired", f.name)
 		}
 	}
+}
+
+// replayLog shows what the actors log when TIERCEL_LOG is set.
+func replayLog() *slog.Logger {
+	if os.Getenv("TIERCEL_LOG") == "" {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// replayTrace shows every event when TIERCEL_TRACE is set.
+func replayTrace() io.Writer {
+	if os.Getenv("TIERCEL_TRACE") == "" {
+		return nil
+	}
+	return os.Stderr
 }
 
 func replay(seed uint64) string {

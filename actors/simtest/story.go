@@ -3,6 +3,7 @@ package simtest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -25,6 +26,7 @@ type Params struct {
 	Faults     []fault
 	FaultCount int
 	Log        *slog.Logger
+	Trace      io.Writer // every event, for a replay; nil: none
 }
 
 // Outcome of one run.
@@ -66,6 +68,9 @@ func Run(p Params) Outcome {
 		random: rand.New(rand.NewPCG(p.Seed, 0x6e6f6465)),
 	}
 	s.world = sim.NewWorld(p.Seed, sim.Options{Log: p.Log})
+	if p.Trace != nil {
+		s.world.TraceTo(p.Trace)
+	}
 	s.node = s.world.AddNode(nodeName, store.NewMemFS(p.Seed), 1, s.boot)
 	s.keepUp()
 	s.working = p.Clients

@@ -14,7 +14,7 @@ type tenant struct {
 	row  *messages.TenantRow
 }
 
-func (t *tenant) key() string                { return tenantKey(t.name) }
+func (t *tenant) key() string               { return tenantKey(t.name) }
 func (t *tenant) encoded(c *Catalog) string { return c.encode(t.row) }
 
 // tenantOf returns the tenant for a change to its row.

@@ -17,7 +17,7 @@ type upload struct {
 	tier uint32 // of the volumes of its extents; 0 while there are none
 }
 
-func (u *upload) key() string                { return idKey(prefixUpload, u.id) }
+func (u *upload) key() string               { return idKey(prefixUpload, u.id) }
 func (u *upload) encoded(c *Catalog) string { return c.encode(u.row) }
 
 // stageExtents adds durable extents to an upload, or opens one. Staging what

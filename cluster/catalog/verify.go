@@ -25,7 +25,6 @@ func (c *Catalog) Verify() []string {
 		usage:     map[string]*messages.TenantRow{},
 		manifests: map[uint64]*manifestAudit{},
 		ages:      map[string]string{},
-		rows:      map[string]int{},
 	}
 	if c.halted != nil {
 		a.problem("the catalog has stopped: %v", c.halted)
@@ -58,7 +57,6 @@ type audit struct {
 	usage     map[string]*messages.TenantRow // recomputed
 	manifests map[uint64]*manifestAudit
 	ages      map[string]string // age rows not matched yet, by key
-	rows      map[string]int    // by prefix
 }
 
 // manifestAudit is what is known of one manifest.

@@ -19,7 +19,6 @@ func (a *audit) row(key, value string) {
 		return
 	}
 	prefix, rest := key[:2], key[2:]
-	a.rows[prefix]++
 	switch prefix {
 	case prefixFile:
 		a.fileRow(key, rest, value)

@@ -25,7 +25,7 @@ type volume struct {
 	shared *messages.VolumeRow // a copy given to readers; nil when it is out of date
 }
 
-func (v *volume) key() string                { return idKey(prefixVolume, v.row.Id) }
+func (v *volume) key() string               { return idKey(prefixVolume, v.row.Id) }
 func (v *volume) encoded(c *Catalog) string { return c.encode(v.row) }
 
 // view is the row for readers, which nobody changes any more.

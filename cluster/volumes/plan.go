@@ -41,8 +41,8 @@ type Input struct {
 	Node    string
 	Rows    []*messages.VolumeRow
 	Reports []*messages.VolumeReport
-	// Fresh are the volumes whose creation this master logged and whose file the
-	// worker has not been asked for yet.
+	// Fresh are the volumes whose creation, or whose present generation, this master
+	// logged and for which the worker has not been asked to open a file yet.
 	Fresh map[uint64]bool
 	// PerTier is how many usable volumes each tier shall have.
 	PerTier int

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -129,14 +130,21 @@ func (h *Harness) overlay(bug Bug) (string, error) {
 
 // apply replaces the whole lines of e.Old, which must occur exactly once.
 func (e Edit) apply(text string) (string, error) {
-	framed, old, replacement := "\n"+text, "\n"+e.Old+"\n", "\n"
-	if e.New != "" {
-		replacement = "\n" + e.New + "\n"
+	lines, old := strings.Split(text, "\n"), strings.Split(e.Old, "\n")
+	at, n := 0, 0
+	for i := 0; i+len(old) <= len(lines); i++ {
+		if slices.Equal(lines[i:i+len(old)], old) {
+			at, n = i, n+1
+		}
 	}
-	if n := strings.Count(framed, old); n != 1 {
+	if n != 1 {
 		return "", fmt.Errorf("the old text occurs %d times in %s, not once; bring the planted bug in step with the code:\n%s", n, e.File, e.Old)
 	}
-	return strings.Replace(framed, old, replacement, 1)[1:], nil
+	var replacement []string
+	if e.New != "" {
+		replacement = strings.Split(e.New, "\n")
+	}
+	return strings.Join(slices.Replace(lines, at, at+len(old), replacement...), "\n"), nil
 }
 
 // build compiles the tests of a package without vet and returns the binary.
@@ -216,10 +224,15 @@ func (h *Harness) run(ctx context.Context, binary string, bug Bug) (testOutput, 
 }
 
 var (
-	failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
-	failedLine = regexp.MustCompile(`(?m)^\s*(\w+_test\.go:\d+: .*|Error:\s.*|panic: .*|fatal error: .*)$`)
-	namedSeed  = regexp.MustCompile(`(?i)\bseed[ =:]+(0x[0-9a-f]+|\d+)`)
+	failedTest  = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+	failedLine  = regexp.MustCompile(`(?m)^\s*(\w+_test\.go:\d+: \S.*|Error:\s.*|panic: .*|fatal error: .*)$`)
+	reasonEnd   = regexp.MustCompile(`(?m)^\s*(Test:|Diff:|--- |=== |goroutine |\w+_test\.go:\d+: )`)
+	namedSeed   = regexp.MustCompile(`(?i)\bseed[ =:]+(0x[0-9a-f]+|\d+)`)
+	whiteSpaces = regexp.MustCompile(`\s+`)
 )
+
+// mostOfAWhy is how many bytes of the reason go into a report.
+const mostOfAWhy = 300
 
 // caught reads from a failing output what failed and why.
 func (o testOutput) caught() Caught {
@@ -227,12 +240,13 @@ func (o testOutput) caught() Caught {
 	if m := failedTest.FindStringSubmatch(o.text); m != nil {
 		c.Test = m[1]
 	}
-	reason := regexp.MustCompile(`\s+`)
-	for _, m := range failedLine.FindAllStringSubmatch(o.text, -1) {
-		line := reason.ReplaceAllString(strings.TrimSpace(m[1]), " ")
-		if c.Line == "" || strings.HasSuffix(c.Line, ":") {
-			c.Line = line // testify's first line holds only the place
+	if m := failedLine.FindStringSubmatchIndex(o.text); m != nil {
+		reason, rest := o.text[m[2]:m[3]], o.text[m[3]:]
+		if end := reasonEnd.FindStringIndex(rest); end != nil {
+			reason += rest[:end[0]] // an assertion goes on over some lines
 		}
+		c.Line = strings.TrimSpace(whiteSpaces.ReplaceAllString(reason, " "))
+		c.Line = c.Line[:min(len(c.Line), mostOfAWhy)]
 	}
 	if m := namedSeed.FindStringSubmatch(o.text); m != nil {
 		c.Seed = m[1]

@@ -145,3 +145,8 @@ func TestEdit_ReplacesWholeLinesWhereverTheyAre(t *testing.T) {
 		assert.Equal(t, c.want, got, c.name)
 	}
 }
+
+func TestEdit_SeesLinesThatFollowTheirTwins(t *testing.T) {
+	_, err := Edit{File: "f", Old: "a", New: "x"}.apply("a\na\n")
+	require.ErrorContains(t, err, "occurs 2 times")
+}

@@ -35,6 +35,7 @@ type Node struct {
 	links    sync.Map // address to *link
 	watches  watches
 	silent   atomic.Bool // nothing is sent any more
+	halted   atomic.Bool
 	closing  atomic.Bool // the edge takes no more questions
 	haltOnce sync.Once
 	stopOnce sync.Once
@@ -126,6 +127,7 @@ func (n *Node) Peer(node model.NodeID, path string) *actor.PID {
 // called Halt ends.
 func (n *Node) Halt(reason error) {
 	n.haltOnce.Do(func() {
+		n.halted.Store(true)
 		n.silent.Store(true)
 		n.closing.Store(true)
 		n.log.Error("node halted", slog.Any("error", reason))

@@ -26,6 +26,9 @@ func (n *Node) stop() error {
 	n.closing.Store(true)
 	var failed error
 	started := n.root.Started()
+	if n.halted.Load() {
+		started = nil // one of them is where Halt left it, and will not end
+	}
 	for i, pid := range slices.Backward(started) {
 		if err := n.stopActor(ctx, i, pid); err != nil && failed == nil {
 			failed = err

@@ -76,7 +76,7 @@ func (r *remote) SendSystemMessage(pid *actor.PID, message any) {
 	case *actor.Watch:
 		r.proc.watchRemote(r.to, m.Watcher.Id, pid.Id)
 	case *actor.Terminated:
-		gone := &actor.Terminated{Who: actor.NewPID(m.Who.Address, m.Who.Id), Why: actor.TerminatedReason_Stopped}
+		gone := &actor.Terminated{Who: actor.NewPID(m.Who.Address, m.Who.Id), Why: m.Why}
 		r.proc.transmit(r.to, &frame{target: pid.Id, system: gone, name: "actor.Terminated"})
 	default:
 		r.proc.counters.RefusedFrames.Add(1)

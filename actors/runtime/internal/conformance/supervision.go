@@ -184,6 +184,7 @@ func watchStop(t *testing.T, c Cluster) {
 func watchNothing(t *testing.T, c Cluster) {
 	got := watching(t, c, "nobody")
 	c.Until(func() bool { return len(got.all()) > 0 })
+	assert.Equal(t, []string{"NotFound"}, got.all())
 }
 
 func watchLostNode(t *testing.T, c Cluster) {

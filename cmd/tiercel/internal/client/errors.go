@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ func Message(err error) string {
 	if e.Op != "" {
 		s = e.Op + ": " + s
 	}
+	// A fault on this side has no code worth showing; internal without a request is one.
 	if e.Code != "" && e.Code != model.CodeInternal || e.Details["request_id"] != "" {
 		s += " (" + string(e.Code)
 		if id := e.Details["request_id"]; id != "" {
@@ -71,7 +73,7 @@ func (e *localError) Unwrap() error { return e.err }
 func (c *Client) transportError(ctx context.Context, op string, err error) error {
 	var local *localError
 	if errors.As(err, &local) {
-		return &failure{err: model.Errorf(model.CodeInvalidArgument, op, "%w", local.err)}
+		return &failure{err: model.Errorf(model.CodeInternal, op, "%w", local.err)}
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return contextFailure(op, cause)
@@ -79,6 +81,7 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 	f := &failure{again: true, ambiguous: true}
 	server := c.base.String()
 	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &dns):
 		f.ambiguous, f.unreachable = false, true
@@ -89,6 +92,9 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 	case isDial(err):
 		f.ambiguous, f.unreachable = false, true
 		f.err = model.Errorf(model.CodeUnavailable, op, "cannot connect to %s: %w", server, rootCause(err))
+	case errors.As(err, &certificate):
+		f.again, f.ambiguous = false, false
+		f.err = model.Errorf(model.CodeUnauthenticated, op, "the certificate of %s is not trusted: %w", server, certificate.Err)
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		f.again, f.ambiguous = false, false
 		f.err = model.Errorf(model.CodeInvalidArgument, op, "%s does not speak TLS; use http://", server)
@@ -123,8 +129,8 @@ func rootCause(err error) error {
 		}
 		err = next
 	}
-	if errors.Is(err, io.EOF) {
-		return errors.New("closed by the server")
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("closed by the server too early")
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -92,7 +93,7 @@ func (c *Client) Put(ctx context.Context, path string, src Source, o PutOptions)
 	if src.Size >= 0 && src.Size <= smallBytes {
 		content, err := readSmall(src)
 		if err != nil {
-			return Receipt{}, model.Errorf(model.CodeInvalidArgument, k.op, "%w", err)
+			return Receipt{}, model.Errorf(model.CodeInternal, k.op, "%w", err)
 		}
 		k.header.Set("X-Checksum-Crc32c", encodeChecksum(UpdateChecksum(0, content)))
 		src = BytesSource(content)
@@ -154,7 +155,7 @@ func (c *Client) putOnce(ctx context.Context, k call, src Source, progress func(
 	k.body = func() (io.Reader, error) {
 		r, err := src.Open()
 		if err != nil {
-			return nil, model.Errorf(model.CodeUnavailable, k.op, "%w", err)
+			return nil, model.Errorf(model.CodeInternal, k.op, "%w", err)
 		}
 		sent.src = r
 		return sent, nil
@@ -192,7 +193,10 @@ type sending struct {
 	crc      uint32
 	complete atomic.Uint64 // 1<<32 | crc once all has been read
 	total    atomic.Int64
-	failed   atomic.Bool
+
+	mu        sync.Mutex // guards the two below
+	reported  int64
+	abandoned bool
 }
 
 // Read passes on the source, and turns its end before size into an error: a
@@ -210,9 +214,7 @@ func (s *sending) Read(p []byte) (int, error) {
 	s.total.Store(s.count)
 	if n > 0 {
 		s.watch.moved()
-		if !s.failed.Load() {
-			s.progress(int64(n))
-		}
+		s.report(int64(n))
 	}
 	if s.count == s.size || s.size < 0 && err == io.EOF {
 		// Before the last byte is handed out, so that an answer always finds it.
@@ -230,10 +232,21 @@ func (s *sending) Read(p []byte) (int, error) {
 // Close closes the source.
 func (s *sending) Close() error { return s.src.Close() }
 
+func (s *sending) report(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.abandoned {
+		s.reported += n
+		s.progress(n)
+	}
+}
+
 // abandon takes back the progress of a failed attempt.
 func (s *sending) abandon() {
-	s.failed.Store(true)
-	s.progress(-s.total.Load())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abandoned = true
+	s.progress(-s.reported)
 }
 
 // compare refuses a receipt that is not for exactly what was sent.

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -111,21 +110,3 @@ func (w *watch) stop() {
 	w.timer.Stop()
 	w.cancel(nil)
 }
-
-// reader tells the watch, and the counter of progress, of each read.
-func (w *watch) reader(r io.Reader, count func(int)) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		n, err := r.Read(p)
-		if n > 0 {
-			w.moved()
-			if count != nil {
-				count(n)
-			}
-		}
-		return n, err
-	})
-}
-
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -1,0 +1,241 @@
+package store
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/cluster/model"
+)
+
+var someRandom = strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyz", 4)
+
+func openDataDir(fsys FS) (*DataDir, error) {
+	return OpenDataDir(fsys, strings.NewReader(someRandom))
+}
+
+func TestDataDir_IsLaidOutAsTheContractSays(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, fsys FS) {
+		d, err := openDataDir(fsys)
+		require.NoError(t, err)
+		names, err := fsys.List(".")
+		require.NoError(t, err)
+		assert.Equal(t, []string{"LOCK", "VERSION", "log/", "node.yaml", "quarantine/", "snapshots/", "tmp/", "volumes/"}, names)
+		names, err = fsys.List("volumes")
+		require.NoError(t, err)
+		assert.Equal(t, []string{"t1/", "t2/", "t3/"}, names)
+		assert.Regexp(t, "^n-[0-9a-f]{16}$", d.Node.NodeID)
+		assert.Regexp(t, "^c-[0-9a-f]{16}$", d.Node.ClusterID)
+		assert.EqualValues(t, 1, d.Node.Incarnation)
+		assert.EqualValues(t, 1, d.Node.Generation)
+		assert.Positive(t, d.Node.RaftID)
+		require.NoError(t, d.Close())
+	})
+}
+
+func TestDataDir_RemembersWhoItIs(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, fsys FS) {
+		d, err := openDataDir(fsys)
+		require.NoError(t, err)
+		d.Node.HighestEpoch = model.Epoch{Generation: 3, Term: 1 << 63}
+		d.Node.ClusterID = "c-00000000000000ff"
+		require.NoError(t, d.SaveNode())
+		want := d.Node
+		put(t, fsys, "tmp/leftover", "x")
+		require.NoError(t, d.Close())
+		require.NoError(t, d.Close(), "closing again does nothing")
+
+		d, err = OpenDataDir(fsys, strings.NewReader("")) // no random numbers are needed
+		require.NoError(t, err)
+		want.Incarnation = 2
+		assert.Equal(t, want, d.Node)
+		names, err := fsys.List("tmp")
+		require.NoError(t, err)
+		assert.Empty(t, names)
+		require.NoError(t, d.Close())
+	})
+}
+
+func TestDataDir_RefusesWhatItCannotTrust(t *testing.T) {
+	cases := []struct {
+		name  string
+		spoil func(t *testing.T, fsys FS)
+		code  model.Code
+		says  []string
+	}{
+		{"another version", func(t *testing.T, fsys FS) {
+			require.NoError(t, replaceFile(fsys, "VERSION", []byte("9\n")))
+		}, model.CodeInvalidArgument, []string{"VERSION", "9"}},
+		{"an endless version", func(t *testing.T, fsys FS) {
+			require.NoError(t, replaceFile(fsys, "VERSION", make([]byte, 1000)))
+		}, model.CodeInvalidArgument, []string{"VERSION"}},
+		{"no version beside data", func(t *testing.T, fsys FS) {
+			require.NoError(t, fsys.Remove("VERSION"))
+		}, model.CodeCorrupt, []string{"VERSION is missing", "log/"}},
+		{"another process", func(t *testing.T, fsys FS) {
+			_, err := fsys.Lock("LOCK")
+			require.NoError(t, err)
+		}, model.CodeUnavailable, []string{"LOCK", "another process"}},
+		{"a node.yaml with a flipped bit", func(t *testing.T, fsys FS) {
+			at := strings.Index(content(t, fsys, "node.yaml"), "raft_id: ") + 10
+			flipBit(t, fsys, "node.yaml", int64(at))
+		}, model.CodeCorrupt, []string{"node.yaml", "restore"}},
+		{"a node.yaml that is cut off", func(t *testing.T, fsys FS) {
+			cutFile(t, fsys, "node.yaml", 30)
+		}, model.CodeCorrupt, []string{"node.yaml"}},
+		{"a node.yaml without end", func(t *testing.T, fsys FS) {
+			require.NoError(t, replaceFile(fsys, "node.yaml", make([]byte, maxNodeFile+1)))
+		}, model.CodeCorrupt, []string{"node.yaml"}},
+		{"no node.yaml beside data", func(t *testing.T, fsys FS) {
+			require.NoError(t, fsys.Remove("node.yaml"))
+			put(t, fsys, "volumes/t2/1.vol", "x")
+		}, model.CodeCorrupt, []string{"node.yaml is missing", "volumes/t2/1.vol"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			onEachBackend(t, func(t *testing.T, fsys FS) {
+				d, err := openDataDir(fsys)
+				require.NoError(t, err)
+				require.NoError(t, d.Close())
+				c.spoil(t, fsys)
+				before := content(t, fsys, "LOCK")
+				_, err = openDataDir(fsys)
+				assertCode(t, c.code, err, c.says...)
+				assert.Equal(t, before, content(t, fsys, "LOCK"))
+			})
+		})
+	}
+}
+
+func TestDataDir_SaysThatItCannotBeWritten(t *testing.T) {
+	for _, c := range []struct {
+		rule FaultRule
+		code model.Code
+	}{
+		{FaultRule{Op: FaultLock}, model.CodeUnavailable},
+		{FaultRule{Op: FaultCreate}, model.CodeUnavailable},
+		{FaultRule{Op: FaultMkdir, After: 1}, model.CodeUnavailable},
+		{FaultRule{Op: FaultSync}, model.CodeUnavailable},
+		{FaultRule{Op: FaultSyncDir}, model.CodeUnavailable},
+		{FaultRule{Op: FaultWrite, NoSpace: true}, model.CodeClusterFull},
+		{FaultRule{Op: FaultRename}, model.CodeUnavailable},
+	} {
+		fsys := NewFaultFS(NewMemFS(1), 1, c.rule)
+		_, err := openDataDir(fsys)
+		assertCode(t, c.code, err)
+		assert.Positive(t, fsys.Hits())
+		fsys.Clear()
+		_, err = openDataDir(fsys)
+		assert.NoError(t, err, "%s: the failed opening let go of the lock and left nothing in the way", c.rule.Op)
+	}
+}
+
+func TestDataDir_SetsAsideWithTheReasonAndOverwritesNothing(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, fsys FS) {
+		d, err := openDataDir(fsys)
+		require.NoError(t, err)
+		for i, text := range []string{"first", "second"} {
+			put(t, fsys, "volumes/t1/7.vol", text)
+			require.NoError(t, d.Quarantine("volumes/t1/7.vol", "reason "+text))
+			name := []string{"quarantine/7.vol", "quarantine/7.vol.2"}[i]
+			assert.Equal(t, text, content(t, fsys, name))
+			assert.Contains(t, content(t, fsys, name+".reason.txt"), "reason "+text)
+		}
+		assertCode(t, model.CodeNotFound, d.Quarantine("volumes/t1/7.vol", "gone"))
+		require.NoError(t, d.Close())
+	})
+}
+
+func TestDataDir_SurvivesACrashAnywhere(t *testing.T) {
+	type acked struct {
+		opened, saved int // incarnations and epochs that were acknowledged
+		id            model.NodeID
+		aside         bool
+	}
+	crashSuite{
+		seeds: 8,
+		scenario: func(fsys *MemFS) any {
+			var a acked
+			for range 3 {
+				d, err := openDataDir(fsys)
+				if err != nil {
+					return a
+				}
+				a.opened, a.id = int(d.Node.Incarnation), d.Node.NodeID
+				d.Node.HighestEpoch.Term++
+				if d.SaveNode() != nil {
+					return a
+				}
+				a.saved = int(d.Node.HighestEpoch.Term)
+				if a.saved == 1 {
+					if f, err := fsys.Create("volumes/t1/1.vol"); err != nil || f.Sync() != nil || fsys.SyncDir("volumes/t1") != nil {
+						return a
+					}
+				}
+				if a.saved == 2 {
+					if d.Quarantine("volumes/t1/1.vol", "a test") != nil {
+						return a
+					}
+					a.aside = true
+				}
+				if d.Close() != nil {
+					return a
+				}
+			}
+			return a
+		},
+		recover: func(fsys *MemFS) { _, _ = openDataDir(fsys) },
+		check: func(t *testing.T, fsys *MemFS, v any) {
+			a := v.(acked)
+			d, err := openDataDir(fsys)
+			require.NoError(t, err)
+			assert.Greater(t, int(d.Node.Incarnation), a.opened)
+			assert.GreaterOrEqual(t, int(d.Node.HighestEpoch.Term), a.saved)
+			assert.LessOrEqual(t, int(d.Node.HighestEpoch.Term), a.saved+1)
+			if a.opened > 0 {
+				assert.Equal(t, a.id, d.Node.NodeID)
+			}
+			names := strings.Join(fsys.Names(), " ")
+			if a.aside {
+				assert.NotContains(t, names, "volumes/t1/1.vol")
+			}
+			if a.aside || strings.Contains(names, "quarantine/1.vol ") {
+				assert.Contains(t, names, "quarantine/1.vol quarantine/1.vol.reason.txt")
+			}
+			if a.saved >= 2 {
+				assert.Contains(t, names, "/1.vol", "a file is never lost on the way")
+			}
+		},
+	}.run(t)
+}
+
+func FuzzNodeFileDecoder(f *testing.F) {
+	n, err := newNodeFile(bytes.NewReader([]byte(someRandom)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	good, err := n.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte("node_id: [1, 2]\n"))
+	f.Add([]byte("a: &a [*a, *a]\n"))
+	f.Add(append(good, "---\n"...))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		n, err := decodeNodeFile(p)
+		if err != nil {
+			return
+		}
+		text, err := n.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := decodeNodeFile(text); err != nil || again != n {
+			t.Fatalf("%+v became %+v: %v", n, again, err)
+		}
+	})
+}
