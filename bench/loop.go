@@ -21,6 +21,7 @@ type loop struct {
 	op          operation
 	server      *process // whose CPU and memory are read; nil: unknown
 	sync        string   // how writes are made durable, for the report
+	onMeasuring func()   // called once when warm-up ends; nil: nothing
 }
 
 // worker is one connection and what it has counted.
@@ -73,30 +74,29 @@ const (
 // run runs the loop to its end.
 func (l loop) run() (measurement, error) {
 	var phase atomic.Int32
-	var next atomic.Uint64
-	workers := make([]*worker, l.connections)
-	var group sync.WaitGroup
-	for i := range workers {
-		w := &worker{
-			conn: newConn(l.addr, l.timeout), random: rand.New(rand.NewPCG(uint64(i), l.first)),
-			failures: make(map[string]uint64),
-		}
-		workers[i] = w
-		group.Go(func() { l.work(w, &phase, &next) })
-	}
+	var workers []*worker
 	done := make(chan struct{})
-	go func() { group.Wait(); close(done) }()
-	waitFor(l.warmUp, done)
+	if l.warmUp > 0 {
+		workers = l.start(&phase, done)
+		waitFor(l.warmUp, done)
+	}
 	before, err := l.usage(true)
 	if err != nil {
-		phase.Store(finished)
-		<-done
+		if phase.Store(finished); workers != nil {
+			<-done
+		}
 		return measurement{}, err
+	}
+	if l.onMeasuring != nil {
+		l.onMeasuring()
 	}
 	begin := time.Now()
 	phase.Store(measuring)
-	waitFor(l.duration, done)
+	if workers == nil {
+		workers = l.start(&phase, done)
+	}
 	if l.duration > 0 {
+		waitFor(l.duration, done)
 		phase.Store(finished)
 	}
 	<-done
@@ -111,11 +111,25 @@ func (l loop) run() (measurement, error) {
 	return m, nil
 }
 
-// waitFor waits for a while or until all is done; no time at all when d is zero.
-func waitFor(d time.Duration, done <-chan struct{}) {
-	if d <= 0 {
-		return
+// start starts the workers; done is closed when all have ended.
+func (l loop) start(phase *atomic.Int32, done chan<- struct{}) []*worker {
+	var next atomic.Uint64
+	var group sync.WaitGroup
+	workers := make([]*worker, l.connections)
+	for i := range workers {
+		w := &worker{
+			conn: newConn(l.addr, l.timeout), random: rand.New(rand.NewPCG(uint64(i), l.first)),
+			failures: make(map[string]uint64),
+		}
+		workers[i] = w
+		group.Go(func() { l.work(w, phase, &next) })
 	}
+	go func() { group.Wait(); close(done) }()
+	return workers
+}
+
+// waitFor waits for a while or until all is done.
+func waitFor(d time.Duration, done <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -134,11 +134,13 @@ func remove(s *fileSet, stored []uint64) operation {
 	}
 }
 
-// list reads pages of 100 files, each beginning in a directory drawn at random.
-func list(s *fileSet) operation {
+// list reads pages of 100 files, each the first of a directory that holds a
+// stored file drawn at random.
+func list(s *fileSet, stored []uint64) operation {
 	return func(w *worker, _ uint64) (int64, string) {
-		dir := s.prefix + "d" + strconv.FormatUint(w.random.Uint64N(uint64(s.spread)), 10) + "/"
-		a, err := w.conn.do(request{method: "GET", path: filesRoute + "?limit=100&prefix=" + dir})
+		dir := stored[w.random.Uint64N(uint64(len(stored)))] % uint64(s.spread)
+		path := filesRoute + "?limit=100&prefix=" + s.prefix + "d" + strconv.FormatUint(dir, 10) + "/"
+		a, err := w.conn.do(request{method: "GET", path: path})
 		if code := failure(a, err, 200); code != "" {
 			return 0, code
 		}

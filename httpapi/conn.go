@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -28,6 +29,7 @@ type conn struct {
 
 	pacing   bool // a body is being read: our deadlines hold
 	armed    bool // the read deadline is ours
+	ended    bool // the client sends no more; read by the goroutine that reads
 	in, out  transfer
 	sawBytes atomic.Bool
 	linger   atomic.Bool
@@ -72,7 +74,7 @@ func (c *conn) beginResponse() { c.out.waited, c.out.bytes = 0, 0 }
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.pacing {
 		n, err := c.Conn.Read(p)
-		c.received(n)
+		c.received(n, err)
 		return n, err
 	}
 	start := time.Now()
@@ -81,7 +83,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	c.armed = true
 	n, err := c.Conn.Read(p)
-	c.received(n)
+	c.received(n, err)
 	c.in.add(n, time.Since(start))
 	if err == nil && c.owner.tooSlow(&c.in) {
 		err = errTooSlow
@@ -109,7 +111,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 }
 
-func (c *conn) received(n int) {
+func (c *conn) received(n int, err error) {
+	c.ended = c.ended || err == io.EOF
 	if n > 0 {
 		if !c.sawBytes.Load() {
 			c.sawBytes.Store(true)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/valyala/fasthttp/fasthttputil"
@@ -72,6 +74,7 @@ type reply struct {
 	body   []byte
 	err    error // of reading the body
 	length int64 // declared
+	last   bool  // the answer ends the connection
 }
 
 // do sends one request with headers given as "Name: value".
@@ -86,7 +89,7 @@ func (w *world) do(method, url string, body io.Reader, headers ...string) reply 
 	resp, err := w.client.Do(req)
 	require.NoError(w.t, err)
 	defer resp.Body.Close()
-	r := reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength}
+	r := reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength, last: resp.Close}
 	r.body, r.err = io.ReadAll(resp.Body)
 	return r
 }
@@ -103,9 +106,15 @@ func (w *world) get(path string, headers ...string) reply {
 	return w.do("GET", fileURL+path, nil, headers...)
 }
 
-// raw writes bytes on a connection of their own and reads one answer and
-// whether the server then closed the connection.
-func (w *world) raw(text string) (r reply, closed bool) {
+// raw writes bytes on a connection of their own and reads one answer.
+func (w *world) raw(text string) reply {
+	w.t.Helper()
+	r, _ := w.exchange(text, false)
+	return r
+}
+
+// exchange does the same and reports whether the server closed the connection.
+func (w *world) exchange(text string, wantClosed bool) (r reply, closed bool) {
 	w.t.Helper()
 	c, err := w.dial()
 	require.NoError(w.t, err)
@@ -116,8 +125,10 @@ func (w *world) raw(text string) (r reply, closed bool) {
 	br := bufio.NewReader(c)
 	method, _, _ := strings.Cut(text, " ")
 	r = readReply(w.t, br, method)
-	require.NoError(w.t, c.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
-	_, err = br.ReadByte()
+	if wantClosed {
+		require.NoError(w.t, c.SetReadDeadline(time.Now().Add(time.Second)))
+		_, err = br.ReadByte()
+	}
 	return r, err == io.EOF
 }
 
@@ -125,7 +136,7 @@ func readReply(t *testing.T, br *bufio.Reader, method string) reply {
 	t.Helper()
 	resp, err := http.ReadResponse(br, &http.Request{Method: method})
 	require.NoError(t, err)
-	r := reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength}
+	r := reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength, last: resp.Close}
 	r.body, r.err = io.ReadAll(resp.Body)
 	return r
 }
@@ -163,4 +174,13 @@ func pattern(n int) []byte {
 		b[i] = byte(i*7 + i>>8*13 + i>>16)
 	}
 	return b
+}
+
+// valueOf reads a counter.
+func valueOf(c prometheus.Counter) float64 {
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		panic(err)
+	}
+	return m.GetCounter().GetValue()
 }

@@ -158,7 +158,7 @@ func TestPath_IsDecodedOnceAndOnlyWhenItIsCanonical(t *testing.T) {
 		{"a fragment", "a#b", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, _ := w.raw("GET " + filesPrefix + c.raw + " HTTP/1.1\r\nHost: h\r\n\r\n")
+			r := w.raw("GET " + filesPrefix + c.raw + " HTTP/1.1\r\nHost: h\r\n\r\n")
 			if c.want == "" {
 				wantError(t, r, 400, "invalid_argument")
 				return
@@ -186,7 +186,7 @@ func TestTarget_AbsoluteFormIsAPathAndAmbiguousFormsAreRefused(t *testing.T) {
 		{"*", 400},
 		{"a", 400},
 	} {
-		r, _ := w.raw("GET " + c.target + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		r := w.raw("GET " + c.target + " HTTP/1.1\r\nHost: h\r\n\r\n")
 		assert.Equal(t, c.status, r.status, c.target)
 	}
 }
@@ -235,7 +235,7 @@ func TestHeaders_WhatTwoReadersCouldUnderstandDifferentlyIsRefusedAndTheConnecti
 		{"too many headers", line + "Host: h\r\n" + strings.Repeat("X-A: 1\r\n", maxHeaderLines) + "\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, closed := w.raw(c.request)
+			r, closed := w.exchange(c.request, true)
 			wantError(t, r, 400, "invalid_argument")
 			assert.True(t, closed, "the connection is still open")
 			assert.Empty(t, w.gw.puts)
@@ -292,10 +292,10 @@ func TestHeaders_BadAttributesAreRefusedBeforeTheGateway(t *testing.T) {
 
 func TestHeaders_BeyondTheirSizeAreTooLarge(t *testing.T) {
 	w := overTCP(t, Config{MaxHeaderBytes: 4 << 10})
-	r, closed := w.raw("GET /healthz HTTP/1.1\r\nHost: h\r\nX-A: " + strings.Repeat("a", 8<<10) + "\r\n\r\n")
+	r, closed := w.exchange("GET /healthz HTTP/1.1\r\nHost: h\r\nX-A: "+strings.Repeat("a", 8<<10)+"\r\n\r\n", true)
 	wantError(t, r, 413, "too_large")
 	assert.True(t, closed)
-	r, closed = w.raw("GET /" + strings.Repeat("a", 8<<10) + " HTTP/1.1\r\nHost: h\r\n\r\n")
+	r, closed = w.exchange("GET /"+strings.Repeat("a", 8<<10)+" HTTP/1.1\r\nHost: h\r\n\r\n", true)
 	wantError(t, r, 413, "too_large")
 	assert.True(t, closed)
 }
@@ -316,7 +316,7 @@ func TestExpect_RefusesBeforeTheBodyAndOtherwiseAsksForIt(t *testing.T) {
 		{"JSON size", "POST " + basePath + "/move HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n", 413, "too_large"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, closed := w.raw(c.request)
+			r, closed := w.exchange(c.request, true)
 			wantError(t, r, c.status, c.code)
 			assert.True(t, closed)
 		})

@@ -66,7 +66,7 @@ func (c *call) sendStream(ctx context.Context, src *source, spans []span) error 
 		st.segments = []segment{{span: spans[0]}}
 	default:
 		status = fasthttp.StatusPartialContent
-		st.segments, contentType = multipart(spans, src.row.ContentType, size)
+		st.segments, contentType = layOutParts(spans, src.row.ContentType, size)
 	}
 	for _, seg := range st.segments {
 		st.left += int64(len(seg.head)) + seg.bytes()
@@ -194,8 +194,8 @@ func (st *stream) Close() error {
 	return nil
 }
 
-// multipart lays out a multipart/byteranges body (RFC 9110, 14.6).
-func multipart(spans []span, contentType string, size int64) (segments []segment, mediaType string) {
+// layOutParts lays out a multipart/byteranges body (RFC 9110, 14.6).
+func layOutParts(spans []span, contentType string, size int64) (segments []segment, mediaType string) {
 	var random [12]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	boundary := hex.EncodeToString(random[:])

@@ -77,6 +77,10 @@ func (d *DataDir) prepare(random io.Reader) error {
 		if err := d.FS.MkdirAll(dir); err != nil {
 			return failed(model.CodeUnavailable, op, dir+"/ cannot be made", err)
 		}
+		// A killed process may have left names there that a power loss could still take.
+		if err := d.FS.SyncDir(dir); err != nil {
+			return failed(model.CodeUnavailable, op, dir+"/ cannot be synced", err)
+		}
 	}
 	return d.openNode(random)
 }

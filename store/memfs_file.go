@@ -73,11 +73,16 @@ func (n *memInode) resize(size int64) {
 }
 
 func (n *memInode) synced() {
-	clear(n.dirty)
+	size := int64(len(n.data))
 	if n.sizeDirty {
-		n.durableSize = int64(len(n.data))
+		n.durableSize = size
 	}
-	n.sizeDirty, n.lowSize = false, int64(len(n.data))
+	for block := range n.dirty {
+		// A block that is written back takes the size on disk along.
+		n.durableSize = max(n.durableSize, min(size, (block+1)*memBlock))
+	}
+	clear(n.dirty)
+	n.sizeDirty, n.lowSize = false, size
 }
 
 // syncFailed is what the kernel does when writing back fails: the pages are

@@ -73,8 +73,9 @@ func (m *volumeMeta) intactEnd(r io.ReaderAt, size int64, from uint64) (uint64, 
 // Scan walks all records of a volume in order and verifies every checksum; fn
 // may keep neither rec.Body nor stop the walk without an error. Damage does not
 // end the walk: it goes on at the next intact record. After the walk damage is a
-// corrupt error that names volume, offset and count. A bad tail above the
-// watermark is not damage: it was never acknowledged as durable.
+// corrupt error that names volume, offset and count. Bad bytes beyond the intact
+// end are not damage, unless they are below the watermark: they are what a crash
+// left of appends that were not acknowledged as durable.
 func (v *Volumes) Scan(id model.VolumeID, fn func(offset uint64, rec Record, placed Placed) error) error {
 	const op = "scan volume"
 	vol, err := v.find(op, id)
@@ -85,11 +86,12 @@ func (v *Volumes) Scan(id model.VolumeID, fn func(offset uint64, rec Record, pla
 	if err != nil {
 		return failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be opened", id), err)
 	}
-	err = scanRecords(f, id, vol.snapshot().Watermark, fn)
+	state := vol.snapshot()
+	err = scanRecords(f, id, max(state.End, vol.durable()), fn)
 	return errors.Join(err, f.Close())
 }
 
-func scanRecords(f File, id model.VolumeID, watermark uint64, fn func(uint64, Record, Placed) error) error {
+func scanRecords(f File, id model.VolumeID, promised uint64, fn func(uint64, Record, Placed) error) error {
 	const op = "scan volume"
 	size, err := f.Size()
 	if err != nil {
@@ -116,7 +118,7 @@ func scanRecords(f File, id model.VolumeID, watermark uint64, fn func(uint64, Re
 			if err != nil {
 				return failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be read at %d", id, off), err)
 			}
-			if next < size || off < int64(watermark) {
+			if off < int64(promised) {
 				note(off, bad.what)
 			}
 			off = next
@@ -124,14 +126,14 @@ func scanRecords(f File, id model.VolumeID, watermark uint64, fn func(uint64, Re
 			return failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be read at %d", id, off), err)
 		}
 	}
-	if off < int64(watermark) {
-		note(size, "the file ends before its watermark")
+	if off < int64(promised) {
+		note(size, "the file ends too early")
 	}
 	if damaged == 0 {
 		return nil
 	}
 	return model.Errorf(model.CodeCorrupt, op,
-		"volume %d has %d damaged places, the first at byte %d: %s; restore these records from another copy", id, damaged, firstAt, firstWhat)
+		"volume %d is damaged at byte %d: %s (damaged places: %d); restore these records from another copy", id, firstAt, firstWhat, damaged)
 }
 
 // nextRecord finds the next intact record after a bad one at off, or the end of

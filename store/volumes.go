@@ -63,6 +63,13 @@ func (v *volume) snapshot() VolumeState {
 	return v.state
 }
 
+// durable is the watermark as the meta has it, which a shorter file does not lower.
+func (v *volume) durable() uint64 {
+	v.work.Lock()
+	defer v.work.Unlock()
+	return v.meta.watermark
+}
+
 // publish makes the state say what meta does, with end and watermark as given.
 func (v *volume) publish(end, watermark uint64, damage string) {
 	v.stateMu.Lock()
@@ -95,6 +102,10 @@ func OpenVolumes(fsys FS, opt VolumeOptions) (*Volumes, []VolumeState, error) {
 
 func (v *Volumes) openTier(tier model.Tier) error {
 	if err := v.fs.MkdirAll(tierDir(tier)); err != nil {
+		return err
+	}
+	// A killed process may have left names that a power loss could still take.
+	if err := v.fs.SyncDir(tierDir(tier)); err != nil {
 		return err
 	}
 	names, err := v.fs.List(tierDir(tier))

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/actors/runtime/live"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -15,13 +16,7 @@ import (
 
 // Asker sends a request to an actor and waits for the reply that names it.
 type Asker interface {
-	Ask(ctx context.Context, to *actor.PID, msg AskMessage) (proto.Message, error)
-}
-
-// AskMessage is a request with a header to number it in.
-type AskMessage = interface {
-	proto.Message
-	GetHeader() *messages.Header
+	Ask(ctx context.Context, to *actor.PID, msg live.AskMessage) (proto.Message, error)
 }
 
 // Config is what a Client needs.
@@ -47,7 +42,7 @@ func New(cfg Config) *Client { return &Client{cfg: cfg, credit: newCredit(cfg.Bo
 func (c *Client) Ready() (bool, string) { return c.cfg.Ready() }
 
 // ask sends one request within a step's time and returns its reply as R.
-func ask[R proto.Message](ctx context.Context, c *Client, msg AskMessage) (R, error) {
+func ask[R proto.Message](ctx context.Context, c *Client, msg live.AskMessage) (R, error) {
 	var none R
 	// The gateway answers within the budget; the margin is for its last sweep.
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.StepTimeout+time.Second)
@@ -84,7 +79,7 @@ func (c *Client) Move(ctx context.Context, tenant, from, to string, overwrite bo
 	return c.mutate(ctx, "move", &messages.Move{Header: &messages.Header{}, Tenant: tenant, From: from, To: to, Overwrite: overwrite})
 }
 
-func (c *Client) mutate(ctx context.Context, op string, msg AskMessage) (*messages.CommandResult, error) {
+func (c *Client) mutate(ctx context.Context, op string, msg live.AskMessage) (*messages.CommandResult, error) {
 	r, err := ask[*messages.MutationReply](ctx, c, msg)
 	if err != nil {
 		return nil, err

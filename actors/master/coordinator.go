@@ -119,6 +119,10 @@ func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *mes
 	g := &messages.BeginGrant{Item: item.Item}
 	open := c.usable[model.Tier(item.Tier)]
 	i, ok := placement.Choose(open, int64(item.Bytes), item.Avoid, ctx.Rand())
+	if !ok {
+		// The volumes to avoid are all there are: one of them may be back, reopened.
+		i, ok = placement.Choose(open, int64(item.Bytes), nil, ctx.Rand())
+	}
 	switch {
 	case c.capacity != nil && !c.capacity.AcceptsWrites:
 		g.Error = messages.FromError(model.Errorf(model.CodeClusterFull, "begin",

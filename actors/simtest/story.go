@@ -63,14 +63,7 @@ const nodeName = "n-1"
 // Run plays one seed to its end and checks it.
 func Run(p Params) Outcome {
 	defer sim.DeterministicRand(p.Seed)()
-	s := &story{
-		params: p, fired: make(map[string]int), values: values{byContent: make(map[contentKey]string)},
-		random: rand.New(rand.NewPCG(p.Seed, 0x6e6f6465)),
-	}
-	s.world = sim.NewWorld(p.Seed, sim.Options{Log: p.Log})
-	if p.Trace != nil {
-		s.world.TraceTo(p.Trace)
-	}
+	s := newStory(p)
 	s.node = s.world.AddNode(nodeName, store.NewMemFS(p.Seed), 1, s.boot)
 	s.keepUp()
 	s.working = p.Clients
@@ -81,6 +74,19 @@ func Run(p Params) Outcome {
 	s.world.Run(p.Horizon)
 	s.settle()
 	return Outcome{Hash: s.world.TraceHash(), Events: s.world.Events(), History: s.history, Fired: s.fired, Violations: s.bad}
+}
+
+// newStory makes an empty world.
+func newStory(p Params) *story {
+	s := &story{
+		params: p, fired: make(map[string]int), values: values{byContent: make(map[contentKey]string)},
+		random: rand.New(rand.NewPCG(p.Seed, 0x6e6f6465)),
+	}
+	s.world = sim.NewWorld(p.Seed, sim.Options{Log: p.Log})
+	if p.Trace != nil {
+		s.world.TraceTo(p.Trace)
+	}
+	return s
 }
 
 // boot opens what the disk kept and starts the one tree.
@@ -114,15 +120,17 @@ func (r randomReader) Read(p []byte) (int, error) {
 // keepUp is the operator's service manager: it starts again what has ended.
 func (s *story) keepUp() {
 	s.world.At(50*time.Millisecond, func() {
-		if !s.node.Up() {
-			s.noteHalt()
-			s.world.At(s.duration(time.Millisecond, 500*time.Millisecond), func() {
-				if !s.node.Up() {
-					s.node.Restart()
-				}
-			})
+		if s.node.Up() {
+			s.keepUp()
+			return
 		}
-		s.keepUp()
+		s.noteHalt()
+		s.world.At(s.duration(time.Millisecond, 500*time.Millisecond), func() {
+			if !s.node.Up() {
+				s.node.Restart()
+			}
+			s.keepUp()
+		})
 	})
 }
 

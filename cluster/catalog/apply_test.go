@@ -218,3 +218,10 @@ func TestCheckStateHash_DoesNotDependOnTheBatch(t *testing.T) {
 	assert.Equal(t, "true", res.Details["compared"])
 	assert.Empty(t, follower.c.Verify())
 }
+
+func TestCheckStateHash_LooksBeforeItsOwnSessionChanges(t *testing.T) {
+	r := newRig(t)
+	r.mustDo(r.inSession(r.put("/a", 10)))
+	check := as(r.session, 2, 1, checkHash(r.index, r.c.StateHash()))
+	assert.Equal(t, "true", r.mustDo(check).Details["compared"])
+}

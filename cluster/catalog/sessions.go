@@ -34,9 +34,11 @@ type kept struct {
 const resultsField = 4
 
 // admit applies a command under its session: it looks the sequence up, and
-// keeps the result.
+// keeps the result. A hash check must find the state as the entry before left
+// it, low water included, so it is done outside of any session.
 func (c *Catalog) admit(e entry) *messages.CommandResult {
-	if e.cmd.Session == 0 || c.cluster == nil {
+	_, isCheck := e.cmd.Kind.(*messages.Command_CheckStateHash)
+	if e.cmd.Session == 0 || c.cluster == nil || isCheck {
 		return c.dispatch(e)
 	}
 	s := c.sessions[e.cmd.Session]

@@ -85,21 +85,38 @@ func sum[K comparable, V any](m map[K]*V, key K) *V {
 	return m[key]
 }
 
-// extent checks one extent that a row names, and counts it.
-func (a *audit) extent(key string, e *messages.Extent) {
-	a.live[e.Volume] += int64(e.RecordBytes)
-	v := a.c.volumes[e.Volume]
-	switch {
-	case v == nil:
-		a.problem("row %q names volume %d, which is not there", key, e.Volume)
-	case e.Generation == 0 || e.Generation > v.row.Generation:
-		a.problem("row %q names generation %d of volume %d, which is at %d", key, e.Generation, e.Volume, v.row.Generation)
-	case e.Offset+e.RecordBytes > v.row.CommittedEnd:
-		a.problem("row %q names bytes up to %d of volume %d, committed up to %d", key, e.Offset+e.RecordBytes, e.Volume, v.row.CommittedEnd)
-	case v.row.State != messages.VolumeState_OPEN && e.Offset+e.RecordBytes > v.row.SealedEnd &&
-		ExtentState(v.row, e) != ExtentLost:
-		a.problem("row %q names bytes beyond the sealed end %d of volume %d", key, v.row.SealedEnd, e.Volume)
+// extents counts the extents of a row and names the first that is wrong; held
+// is the content they hold.
+func (a *audit) extents(key string, extents []*messages.Extent) (held uint64) {
+	wrong := ""
+	for _, e := range extents {
+		held += e.BodyBytes
+		a.live[e.Volume] += int64(e.RecordBytes)
+		if wrong == "" {
+			wrong = wrongExtent(a.c.volumes[e.Volume], e)
+		}
 	}
+	if wrong != "" {
+		a.problem("row %q names %s", key, wrong)
+	}
+	return held
+}
+
+// wrongExtent says what is wrong with an extent that a row names, or nothing.
+func wrongExtent(v *volume, e *messages.Extent) string {
+	if v == nil {
+		return fmt.Sprintf("volume %d, which is not there", e.Volume)
+	}
+	row, end := v.row, e.Offset+e.RecordBytes
+	switch {
+	case e.Generation == 0 || e.Generation > row.Generation:
+		return fmt.Sprintf("generation %d of volume %d, which is at %d", e.Generation, e.Volume, row.Generation)
+	case end > row.CommittedEnd:
+		return fmt.Sprintf("bytes up to %d of volume %d, committed up to %d", end, e.Volume, row.CommittedEnd)
+	case row.State != messages.VolumeState_OPEN && end > row.SealedEnd && ExtentState(row, e) != ExtentLost:
+		return fmt.Sprintf("bytes beyond the sealed end %d of volume %d", row.SealedEnd, e.Volume)
+	}
+	return ""
 }
 
 func (a *audit) volumes() {

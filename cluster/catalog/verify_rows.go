@@ -92,10 +92,8 @@ func (a *audit) fileRow(key, rest, value string) {
 		}
 		return
 	}
-	held := uint64(0)
+	held := a.extents(key, row.Extents)
 	for _, e := range row.Extents {
-		held += e.BodyBytes
-		a.extent(key, e)
 		if v := a.c.volumes[e.Volume]; v != nil && v.row.Tier != row.Tier {
 			a.problem("file %q of tier %d is in volume %d of tier %d", key, row.Tier, e.Volume, v.row.Tier)
 		}
@@ -124,10 +122,7 @@ func (a *audit) manifestRow(key, rest, value string) {
 	if n := len(row.Extents); n == 0 || n > ManifestChunkExtents {
 		a.problem("row %q holds %d extents", key, n)
 	}
-	for _, e := range row.Extents {
-		m.bytes += e.BodyBytes
-		a.extent(key, e)
-	}
+	m.bytes += a.extents(key, row.Extents)
 }
 
 // ageRow comes after every idempotency row, in the order of keys.

@@ -112,6 +112,7 @@ func TestReopenVolume_RaisesTheGenerationSoThatOldOffsetsMeanNothing(t *testing.
 
 			r.refuses(model.CodeVolumeSealed, inFlight)
 			r.refuses(model.CodeConflict, reopen(1, 1, recovered)) // the same, delayed
+			r.ends[1] = recovered
 			r.mustDo(r.put("/b", 10))
 			file, _ := r.c.Stat("default", "/b")
 			assert.Equal(t, recovered, file.Extents[0].Offset)

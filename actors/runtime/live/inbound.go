@@ -33,8 +33,6 @@ func (n *Node) startRemote() (err error) {
 	if n.config.Advertise != "" {
 		options = append(options, remote.WithAdvertisedHost(n.config.Advertise))
 	}
-	// Ours comes first and takes every address, so remote's is never asked.
-	n.system.ProcessRegistry.RegisterAddressResolver(n.resolve)
 	config := remote.Configure(host, port, options...)
 	config.MaxRetryCount = 1
 	n.remote = remote.NewRemote(n.system, config)

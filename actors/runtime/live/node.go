@@ -64,6 +64,8 @@ func New(config Config) (*Node, error) {
 	n.edge = newEdge(n)
 	runtime.TakeOver(n.system, &n.counters, n.edge.onDeadLetter)
 	n.root = runtime.NewRoot(n)
+	// First in the list and for every address, so that remote's own is never asked.
+	n.system.ProcessRegistry.RegisterAddressResolver(n.resolve)
 	if config.RPC != "" {
 		if err := n.startRemote(); err != nil {
 			n.system.Shutdown()

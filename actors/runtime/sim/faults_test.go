@@ -254,3 +254,29 @@ func TestMailbox_AMessageThatCannotBeEncodedFailsItsSender(t *testing.T) {
 	requireSoon(t, w, func() bool { return n.Counters().Panics.Load() > 0 })
 	assert.Empty(t, words)
 }
+
+func TestSupervision_AStopFromOutsideIsNotUndoneByARestartThatWasDue(t *testing.T) {
+	for seed := range uint64(200) {
+		w := sim.NewWorld(seed, sim.Options{})
+		n := w.Client("n-a")
+		_, err := n.Runtime().SpawnRoot("fragile", always(func(ctx *runtime.Context, msg any) {
+			switch m := msg.(type) {
+			case *actor.Started:
+				for _, name := range []string{"a", "b", "c"} {
+					ctx.Spawn(name, always(func(*runtime.Context, any) {}))
+				}
+			case *messages.Stat:
+				panic(m.Path)
+			}
+		}))
+		require.NoError(t, err)
+		w.Run(time.Millisecond)
+		send(n, "n-a", "fragile", "boom")
+		requireSoon(t, w, func() bool { return n.Counters().Panics.Load() == 1 })
+		host := n.Runtime().(runtime.Host)
+		w.At(10*time.Millisecond-time.Duration(w.Rand().IntN(60))*time.Microsecond, func() { host.System().Root.Stop(host.Local("fragile")) })
+		w.Run(time.Second)
+		_, err = n.Runtime().SpawnRoot("fragile", always(func(*runtime.Context, any) {}))
+		require.NoError(t, err, "seed %d: the actor has ended and its name is free", seed)
+	}
+}

@@ -40,6 +40,7 @@ func Run(t *testing.T, start func(t *testing.T) Cluster) {
 		{"children live under their parent and end with it", children},
 		{"a taken child name panics", takenName},
 		{"a child that is stopped during its back-off stays stopped", stopDuringBackoff},
+		{"a panic while ending does not keep an actor from ending", panicWhileEnding},
 		{"exhausted restarts escalate to the parent", escalation},
 		{"exhausted restarts at the root halt the node", rootHalts},
 		{"a watched actor's stop is heard on the other node", watchStop},

@@ -102,6 +102,37 @@ func stopDuringBackoff(t *testing.T, c Cluster) {
 	assert.Equal(t, 1, got.count("child stopped"))
 }
 
+func panicWhileEnding(t *testing.T, c Cluster) {
+	var got notes
+	starts := 0
+	spawn(t, c.A(), "parent", always(func(ctx *runtime.Context, msg any) {
+		switch m := msg.(type) {
+		case *actor.Started:
+			ctx.Spawn("child", func() runtime.Actor {
+				starts++
+				got.add("child made " + strconv.Itoa(starts))
+				return scripted(func(_ *runtime.Context, msg any) {
+					switch msg.(type) {
+					case *actor.Started:
+					default:
+						panic("planted in everything but the start")
+					}
+				})
+			})
+		case *actor.Terminated:
+			got.add("terminated " + m.Who.Id)
+		case *messages.Stat:
+			ctx.Stop(ctx.Runtime().Local("parent/child"))
+		}
+	}))
+	c.Until(func() bool { return got.has("child made 1") })
+	tell(c.A(), "parent/child", "boom")
+	c.Until(func() bool { return got.has("child made 2") })
+	tell(c.A(), "parent", "stop the child")
+	c.Until(func() bool { return got.has("terminated parent/child") })
+	assert.Equal(t, 2, starts)
+}
+
 func escalation(t *testing.T, c Cluster) {
 	var got notes
 	starts := 0

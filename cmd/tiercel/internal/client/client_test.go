@@ -160,10 +160,14 @@ func TestRetries_HonourRetryAfter(t *testing.T) {
 	s := clienttest.New(t)
 	failing(s, http.MethodPut, clienttest.Fault{Status: 503, Code: "unavailable", RetryAfter: "1"})
 	var waited time.Duration
-	c, err := New(Options{Server: s.URL, BackOff: time.Millisecond, OnRetry: func(_ error, wait time.Duration) { waited = wait }})
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := New(Options{Server: s.URL, BackOff: time.Millisecond, OnRetry: func(_ error, wait time.Duration) {
+		waited = wait
+		cancel()
+	}})
 	require.NoError(t, err)
-	_, err = c.Put(t.Context(), "/x", BytesSource(nil), PutOptions{})
-	require.NoError(t, err)
+	_, err = c.Put(ctx, "/x", BytesSource(nil), PutOptions{})
+	require.Error(t, err)
 	assert.Equal(t, time.Second, waited)
 
 	failing(s, http.MethodPut, clienttest.Fault{Status: 503, Code: "unavailable", RetryAfter: "3600"})

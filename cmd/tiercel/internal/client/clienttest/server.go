@@ -70,13 +70,15 @@ type Server struct {
 
 	version uint64
 	keys    map[string]File
+	done    chan struct{} // closed when the test ends
 }
 
 // New starts a server that ends with the test.
 func New(t testing.TB) *Server {
-	s := &Server{Tenants: map[string]map[string]File{}, PageLimit: 1000, keys: map[string]File{}}
+	s := &Server{Tenants: map[string]map[string]File{}, PageLimit: 1000, keys: map[string]File{}, done: make(chan struct{})}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(func() {
+		close(s.done)
 		s.CloseClientConnections()
 		s.Close()
 	})
@@ -165,7 +167,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case fault.ResetFirst:
 		reset(w)
 	case fault.Stall:
-		<-r.Context().Done()
+		<-s.done
 		return
 	case fault.Status != 0:
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -1,0 +1,156 @@
+package simtest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/actors"
+	"tiercel/messages"
+)
+
+// repeat sends a command to the master as a gateway that was paused would: under a
+// sequence that was used before.
+func repeat(p *probe, session, sequence, lowWater uint64, kind *messages.PutFile) *messages.CommandResult {
+	p.t.Helper()
+	reply := ask[*messages.CommitReply](p, "node/master/coordinator", &messages.Commit{Header: p.header(), Commands: []*messages.Command{{
+		Proposal: 1000 + p.next, Session: session, Sequence: sequence, LowWater: lowWater,
+		Kind: &messages.Command_PutFile{PutFile: kind},
+	}}})
+	require.Len(p.t, reply.Outcomes, 1)
+	require.NotNil(p.t, reply.Outcomes[0].Result)
+	return reply.Outcomes[0].Result
+}
+
+// openSession opens a session of a gateway on another node.
+func openSession(p *probe) uint64 {
+	reply := ask[*messages.CommitReply](p, "node/master/coordinator", &messages.Commit{Header: p.header(), Commands: []*messages.Command{{
+		Proposal: 7, Kind: &messages.Command_OpenSession{OpenSession: &messages.OpenSession{Node: "n-other", Incarnation: 1}},
+	}}})
+	return reply.Outcomes[0].Result.Id
+}
+
+// extentsOf stores value elsewhere and returns the command that names its bytes.
+func extentsOf(p *probe, path, value string, cond *messages.Conditions) *messages.PutFile {
+	r := p.put("/models/source", value, nil)
+	require.Nil(p.t, r.Error)
+	return &messages.PutFile{Extents: r.Row.Extents, File: &messages.FileAttributes{
+		Tenant: clientTenant, Path: path, Tier: r.Row.Tier, SizeBytes: r.Row.SizeBytes, Crc32C: r.Row.Crc32C, Conditions: cond,
+	}}
+}
+
+func TestStory_ARetryAfterItsWindowBringsNoOldVersionBack(t *testing.T) {
+	p := newProbe(t, 1)
+	session := openSession(p)
+	old := extentsOf(p, "/models/a", "old", nil)
+	require.Empty(t, repeat(p, session, 1, 0, old).Code)
+	// The window moves on: sequence 1 is answered for good.
+	require.Empty(t, repeat(p, session, 2, 1, extentsOf(p, "/models/other", "x", nil)).Code)
+	require.Nil(t, p.put("/models/a", "new", nil).Error)
+
+	assert.Equal(t, "outcome_unknown", repeat(p, session, 1, 0, old).Code)
+	assert.Equal(t, "new", p.value("/models/a"))
+}
+
+func TestStory_ARetryInsideItsWindowIsAnsweredAndNotAppliedAgain(t *testing.T) {
+	p := newProbe(t, 2)
+	session := openSession(p)
+	cmd := extentsOf(p, "/models/a", "first", nil)
+	first := repeat(p, session, 1, 0, cmd)
+	require.Nil(t, p.put("/models/a", "second", nil).Error)
+
+	again := repeat(p, session, 1, 0, cmd)
+	assert.Equal(t, first.Version, again.Version)
+	assert.Equal(t, "second", p.value("/models/a"))
+}
+
+func TestStory_ARefusedConditionalWriteStaysRefused(t *testing.T) {
+	p := newProbe(t, 3)
+	session := openSession(p)
+	require.Nil(t, p.put("/models/a", "there", nil).Error)
+	cmd := extentsOf(p, "/models/a", "only if absent", &messages.Conditions{MustNotExist: true})
+	require.Equal(t, "precondition_failed", repeat(p, session, 1, 0, cmd).Code)
+	deleted := ask[*messages.MutationReply](p, actors.GatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: "/models/a"})
+	require.Nil(t, deleted.Error)
+
+	assert.Equal(t, "precondition_failed", repeat(p, session, 1, 0, cmd).Code, "its answer was given; the same sequence gets it again")
+	assert.Empty(t, p.value("/models/a"))
+}
+
+func TestStory_ACommitThatNamesAnOldGenerationIsRefusedAfterARestart(t *testing.T) {
+	p := newProbe(t, 4)
+	late := extentsOf(p, "/models/late", "late", nil)
+	// More bytes reach the volume and are never committed: their place is taken
+	// again after a restart unless the generation says otherwise.
+	p.story.node.Crash(true)
+	p.story.node.Restart()
+	p.waitReady()
+	session := openSession(p)
+	result := repeat(p, session, 1, 0, late)
+	assert.Equal(t, "volume_sealed", result.Code)
+	assert.Empty(t, p.value("/models/late"))
+}
+
+func TestStory_AnyActorMayFailAndNothingAcknowledgedIsLost(t *testing.T) {
+	for seed, path := range actorPaths {
+		t.Run(path, func(t *testing.T) {
+			p := newProbe(t, uint64(10+seed))
+			for round := range 4 {
+				value := fmt.Sprintf("value %d", round)
+				require.Nil(t, p.put("/models/a", value, nil).Error)
+				p.story.node.Fail(path)
+				p.story.world.Run(time.Duration(round) * 20 * time.Millisecond)
+				assert.Equal(t, value, p.value("/models/a"))
+			}
+			require.Nil(t, p.put("/sessions/after", "after", nil).Error)
+			p.story.node.Crash(true)
+			p.story.node.Restart()
+			p.waitReady()
+			assert.Equal(t, "value 3", p.value("/models/a"))
+			assert.Equal(t, "after", p.value("/sessions/after"))
+		})
+	}
+}
+
+// Power fails in the middle of every single disk operation of a short life, the
+// first start included: each time the node comes back with what it acknowledged.
+func TestStory_PowerLossAtEveryDiskOperation(t *testing.T) {
+	for at := 1; ; at++ {
+		p := newProbe(t, uint64(at))
+		acknowledged := ""
+		p.story.node.CrashAfter(at, true)
+		for round := 0; round < 12 && p.story.node.Up(); round++ {
+			value := fmt.Sprintf("value %d", round)
+			content := blob(value, 100)
+			p.story.values.add(value, content)
+			p.got = nil
+			p.send(actors.GatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
+				Tenant: clientTenant, Path: "/models/a", SizeBytes: 100, Crc32C: crcOf(content),
+			}})
+			p.story.world.RunUntil(func() bool { return len(p.got) > 0 || !p.story.node.Up() }, time.Minute)
+			if len(p.got) > 0 && p.got[0].(*messages.PutReply).Error == nil {
+				acknowledged = value
+			}
+		}
+		survived := p.story.node.Up()
+		p.story.node.Restart()
+		p.waitReady()
+		got := p.value("/models/a")
+		if got != acknowledged { // the one under way may have got through, whole
+			next := 0
+			if acknowledged != "" {
+				_, err := fmt.Sscanf(acknowledged, "value %d", &next)
+				require.NoError(t, err)
+				next++
+			}
+			require.Equal(t, fmt.Sprintf("value %d", next), got, "crash at operation %d", at)
+		}
+		if survived {
+			require.Greater(t, at, 20, "the life was too short to tell anything")
+			return
+		}
+	}
+}

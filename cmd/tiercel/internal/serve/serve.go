@@ -1,0 +1,164 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"tiercel/actors"
+	"tiercel/actors/edge"
+	"tiercel/actors/runtime/live"
+	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/config"
+	"tiercel/httpapi"
+	"tiercel/internal/version"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// bodyCredit bounds the memory of all bodies under way (edge), and the queue of
+// the gateway holds no more than that.
+const bodyCredit = 128 << 20
+
+// stepTimeout bounds one step of a request behind the edge: a lookup, a commit,
+// one part of a large body. While there is no master writes wait up to this long.
+const stepTimeout = 30 * time.Second
+
+// shutdownTimeout bounds how long requests under way may still take at the end.
+const shutdownTimeout = 15 * time.Second
+
+// Run serves until ctx ends, then stops cleanly and returns nil. It prints the
+// ready line to stdout once requests can be served.
+func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Writer) (err error) {
+	s := &serving{cfg: cfg, log: log, halted: make(chan error, 1), ready: make(chan struct{})}
+	s.state.Store(&readiness{reason: "the node is starting"})
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.open(); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(s.listener) }()
+	select {
+	case <-s.ready:
+		fmt.Fprintf(stdout, "ready http=%s rpc=%s node=%s\n", s.listener.Addr(), s.node.Address(), s.data.Dir.Node.NodeID)
+	case err := <-s.halted:
+		return err
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+		return nil
+	case err := <-s.halted:
+		return err
+	case err := <-failed:
+		return err
+	}
+}
+
+// readiness is what /readyz says.
+type readiness struct {
+	ok     bool
+	reason string
+}
+
+// serving is one running node; its parts are closed in reverse order.
+type serving struct {
+	cfg      config.Server
+	log      *slog.Logger
+	data     *actors.Data
+	node     *live.Node
+	listener net.Listener
+	http     *httpapi.Server
+	halted   chan error
+	state    atomic.Pointer[readiness]
+	ready    chan struct{}
+	once     atomic.Bool
+}
+
+func (s *serving) open() error {
+	fs, err := store.NewDirFS(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	if s.listener, err = net.Listen("tcp", s.cfg.HTTP); err != nil {
+		return model.Errorf(model.CodeUnavailable, "listen", "--http %s cannot be used: %w; choose another with --http", s.cfg.HTTP, err)
+	}
+	if s.data, err = actors.OpenData(fs, rand.Reader); err != nil {
+		return err
+	}
+	id := s.data.Dir.Node
+	s.node, err = live.New(live.Config{
+		Node: id.NodeID, Incarnation: id.Incarnation, FS: s.data.Dir.FS, Log: s.log, RPC: s.cfg.RPC, Advertise: s.cfg.Advertise,
+		Insecure: s.cfg.Insecure, OnHalt: func(reason error) {
+			s.halted <- reason
+		},
+	})
+	if err != nil {
+		return err
+	}
+	client := edge.New(edge.Config{
+		Asker: s.node.Edge(), Gateway: s.node.Local(actors.GatewayPath), Volumes: s.data.Volumes,
+		BodyCredit: bodyCredit, StepTimeout: stepTimeout, Ready: s.isReady,
+	})
+	s.http = httpapi.New(httpapi.Config{Logger: s.log}, client)
+	_, err = actors.Start(s.node, s.data, s.options())
+	return err
+}
+
+func (s *serving) options() actors.Options {
+	opt := actors.DefaultOptions()
+	// Raft counts its heartbeats in ticks; the interval is the operator's.
+	opt.HeartbeatTicks = max(1, int(s.cfg.MasterHeartbeatInterval/opt.Tick))
+	opt.ElectionTicks = 3 * opt.HeartbeatTicks
+	opt.CapacityBytes = uint64(s.cfg.Capacity)
+	opt.DefaultBudget = stepTimeout
+	opt.Announced = s.announced
+	opt.Worker = &messages.WorkerRow{
+		Address: s.node.Address(), DiskType: diskType(s.cfg), Dc: s.cfg.DC, Rack: s.cfg.Rack, Host: host(s.cfg),
+		Version: version.String(), Incarnation: s.data.Dir.Node.Incarnation,
+	}
+	return opt
+}
+
+// announced is called by the gateway actor; it must not block.
+func (s *serving) announced(ok bool, reason string) {
+	s.state.Store(&readiness{ok: ok, reason: reason})
+	if ok && s.once.CompareAndSwap(false, true) {
+		close(s.ready)
+	}
+}
+
+func (s *serving) isReady() (bool, string) {
+	r := s.state.Load()
+	return r.ok, r.reason
+}
+
+// close stops what was opened, newest first.
+func (s *serving) close() error {
+	var errs []error
+	if s.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		errs = append(errs, s.http.Shutdown(ctx))
+	}
+	if s.listener != nil {
+		_ = s.listener.Close() // closed already when HTTP was served
+	}
+	if s.node != nil {
+		errs = append(errs, s.node.Stop())
+	}
+	if s.data != nil {
+		errs = append(errs, s.data.Close())
+	}
+	return errors.Join(errs...)
+}
