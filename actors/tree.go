@@ -24,6 +24,7 @@ type Options struct {
 	HeartbeatTicks     int
 	ElectionTicks      int
 	SnapshotEveryBytes int64 // of log between two catalog snapshots
+	SnapshotChunkBytes int   // walked in one go
 	MaxVolumeBytes     uint64
 	ReserveBytes       uint64 // of the disk kept free of new content
 	CapacityBytes      uint64 // cap on what is used; 0: the whole file system
@@ -45,7 +46,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Tick: 50 * time.Millisecond, HeartbeatTicks: 10, ElectionTicks: 30,
-		SnapshotEveryBytes: 64 << 20, MaxVolumeBytes: 1 << 30, ReserveBytes: 256 << 20,
+		SnapshotEveryBytes: 64 << 20, SnapshotChunkBytes: 256 << 10, MaxVolumeBytes: 1 << 30, ReserveBytes: 256 << 20,
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
 		VolumesOpen: 1, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
 	}
@@ -80,7 +81,7 @@ func children(data *Data, opt Options) []node.Child {
 	lives := uint64(0) // of the gateway: each opens a session that ends the one before
 	return []node.Child{
 		{Name: "catalog", Producer: func() runtime.Actor {
-			return catalog.New(catalog.Config{LogPath: logPath, CoordinatorPath: coordinatorPath, Loaded: opt.CatalogLoaded})
+			return catalog.New(catalog.Config{LogPath: logPath, CoordinatorPath: coordinatorPath, ChunkBytes: opt.SnapshotChunkBytes, Loaded: opt.CatalogLoaded})
 		}},
 		{Name: "log", Producer: func() runtime.Actor {
 			return raftlog.New(raftlog.Config{

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -167,11 +168,16 @@ func wantError(t *testing.T, r reply, status int, code string) errorBody {
 	return e
 }
 
-// pattern makes n bytes that differ from each of their neighbours.
+// pattern makes n bytes of which no two blocks are alike.
 func pattern(n int) []byte {
+	const block = 4 << 10
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i*7 + i>>8*13 + i>>16)
+	for i := 0; i < min(n, block); i++ {
+		b[i] = byte(i*7 + i>>8)
+	}
+	for at := block; at < n; at += block {
+		copy(b[at:], b[:block])
+		copy(b[at:], strconv.Itoa(at))
 	}
 	return b
 }

@@ -177,8 +177,8 @@ func (h *headers) checkFraming() error {
 
 // checkVersion takes HTTP/1.1 and HTTP/1.0, which the server below speaks.
 func checkVersion(protocol []byte) error {
-	if v := string(protocol); v != "HTTP/1.1" && v != "HTTP/1.0" {
-		return badHeader("the protocol %q is not supported; speak HTTP/1.1", clip(v))
+	if string(protocol) != "HTTP/1.1" && string(protocol) != "HTTP/1.0" {
+		return badHeader("the protocol %q is not supported; speak HTTP/1.1", clip(string(protocol)))
 	}
 	return nil
 }

@@ -170,7 +170,7 @@ func drip(c net.Conn, every time.Duration) (stop func()) {
 }
 
 func TestSlowClient_ThatKeepsMovingIsServedBeyondEveryTimeout(t *testing.T) {
-	w := overTCP(t, Config{StallTimeout: 100 * time.Millisecond, HeaderTimeout: 50 * time.Millisecond, RateGrace: 20 * time.Millisecond, MinBytesPerSecond: 10})
+	w := overTCP(t, Config{StallTimeout: 500 * time.Millisecond, HeaderTimeout: 50 * time.Millisecond, RateGrace: 20 * time.Millisecond, MinBytesPerSecond: 10})
 	c, br := w.send(putHeader(8192+30)+strings.Repeat("a", 8192), false)
 	start := time.Now()
 	for range 30 {
@@ -204,15 +204,17 @@ func TestSlowClient_ThatStopsReadingIsCutOff(t *testing.T) {
 }
 
 func TestSlowClient_ThatReadsSlowlyButSteadilyGetsEverything(t *testing.T) {
-	w := overTCP(t, Config{StallTimeout: 50 * time.Millisecond, RateGrace: 10 * time.Millisecond, MinBytesPerSecond: 1 << 20})
+	w := overTCP(t, Config{StallTimeout: 150 * time.Millisecond})
 	content := pattern(12 << 20)
 	w.put("/big", content)
+	start := time.Now()
 	c, br := w.send("GET "+filesPrefix+"big HTTP/1.1\r\nHost: h\r\n\r\n", false)
-	slow := bufio.NewReaderSize(&pausing{c: br, every: 1 << 20, pause: 15 * time.Millisecond}, 1<<20)
+	slow := bufio.NewReaderSize(&pausing{c: br, every: 1 << 20, pause: 25 * time.Millisecond}, 1<<20)
 	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
 	r := readReply(t, slow, "GET")
 	require.NoError(t, r.err)
 	assert.Len(t, r.body, len(content))
+	assert.Greater(t, time.Since(start), 150*time.Millisecond, "longer than the timeout")
 }
 
 // pausing reads with a pause after so many bytes.

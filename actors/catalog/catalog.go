@@ -15,16 +15,16 @@ import (
 type Config struct {
 	LogPath         string
 	CoordinatorPath string // hears the outcome of commands that this node proposed
+	// ChunkBytes of a snapshot are walked in one go; writes wait no longer than that.
+	ChunkBytes int
 	// Loaded hears of the state machine each time it has been loaded: the
 	// simulator's checkers look at it between two messages. Nil: nobody looks.
 	Loaded func(*rules.Catalog)
 }
 
 const (
-	raftNormal    = 0 // raftpb.EntryNormal
-	maxWaiting    = 4096
-	chunkBytes    = 256 << 10
-	maxPagesBytes = 1 << 20
+	raftNormal = 0    // raftpb.EntryNormal
+	maxWaiting = 4096 // lookups that wait for an index
 )
 
 // Catalog is the actor.

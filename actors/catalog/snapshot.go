@@ -61,7 +61,7 @@ func (c *Catalog) onChunkWritten(ctx *runtime.Context, m *chunkWritten) {
 		return
 	}
 	out, fs := s.out, ctx.Runtime().FS()
-	if pairs := s.walk.Next(chunkBytes); pairs != nil {
+	if pairs := s.walk.Next(c.cfg.ChunkBytes); pairs != nil {
 		ctx.Offload(func() any { return &chunkWritten{snap: s, err: out.WriteChunk(pairs)} })
 		return
 	}

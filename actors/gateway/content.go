@@ -239,5 +239,5 @@ func (g *Gateway) settle(ctx *runtime.Context, o *op, result *messages.CommandRe
 
 func unknownSession(err error) bool {
 	var e *model.Error
-	return errors.As(err, &e) && e.Details["session"] == "unknown"
+	return errors.As(err, &e) && e.Details["reason"] == "no_session"
 }

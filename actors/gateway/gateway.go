@@ -168,8 +168,14 @@ func (g *Gateway) openSession(ctx *runtime.Context) {
 const sessionProposal = 1
 
 func (g *Gateway) onSessionOpened(ctx *runtime.Context, o *messages.CommitOutcome) {
-	if g.session != 0 || o.Dropped || o.Result.GetCode() != "" {
-		g.opening = time.Time{}
+	if g.session != 0 {
+		return // the answer to an earlier try has come first
+	}
+	if err := o.Result.Err("open session"); err != nil || o.Dropped {
+		if err != nil {
+			ctx.Log().Error("the session of this gateway was refused", "error", err)
+		}
+		g.opening = ctx.Now() // tried again when its patience is over
 		return
 	}
 	g.session = o.Result.Id

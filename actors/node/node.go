@@ -28,6 +28,8 @@ type Node struct {
 	term   uint64 // of the running tree
 	ending bool   // the running tree was told to stop
 	wanted uint64 // term of the tree that should run, 0: none
+	// stopping: the end of the master tree is part of the node's own end.
+	stopping bool
 }
 
 // New makes the actor.
@@ -42,6 +44,8 @@ func (n *Node) Receive(ctx *runtime.Context, msg any) {
 		n.onLeadership(ctx, m)
 	case *actor.Terminated:
 		n.onTerminated(ctx, m)
+	case *actor.Stopping:
+		n.stopping = true
 	}
 }
 
@@ -76,6 +80,7 @@ func (n *Node) onTerminated(ctx *runtime.Context, m *actor.Terminated) {
 // settle moves towards the wanted tree: stop the wrong one, start the right one.
 func (n *Node) settle(ctx *runtime.Context) {
 	switch {
+	case n.stopping:
 	case n.master == nil && n.wanted != 0:
 		n.term = n.wanted
 		n.master = ctx.Spawn("master", n.cfg.Master(n.term))

@@ -94,6 +94,33 @@ func TestStory_ACommitThatNamesAnOldGenerationIsRefusedAfterARestart(t *testing.
 	assert.Empty(t, p.value("/models/late"))
 }
 
+func TestStory_WritesToOnePathTakeEffectInTheOrderTheyCame(t *testing.T) {
+	for seed := range uint64(20) {
+		p := newProbe(t, 30+seed)
+		for n := range 10 { // all sent at once; a delete needs no bytes and could overtake
+			value := fmt.Sprintf("value %d", n)
+			content := blob(value, 100*(10-n))
+			p.story.values.add(value, content)
+			p.send(actors.GatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
+				Tenant: clientTenant, Path: "/models/a", SizeBytes: uint64(len(content)), Crc32C: crcOf(content),
+			}})
+			if n < 9 {
+				p.send(actors.GatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: "/models/a"})
+			}
+		}
+		if seed%2 == 0 {
+			p.story.node.Fail("node/master/coordinator") // and everything is sent again
+		}
+		require.True(t, p.story.world.RunUntil(func() bool { return len(p.got) == 19 }, time.Minute))
+		for _, m := range p.got {
+			if r, ok := m.(*messages.MutationReply); ok {
+				assert.Empty(t, r.GetError().GetCode(), "each delete finds the put before it")
+			}
+		}
+		assert.Equal(t, "value 9", p.value("/models/a"))
+	}
+}
+
 func TestStory_AnyActorMayFailAndNothingAcknowledgedIsLost(t *testing.T) {
 	for seed, path := range actorPaths {
 		t.Run(path, func(t *testing.T) {

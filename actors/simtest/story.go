@@ -99,6 +99,7 @@ func (s *story) boot(rt runtime.Runtime) error {
 	s.data = data
 	opt := actors.DefaultOptions()
 	opt.SnapshotEveryBytes = 4 << 10 // many snapshots and truncations in a short run
+	opt.SnapshotChunkBytes = 200     // and writes between any two pieces of one
 	opt.MaxVolumeBytes = 64 << 10
 	opt.ReserveBytes = 0
 	opt.Announced = func(ready bool, _ string) { s.ready = ready }

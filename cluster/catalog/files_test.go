@@ -120,7 +120,8 @@ func TestPutFile_RefusesWhatNoRowShouldHold(t *testing.T) {
 		"not UTF-8":    {model.CodeInvalidArgument, func(_ *messages.Command, f *messages.FileAttributes) { f.ContentType = "\xff" }},
 		"key":          {model.CodeInvalidArgument, func(cmd *messages.Command, _ *messages.FileAttributes) { cmd.IdempotencyKey = long }},
 		"too large":    {model.CodeTooLarge, func(_ *messages.Command, f *messages.FileAttributes) { f.SizeBytes = 5<<40 + 1 }},
-		"size":         {model.CodeInvalidArgument, func(_ *messages.Command, f *messages.FileAttributes) { f.SizeBytes++ }},
+		"size, more":   {model.CodeInvalidArgument, func(_ *messages.Command, f *messages.FileAttributes) { f.SizeBytes++ }},
+		"size, less":   {model.CodeInvalidArgument, func(_ *messages.Command, f *messages.FileAttributes) { f.SizeBytes-- }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)

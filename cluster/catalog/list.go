@@ -28,11 +28,11 @@ func (c *Catalog) List(tenant, prefix, delimiter, after string, limit int) (file
 		delimiter: delimiter,
 		room:      limit,
 	}
-	from := prefix
+	from, more := prefix, true
 	if after >= prefix && after != "" {
-		from = l.behind(after)
+		from, more = l.behind(after)
 	}
-	for more := from != "" || prefix == ""; more; {
+	for more {
 		from, more = l.run(from)
 	}
 	return l.files, l.prefixes, l.next
@@ -53,12 +53,12 @@ type lister struct {
 }
 
 // behind is where the walk goes on after an entry: behind the whole group if it
-// is one, or lies in one; empty when nothing can follow.
-func (l *lister) behind(entry string) string {
+// is one, or lies in one. ok is false when nothing can follow.
+func (l *lister) behind(entry string) (from string, ok bool) {
 	if group := l.group(entry); group != "" {
 		return successor(group)
 	}
-	return entry + "\x00"
+	return entry + "\x00", true
 }
 
 // group is the rolled-up prefix that a path falls under, or empty.
@@ -91,8 +91,7 @@ func (l *lister) run(from string) (again string, more bool) {
 		if group != "" {
 			l.last = group
 			l.prefixes = append(l.prefixes, group)
-			again = successor(group)
-			more = again != ""
+			again, more = successor(group)
 			return false
 		}
 		l.last = path
@@ -106,13 +105,13 @@ func (l *lister) run(from string) (again string, more bool) {
 	return again, more
 }
 
-// successor is the least string above every string that begins with s; empty
+// successor is the least string above every string that begins with s; not ok
 // when there is none.
-func successor(s string) string {
+func successor(s string) (next string, ok bool) {
 	for i := len(s) - 1; i >= 0; i-- {
 		if s[i] < 0xff {
-			return s[:i] + string([]byte{s[i] + 1})
+			return s[:i] + string([]byte{s[i] + 1}), true
 		}
 	}
-	return ""
+	return "", false
 }

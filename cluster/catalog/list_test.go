@@ -97,6 +97,8 @@ func TestList_IsInByteOrderAndRollsUpGroups(t *testing.T) {
 		{"/b/", "", "/z", 0, "", ""},
 		{"/b/", "", "/a", 0, "file /b/x, file /b/y", ""},
 		{"/none", "/", "", 0, "", ""},
+		{"", "\xff", "\xff", 0, "", ""}, // nothing can follow
+		{"", "", "\xff", 0, "", ""},
 	} {
 		files, prefixes, next := c.List("default", l.prefix, l.delimiter, l.after, l.limit)
 		assert.Equal(t, l.want, strings.Join(page(files, prefixes), ", "), "%+v", l)

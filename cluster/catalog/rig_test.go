@@ -10,7 +10,6 @@ import (
 
 	"tiercel/cluster/catalog"
 	"tiercel/cluster/model"
-	"tiercel/cluster/tier"
 	"tiercel/messages"
 	"tiercel/store"
 )
@@ -222,7 +221,12 @@ func file(path string, size uint64) *messages.FileAttributes {
 
 func bootstrap() *messages.Command {
 	return &messages.Command{ProposedUnixMs: 1000, Kind: &messages.Command_Bootstrap{Bootstrap: &messages.Bootstrap{
-		ClusterId: "c-1", ReplicationFactor: 2, Tiers: tier.DefaultRows(), ClusterVersion: 1, IdempotencyKeysPerTenant: 3,
+		ClusterId: "c-1", ReplicationFactor: 2, ClusterVersion: 1, IdempotencyKeysPerTenant: 3,
+		Tiers: []*messages.TierRow{
+			{Tier: 1, Prefixes: []string{"/users/"}, Suffixes: []string{".emm"}},
+			{Tier: 2, Prefixes: []string{"/audit/"}},
+			{Tier: 3, Prefixes: []string{"/tmp/"}},
+		},
 	}}}
 }
 

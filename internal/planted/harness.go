@@ -227,7 +227,7 @@ var (
 	failedTest  = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 	failedLine  = regexp.MustCompile(`(?m)^\s*(\w+_test\.go:\d+: \S.*|Error:\s.*|panic: .*|fatal error: .*)$`)
 	reasonEnd   = regexp.MustCompile(`(?m)^\s*(Test:|Diff:|--- |=== |goroutine |\w+_test\.go:\d+: )`)
-	namedSeed   = regexp.MustCompile(`(?i)\bseed[ =:]+(0x[0-9a-f]+|\d+)`)
+	namedSeed   = regexp.MustCompile(`(?i)(?:\b|_)seed[ =:]+(0x[0-9a-f]+|\d+)`)
 	whiteSpaces = regexp.MustCompile(`\s+`)
 )
 

@@ -150,3 +150,15 @@ func TestEdit_SeesLinesThatFollowTheirTwins(t *testing.T) {
 	_, err := Edit{File: "f", Old: "a", New: "x"}.apply("a\na\n")
 	require.ErrorContains(t, err, "occurs 2 times")
 }
+
+func TestCaught_FindsTheSeedHoweverItIsNamed(t *testing.T) {
+	for text, seed := range map[string]string{
+		"seed 17 fails": "17",
+		"replay with: TIERCEL_SEED=103 TIERCEL_SEEDS=1": "103",
+		"Seed: 0xfe":        "0xfe",
+		"TIERCEL_SEEDS=200": "",
+		"unseed 5":          "",
+	} {
+		assert.Equal(t, seed, testOutput{text: text}.caught().Seed, text)
+	}
+}

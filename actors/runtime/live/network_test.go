@@ -282,3 +282,27 @@ func TestNew_RefusesAConfigThatCannotWork(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkNetwork_SmallMessages is one sender and one receiver over loopback.
+func BenchmarkNetwork_SmallMessages(b *testing.B) {
+	from, err := live.New(live.Config{Node: "n-a", FS: noDisk, Log: quiet, RPC: "127.0.0.1:0"})
+	require.NoError(b, err)
+	to, err := live.New(live.Config{Node: "n-b", FS: noDisk, Log: quiet, RPC: "127.0.0.1:0"})
+	require.NoError(b, err)
+	defer func() { require.NoError(b, from.Stop()); require.NoError(b, to.Stop()) }()
+	introduce(from, to)
+	// A window of credits, as actors use: without one the queue overflows.
+	const window = 4096
+	credits := make(chan struct{}, window)
+	spawn(b, to, "sink", always(func(_ *runtime.Context, msg any) {
+		if _, ok := msg.(*messages.Stat); ok {
+			<-credits
+		}
+	}))
+	pid := from.Peer("n-b", "sink")
+	b.ReportAllocs()
+	for b.Loop() {
+		credits <- struct{}{}
+		send(from, pid, "/a/path/of/some/length")
+	}
+}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/remote"
-	"golang.org/x/sync/semaphore"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
@@ -27,7 +26,7 @@ type Node struct {
 	root     *runtime.Root
 	counters runtime.Counters
 	edge     *Edge
-	offloads *semaphore.Weighted
+	offloads *offloads
 	heard    sync.Map // model.NodeID to *atomic.Uint64: the highest incarnation
 
 	remote   *remote.Remote // nil: no network
@@ -53,7 +52,7 @@ func New(config Config) (*Node, error) {
 	n := &Node{
 		config:   config,
 		log:      config.Log.With(slog.String("node", string(config.Node))),
-		offloads: semaphore.NewWeighted(maxOffloads),
+		offloads: newOffloads(),
 	}
 	n.peers.Store(&map[model.NodeID]string{})
 	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(&demoted{n.log.Handler()}) }))
@@ -160,17 +159,6 @@ func (n *Node) PropsOptions() []actor.PropsOption { return nil }
 func (n *Node) StartTimer(d time.Duration, fire func()) (cancel func()) {
 	t := time.AfterFunc(d, fire)
 	return func() { t.Stop() }
-}
-
-// Offload implements runtime.Host with a goroutine.
-func (n *Node) Offload(work func() any, done func(any, *runtime.WorkPanic)) {
-	go func() {
-		if n.offloads.Acquire(context.Background(), 1) != nil {
-			return // only a context can fail it, and this one cannot
-		}
-		defer n.offloads.Release(1)
-		done(runtime.RunWork(work))
-	}()
 }
 
 // Admit implements runtime.Host.

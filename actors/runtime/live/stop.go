@@ -34,12 +34,8 @@ func (n *Node) stop() error {
 			failed = err
 		}
 	}
-	if err := n.offloads.Acquire(ctx, maxOffloads); err != nil {
-		if failed == nil {
-			failed = model.Errorf(model.CodeDeadlineExceeded, "stop node", "offloaded work has not ended within %v: %w", n.config.StopTimeout, err)
-		}
-	} else {
-		n.offloads.Release(maxOffloads)
+	if err := n.offloads.wait(ctx); err != nil && failed == nil {
+		failed = model.Errorf(model.CodeDeadlineExceeded, "stop node", "offloaded work has not ended within %v: %w", n.config.StopTimeout, err)
 	}
 	n.stopRemote()
 	n.system.Shutdown()

@@ -63,18 +63,19 @@ func TestStop_IsBoundedWhenAnActorOrItsWorkHangs(t *testing.T) {
 	defer close(release)
 	for _, c := range []struct {
 		name string
-		hang func(ctx *runtime.Context)
+		hang func(ctx *runtime.Context, begun chan struct{})
 	}{
-		{"in the mailbox", func(*runtime.Context) { <-release }},
-		{"in offloaded work", func(ctx *runtime.Context) { ctx.Offload(func() any { <-release; return nil }) }},
+		{"in the mailbox", func(_ *runtime.Context, begun chan struct{}) { close(begun); <-release }},
+		{"in offloaded work", func(ctx *runtime.Context, begun chan struct{}) {
+			ctx.Offload(func() any { close(begun); <-release; return nil })
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := start(t, live.Config{Node: "n-a", StopTimeout: 50 * time.Millisecond})
 			begun := make(chan struct{})
 			spawn(t, n, "hangs", always(func(ctx *runtime.Context, msg any) {
 				if _, ok := msg.(*actor.Started); ok {
-					close(begun)
-					c.hang(ctx)
+					c.hang(ctx, begun)
 				}
 			}))
 			<-begun

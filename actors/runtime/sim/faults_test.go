@@ -280,3 +280,52 @@ func TestSupervision_AStopFromOutsideIsNotUndoneByARestartThatWasDue(t *testing.
 		require.NoError(t, err, "seed %d: the actor has ended and its name is free", seed)
 	}
 }
+
+func TestSupervision_AChildStoppedByItsParentIsNotStartedAgain(t *testing.T) {
+	for seed := range uint64(200) {
+		w := sim.NewWorld(seed, sim.Options{})
+		n := w.Client("n-a")
+		stopping := false
+		_, err := n.Runtime().SpawnRoot("parent", always(func(ctx *runtime.Context, msg any) {
+			switch msg.(type) {
+			case *actor.Started:
+				ctx.Spawn("child", always(func(ctx *runtime.Context, msg any) {
+					switch m := msg.(type) {
+					case *actor.Started:
+						require.False(t, stopping, "seed %d", seed)
+						ctx.Spawn("grandchild", always(func(*runtime.Context, any) {}))
+					case *actor.Stopping:
+						stopping = true
+					case *messages.Stat:
+						panic(m.Path)
+					}
+				}))
+			case *messages.Stat:
+				ctx.Stop(ctx.Runtime().Local("parent/child"))
+			}
+		}))
+		require.NoError(t, err)
+		w.Run(time.Millisecond)
+		send(n, "n-a", "parent/child", "boom")
+		requireSoon(t, w, func() bool { return n.Counters().Panics.Load() == 1 })
+		w.At(10*time.Millisecond+time.Duration(w.Rand().IntN(40)-20)*time.Microsecond, func() { send(n, "n-a", "parent", "stop") })
+		w.Run(time.Second)
+	}
+}
+
+func TestCrash_InTheMiddleOfAMessageNothingMoreLeaves(t *testing.T) {
+	w := sim.NewWorld(1, sim.Options{})
+	var words []string
+	w.AddNode("n-b", store.NewMemFS(1), 1, boots("sink", collector(&words)))
+	n := w.Client("n-a")
+	_, err := n.Runtime().SpawnRoot("doomed", always(func(ctx *runtime.Context, msg any) {
+		if _, ok := msg.(*actor.Started); ok {
+			n.Crash(true)
+			ctx.Send(ctx.Runtime().Peer("n-b", "sink"), say("from the dead"))
+			panic("nobody hears this either")
+		}
+	}))
+	require.NoError(t, err)
+	w.Run(time.Second)
+	assert.Empty(t, words)
+}

@@ -56,7 +56,7 @@ func (c *Client) List(ctx context.Context, prefix, delimiter string) iter.Seq2[E
 	return func(yield func(Entry, error) bool) {
 		cursor := ""
 		for {
-			p, err := c.listPage(ctx, prefix, delimiter, cursor)
+			p, err := c.listPage(ctx, prefix, delimiter, cursor, pageFiles)
 			if err != nil {
 				yield(Entry{}, err)
 				return
@@ -78,8 +78,18 @@ func (c *Client) List(ctx context.Context, prefix, delimiter string) iter.Seq2[E
 	}
 }
 
-func (c *Client) listPage(ctx context.Context, prefix, delimiter, cursor string) (page, error) {
-	query := url.Values{"limit": {strconv.Itoa(pageFiles)}}
+// Find returns what the listing says of the file at path, if there is one.
+func (c *Client) Find(ctx context.Context, path string) (File, bool, error) {
+	// In byte order nothing that begins with path comes before path itself.
+	p, err := c.listPage(ctx, path, "", "", 1)
+	if err != nil || len(p.Files) == 0 || p.Files[0].Path != path {
+		return File{}, false, err
+	}
+	return p.Files[0], true, nil
+}
+
+func (c *Client) listPage(ctx context.Context, prefix, delimiter, cursor string, limit int) (page, error) {
+	query := url.Values{"limit": {strconv.Itoa(limit)}}
 	for name, value := range map[string]string{"prefix": prefix, "delimiter": delimiter, "cursor": cursor} {
 		if value != "" {
 			query.Set(name, value)

@@ -1,6 +1,3 @@
-// Package clienttest is a small server of Tiercel's file API for tests of the
-// command line: files in a map, real paging, conditions, ranges, checksums and
-// idempotency keys, and faults by request. It is no reference for the server.
 package clienttest
 
 import (
@@ -365,9 +362,13 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, tenant string) {
 	}
 	sort.Strings(order)
 	files, prefixes, next := []any{}, []string{}, ""
-	if len(order) > s.PageLimit {
-		order = order[:s.PageLimit]
-		next = "c:" + url.QueryEscape(order[s.PageLimit-1])
+	limit := s.PageLimit
+	if asked, err := strconv.Atoi(q.Get("limit")); err == nil {
+		limit = min(limit, asked)
+	}
+	if len(order) > limit {
+		order = order[:limit]
+		next = "c:" + url.QueryEscape(order[limit-1])
 	}
 	for _, name := range order {
 		if names[name] {

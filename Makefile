@@ -1,0 +1,75 @@
+# Tiercel. You need Go, make and git; the rest comes with the module.
+#
+#   make run     build and start one node on ./tiercel-data
+#   make test    everything that must hold before a change goes in
+#
+# The others are for working on it; CONTRIBUTING.md says when.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+DATA     ?= ./tiercel-data
+FUZZTIME ?= 30s
+# Simulation: SEEDS worlds, the first from SEED.
+SEEDS    ?= 1000
+SEED     ?= 1
+# make test adds this many worlds from a seed nobody has seen.
+FRESH_SEEDS ?= 50
+FRESH_SEED  := $(shell date +%s)
+# Packages that run on real threads, where the race detector pays.
+RACED    := ./actors/runtime/... ./actors/edge/... ./store/... ./httpapi/...
+
+.DEFAULT_GOAL := build
+.PHONY: run build test ci race race-if-possible sim sim-fresh bench proto lint fuzz clean
+
+run: build
+	./bin/tiercel server --data-dir $(DATA)
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X tiercel/internal/version.Version=$(VERSION)" -o bin/tiercel ./cmd/tiercel
+
+# The architecture test, generated code and planted bugs are Go tests like the
+# others. Nothing is cached: planted bugs depend on all of the source.
+test: lint build race-if-possible sim-fresh
+	go test -count=1 -timeout 15m ./...
+
+ci: test
+
+race:
+	go test -race -short -count=1 -timeout 10m $(RACED)
+
+# The race detector needs a C compiler, which a user's machine may not have.
+race-if-possible:
+	@if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory race; \
+	else \
+		echo "race detector: NOT RUN, it needs a C compiler (gcc)"; \
+	fi
+
+sim:
+	TIERCEL_SEEDS=$(SEEDS) TIERCEL_SEED=$(SEED) go test -count=1 -timeout 120m -run 'TestSeeds' ./actors/simtest
+
+sim-fresh:
+	@echo "fresh seed $(FRESH_SEED); repeat with: make sim SEED=$(FRESH_SEED) SEEDS=$(FRESH_SEEDS)"
+	@$(MAKE) --no-print-directory sim SEED=$(FRESH_SEED) SEEDS=$(FRESH_SEEDS)
+
+bench: build
+	go run ./bench suite
+
+proto:
+	go run ./internal/protogen
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w these files:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+# Each fuzz target for FUZZTIME.
+fuzz:
+	@for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			echo "fuzz $$target in $$(dirname $$file) for $(FUZZTIME)"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf bin

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/client"
+)
+
+const defaultServer = "http://127.0.0.1:8880"
+
+// maxJobs bounds parallel transfers: each has a connection and a buffer.
+const maxJobs = 1024
+
+// remote are the flags of every verb that speaks to a server.
+type remote struct {
+	server, tenant, output string
+	timeout                time.Duration
+	quiet                  bool
+	jobs                   int
+}
+
+func (r *remote) addTo(flags *pflag.FlagSet) {
+	flags.StringVar(&r.server, "server", defaultServer, "`URL` of a node; also TIERCEL_SERVER")
+	flags.StringVar(&r.tenant, "tenant", "", "`TENANT` whose files are meant (default: the server's); also TIERCEL_TENANT")
+	addOutput(flags, &r.output)
+	flags.DurationVar(&r.timeout, "timeout", client.DefaultTimeout,
+		"give up on a file or call after this `DURATION` without progress, retries included")
+	flags.BoolVarP(&r.quiet, "quiet", "q", false, "no progress and no notes")
+}
+
+// addJobs is for verbs that do many things at once.
+func (r *remote) addJobs(flags *pflag.FlagSet) {
+	flags.IntVarP(&r.jobs, "jobs", "j", 16, "how many files at a time, `N` from 1 to 1024")
+}
+
+func addOutput(flags *pflag.FlagSet, output *string) {
+	flags.StringVarP(output, "output", "o", "table", "`FORM` of the result: table or json")
+}
+
+func checkOutput(output string) error {
+	if output != "table" && output != "json" {
+		return &usageError{err: fmt.Errorf("--output %q is neither table nor json", output)}
+	}
+	return nil
+}
+
+// connect checks the flags and makes the client.
+func (a *app) connect(c *command, r *remote) (*client.Client, error) {
+	for flag, value := range map[string]*string{"server": &r.server, "tenant": &r.tenant} {
+		name := map[string]string{"server": "TIERCEL_SERVER", "tenant": "TIERCEL_TENANT"}[flag]
+		if env := a.variable(name); env != "" && !c.Flags().Changed(flag) {
+			*value = env
+		}
+	}
+	if err := checkOutput(r.output); err != nil {
+		return nil, err
+	}
+	if r.timeout <= 0 {
+		return nil, &usageError{err: fmt.Errorf("--timeout %s must be more than nothing", r.timeout)}
+	}
+	if c.Flags().Lookup("jobs") != nil && (r.jobs < 1 || r.jobs > maxJobs) {
+		return nil, &usageError{err: fmt.Errorf("--jobs %d is not between 1 and %d", r.jobs, maxJobs)}
+	}
+	o := client.Options{Server: r.server, Tenant: r.tenant, Timeout: r.timeout, Conns: r.jobs}
+	if !r.quiet {
+		o.OnRetry = (&retryNote{a: a}).note
+	}
+	made, err := client.New(o)
+	if err != nil {
+		return nil, &usageError{err: fmt.Errorf("%s", client.Message(err))}
+	}
+	return made, nil
+}
+
+func parseTier(text string) (model.Tier, error) {
+	switch text {
+	case "":
+		return model.TierUnset, nil
+	case "1":
+		return model.TierCritical, nil
+	case "2":
+		return model.TierImportant, nil
+	case "3":
+		return model.TierRebuildable, nil
+	}
+	return 0, &usageError{err: fmt.Errorf("--tier %q is not 1 (critical), 2 (important) or 3 (rebuildable)", text)}
+}
+
+// printJSON writes v on one line.
+func (a *app) printJSON(v any) error {
+	return json.NewEncoder(a.stdout).Encode(v)
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tiercel/cmd/tiercel/internal/config"
+)
+
+type command = cobra.Command
+
+func (a *app) rootCommand() *command {
+	root := &command{
+		Use:   "tiercel",
+		Short: "A distributed file and object store that knows what data is worth",
+		Long: `Tiercel stores files in tiers: critical data is durable on every replica before
+the client hears "stored", important data a moment later, rebuildable data has
+one copy on cheap disk.
+
+Start a node with 'tiercel server', then put, get, ls, rm, mv and cp files.
+The verbs find the server by --server or TIERCEL_SERVER.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(c *command, _ []string) error {
+			return &usageError{err: errors.New("a verb is missing"), hint: c.UsageString()}
+		},
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(explainFlag)
+	root.CompletionOptions.DisableDefaultCmd = false
+	root.AddCommand(
+		a.serverCommand(), a.putCommand(), a.getCommand(), a.lsCommand(), a.rmCommand(),
+		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// explainFlag adds to pflag's complaint the flag that was probably meant.
+func explainFlag(c *command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+		return err
+	}
+	var known []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near := config.Nearest(unknown.GetSpecifiedName(), known); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
+}
+
+// wantArgs checks the number of arguments; most < 0: any number. names are the
+// arguments as the usage line has them.
+func wantArgs(least, most int, names string) cobra.PositionalArgs {
+	return func(_ *command, args []string) error {
+		switch {
+		case most == 0 && len(args) > 0:
+			return fmt.Errorf("%q is too much: no arguments are taken", args[0])
+		case len(args) < least:
+			return fmt.Errorf("%s wanted, %s given", names, counted(len(args), "argument"))
+		case most >= 0 && len(args) > most:
+			return fmt.Errorf("%q is too much: only %s wanted", args[most], names)
+		}
+		return nil
+	}
+}
+
+func counted(n int, noun string) string {
+	if n == 0 {
+		return "no " + noun
+	}
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// variable is the value of an environment variable, or "".
+func (a *app) variable(name string) string {
+	for _, pair := range a.environ {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
