@@ -195,6 +195,9 @@ func TestCheckStateHash_ComparesOnlyTheStateItFinds(t *testing.T) {
 	r.refuses(model.CodeInvalidArgument, checkHash(r.index+1, hash))
 	r.refuses(model.CodeInvalidArgument, checkHash(r.index, hash[:8]))
 
+	r.index++ // an entry that this catalog was not told of
+	assert.Equal(t, "false", r.mustDo(checkHash(r.index-1, wrong)).Details["compared"])
+
 	_, err := r.c.Apply(r.index+1, checkHash(r.index, wrong))
 	assert.Equal(t, model.CodeCorrupt, model.CodeOf(err))
 	_, err = r.c.Apply(r.index+2, r.put("/a", 1))

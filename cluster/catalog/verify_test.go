@@ -121,12 +121,14 @@ func TestStateHash_SeesSwappedValuesAndMovedBytes(t *testing.T) {
 	want := hashOf(base)
 	assert.Len(t, want, 16)
 	for name, other := range map[string]map[string]string{
+		"another value":      {"f/a": "3", "f/b": "2", "f/ab": "c"},
 		"swapped values":     {"f/a": "2", "f/b": "1", "f/ab": "c"},
 		"byte moved":         {"f/a": "1", "f/b": "2", "f/a ": "bc"},
 		"one row less":       {"f/a": "1", "f/b": "2"},
 		"key and value swap": {"f/a": "1", "f/b": "2", "f/c": "ab"},
 	} {
-		assert.NotEqual(t, want, hashOf(other), name)
+		assert.NotEqual(t, want[:8], hashOf(other)[:8], name)
+		assert.NotEqual(t, want[8:], hashOf(other)[8:], name)
 	}
 	assert.Equal(t, want, hashOf(base))
 }

@@ -41,9 +41,9 @@ func (l *link) usable() bool {
 	return at == 0 || time.Now().UnixNano() >= at
 }
 
-// reserve takes room for size bytes in the queue.
-func (l *link) reserve(size int) bool {
-	if l.queued.Add(int64(size)) <= maxQueuedBytes {
+// reserve takes room for size bytes in a queue of limit bytes.
+func (l *link) reserve(size int, limit int64) bool {
+	if l.queued.Add(int64(size)) <= limit {
 		return true
 	}
 	l.queued.Add(int64(-size))

@@ -29,16 +29,17 @@ type Node struct {
 	offloads *offloads
 	heard    sync.Map // model.NodeID to *atomic.Uint64: the highest incarnation
 
-	remote   *remote.Remote // nil: no network
-	peers    atomic.Pointer[map[model.NodeID]string]
-	links    sync.Map // address to *link
-	watches  watches
-	silent   atomic.Bool // nothing is sent any more
-	halted   atomic.Bool
-	closing  atomic.Bool // the edge takes no more questions
-	haltOnce sync.Once
-	stopOnce sync.Once
-	stopErr  error
+	remote     *remote.Remote // nil: no network
+	peers      atomic.Pointer[map[model.NodeID]string]
+	links      sync.Map // address to *link
+	queueLimit int64    // bytes that may wait for one peer
+	watches    watches
+	silent     atomic.Bool // nothing is sent any more
+	halted     atomic.Bool
+	closing    atomic.Bool // the edge takes no more questions
+	haltOnce   sync.Once
+	stopOnce   sync.Once
+	stopErr    error
 }
 
 var _ runtime.Host = (*Node)(nil)
@@ -50,9 +51,10 @@ func New(config Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		config:   config,
-		log:      config.Log.With(slog.String("node", string(config.Node))),
-		offloads: newOffloads(),
+		config:     config,
+		log:        config.Log.With(slog.String("node", string(config.Node))),
+		offloads:   newOffloads(),
+		queueLimit: maxQueuedBytes,
 	}
 	n.peers.Store(&map[model.NodeID]string{})
 	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(&demoted{n.log.Handler()}) }))

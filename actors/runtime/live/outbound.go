@@ -20,6 +20,7 @@ func (n *Node) resolve(*actor.PID) (actor.Process, bool) { return &outbound{n}, 
 func (o *outbound) SendUserMessage(pid *actor.PID, message any) {
 	n := o.node
 	_, msg, sender := actor.UnwrapEnvelope(message)
+	lost := n.link(pid.Address).lost.Load()
 	l := n.reach(pid)
 	if l == nil {
 		return
@@ -29,11 +30,15 @@ func (o *outbound) SendUserMessage(pid *actor.PID, message any) {
 		runtime.Refuse(n, pid, err)
 		return
 	}
-	if !l.reserve(proto.Size(envelope)) {
+	size := proto.Size(envelope)
+	if !l.reserve(size, n.queueLimit) {
 		n.countDrop(&n.counters.LinkOverflows, pid.Address, "it does not keep up")
 		return
 	}
 	n.remote.SendMessage(pid, nil, envelope, sender, protobufSerializer)
+	if l.lost.Load() != lost {
+		l.written(size) // it went down with the connection, after the queue was emptied
+	}
 }
 
 // protobufSerializer is what remote uses whatever it is given.

@@ -120,6 +120,9 @@ func (s *serving) options() actors.Options {
 	// Raft counts its heartbeats in ticks; the interval is the operator's.
 	opt.HeartbeatTicks = max(1, int(s.cfg.MasterHeartbeatInterval/opt.Tick))
 	opt.ElectionTicks = 3 * opt.HeartbeatTicks
+	// A heartbeat carries the capacity; the own disk is looked at every second at
+	// least, so that a full one is noticed before the log is in its way.
+	opt.ReportEvery = min(opt.ReportEvery, s.cfg.HeartbeatInterval)
 	opt.CapacityBytes = uint64(s.cfg.Capacity)
 	opt.DefaultBudget = stepTimeout
 	opt.Announced = s.announced
