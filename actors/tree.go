@@ -32,7 +32,8 @@ type Options struct {
 	DefaultBudget      time.Duration // of a request that names none
 	QueueBytes         int64
 	UploadIdle         time.Duration
-	VolumesOpen        int // per tier
+	VolumesOpen        int    // per tier
+	HashEvery          uint64 // entries between two logged state hashes, at least
 	ReplicationFactor  uint32
 	IdempotencyKeys    uint32 // remembered per tenant
 	Worker             *messages.WorkerRow
@@ -48,7 +49,7 @@ func DefaultOptions() Options {
 		Tick: 50 * time.Millisecond, HeartbeatTicks: 10, ElectionTicks: 30,
 		SnapshotEveryBytes: 64 << 20, SnapshotChunkBytes: 256 << 10, MaxVolumeBytes: 1 << 30, ReserveBytes: 256 << 20,
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
-		VolumesOpen: 1, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
+		VolumesOpen: 1, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
 	}
 }
 
@@ -117,7 +118,7 @@ func masterOf(data *Data, opt Options, term uint64) runtime.Producer {
 				ClusterId: string(cluster), ReplicationFactor: opt.ReplicationFactor, Tiers: tier.DefaultRows(),
 				ClusterVersion: clusterVersion, IdempotencyKeysPerTenant: opt.IdempotencyKeys,
 			},
-			VolumesOpen: opt.VolumesOpen, ReconcileTick: opt.ReportEvery,
+			VolumesOpen: opt.VolumesOpen, HashEvery: opt.HashEvery, ReconcileTick: opt.ReportEvery,
 		})
 	}
 }

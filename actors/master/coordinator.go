@@ -24,6 +24,7 @@ type Config struct {
 	// Bootstrap is logged once, by the first master of a cluster.
 	Bootstrap     *messages.Bootstrap
 	VolumesOpen   int           // usable volumes per tier
+	HashEvery     uint64        // entries between two logged state hashes, at least
 	ReconcileTick time.Duration // the longest time between two looks at the volumes
 }
 

@@ -14,9 +14,10 @@ import (
 // volumes.Plan compare, do what it says, look again. It is driven by levels, not
 // edges: whatever was lost on the way is found at the next look.
 type steward struct {
-	again bool // something changed during a look
-	rows  []*messages.VolumeRow
-	fresh map[uint64]bool
+	again    bool // something changed during a look
+	rows     []*messages.VolumeRow
+	hashedAt uint64 // index of the newest state hash that was logged
+	fresh    map[uint64]bool
 	// What is under way, each with its beginning: the answer may be lost with a
 	// restarted actor, so none of them is waited for longer than actionPatience.
 	looking  time.Time
@@ -54,11 +55,24 @@ func (c *Coordinator) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 	}
 	status := m.Answers[0].GetStatus()
 	c.cluster, c.steward.rows = status.Cluster, status.Volumes
+	c.logStateHash(ctx, status)
 	if c.introduce(ctx) {
 		c.steward.looking = time.Time{}
 		return
 	}
 	ctx.Request(ctx.Runtime().Local(c.cfg.WorkerPath), &messages.ReportVolumes{Header: &messages.Header{}})
+}
+
+// logStateHash puts the hash of the state into the log now and then. Whoever
+// applies the entry compares: other voters, and this node when it replays.
+func (c *Coordinator) logStateHash(ctx *runtime.Context, status *messages.ClusterStatusReply) {
+	if status.Applied < c.steward.hashedAt+c.cfg.HashEvery {
+		return
+	}
+	c.steward.hashedAt = status.Applied
+	c.propose(ctx, &messages.Command{Kind: &messages.Command_CheckStateHash{
+		CheckStateHash: &messages.CheckStateHash{AtIndex: status.Applied, Hash: status.StateHash},
+	}}, func(*runtime.Context, *messages.CommitOutcome) {})
 }
 
 // introduce logs what must be in the catalog before anything else: the defaults

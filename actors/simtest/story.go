@@ -102,6 +102,7 @@ func (s *story) boot(rt runtime.Runtime) error {
 	opt.SnapshotChunkBytes = 200     // and writes between any two pieces of one
 	opt.MaxVolumeBytes = 64 << 10
 	opt.ReserveBytes = 0
+	opt.HashEvery = 10
 	opt.Announced = func(ready bool, _ string) { s.ready = ready }
 	opt.CatalogLoaded = func(c *rules.Catalog) { s.catalog = c }
 	opt.UploadIdle = 5 * time.Second

@@ -103,6 +103,31 @@ func TestNetwork_APeerThatDoesNotKeepUpLosesMessagesAndTheSenderDoesNotWait(t *t
 	assert.Zero(t, p.a.Stats().LinksUp)
 }
 
+func TestNetwork_APeerThatAcceptsAndSaysNothingIsGivenUp(t *testing.T) {
+	t.Parallel()
+	a := start(t, live.Config{Node: "n-a", RPC: "127.0.0.1:0"})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	mute := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		<-stream.Context().Done()
+		return nil
+	}))
+	served := make(chan error, 1)
+	go func() { served <- mute.Serve(listener) }()
+	defer func() { mute.Stop(); assert.NoError(t, <-served) }()
+	a.SetPeers(map[model.NodeID]string{"n-mute": listener.Addr().String()})
+	var ended atomic.Bool
+	spawn(t, a, "watcher", always(func(ctx *runtime.Context, msg any) {
+		switch msg.(type) {
+		case *actor.Started:
+			ctx.Watch(ctx.Runtime().Peer("n-mute", "sink"))
+		case *actor.Terminated:
+			ended.Store(true)
+		}
+	}))
+	eventually(t, ended.Load)
+}
+
 func TestNetwork_APeerThatComesBackIsHeardAgain(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)

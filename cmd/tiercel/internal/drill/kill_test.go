@@ -112,10 +112,10 @@ func (w *writer) check(t *testing.T, s *server) {
 	}
 }
 
-// TIERCEL_DRILL_ROUNDS sets how often the server is killed (default 6).
+// DRILL_ROUNDS sets how often the server is killed (default 6).
 func TestKill_WhatWasAcknowledgedIsThereAfterKillMinus9(t *testing.T) {
 	rounds := 6
-	if text := os.Getenv("TIERCEL_DRILL_ROUNDS"); text != "" {
+	if text := os.Getenv("DRILL_ROUNDS"); text != "" {
 		n, err := strconv.Atoi(text)
 		require.NoError(t, err)
 		rounds = n

@@ -59,7 +59,7 @@ type Report struct {
 	ElsewhereFiles  int64  `json:"elsewhere_files"` // with content that this node does not hold
 	DamagedFiles    int64  `json:"damaged_files"`
 	LostFiles       int64  `json:"lost_files"`
-	Incomplete  string `json:"incomplete,omitempty"` // why not everything was checked
+	Incomplete      string `json:"incomplete,omitempty"` // why not everything was checked
 	ProblemsCounted int64  `json:"problems_counted"`
 
 	Problems []Problem `json:"problems"` // the first maxListed of each kind

@@ -2,6 +2,7 @@ package fsck
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -70,7 +71,8 @@ func (c *check) damaged(kind Kind, err error) {
 
 // message is err for a person: without operation and code.
 func message(err error) string {
-	if e, ok := err.(*model.Error); ok {
+	var e *model.Error
+	if errors.As(err, &e) {
 		return e.Message
 	}
 	return err.Error()

@@ -1,0 +1,4 @@
+// Command ingest is an embedding service that stores vectors at a high rate: many keep-alive
+// connections, one Idempotency-Key per vector so that a retry is harmless, and
+// Retry-After honoured. Start a node with `make run`, then: go run ./examples/ingest
+package main
