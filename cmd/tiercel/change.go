@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
+	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/transfer"
 )
 
@@ -71,6 +73,9 @@ A TO that ends in / is a directory: FROM arrives in it under its own name. With
 			sum, err := transfer.Relocate(c.Context(), conn, args[0], args[1], o)
 			if err != nil {
 				return err
+			}
+			if !o.Overwrite && slices.ContainsFunc(sum.Failed, func(f transfer.Failure) bool { return f.Code == model.CodeConflict }) {
+				defer fmt.Fprintln(a.stderr, "tiercel: --overwrite replaces what is at TO")
 			}
 			return a.report(&r, past, false, sum)
 		},

@@ -90,14 +90,14 @@ func (l *lister) choose(c *command, path string, recursive bool) (iter.Seq2[clie
 		if found && !yield(client.Entry{File: file}, nil) {
 			return
 		}
-		any := found
+		something := found
 		for e, err := range below {
-			any = any || err == nil
+			something = something || err == nil
 			if !yield(e, err) || err != nil {
 				return
 			}
 		}
-		if !any {
+		if !something {
 			yield(client.Entry{}, model.Errorf(model.CodeNotFound, "ls "+path, "there is no file of this name, and none below it"))
 		}
 	}, nil

@@ -141,18 +141,23 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 	})
 }
 
-// Move renames a file; the tier stays. Copy copies it on the server. Both
-// refuse an existing target with conflict unless overwrite is set.
+// copyBytesPerSecond is the slowest copying on the server that is waited for:
+// nothing can be heard of its progress.
+const copyBytesPerSecond = 4 << 20
+
+// Move renames a file; the tier stays. Copy copies it, of the given size, on the
+// server. Both refuse an existing target with conflict unless overwrite is set.
 func (c *Client) Move(ctx context.Context, from, to string, overwrite bool) error {
-	return c.transferOnServer(ctx, "mv", "/move", from, to, overwrite)
+	return c.transferOnServer(ctx, c.timeout, "mv", "/move", from, to, overwrite)
 }
 
 // Copy is described at Move.
-func (c *Client) Copy(ctx context.Context, from, to string, overwrite bool) error {
-	return c.transferOnServer(ctx, "cp", "/copy", from, to, overwrite)
+func (c *Client) Copy(ctx context.Context, from, to string, size int64, overwrite bool) error {
+	patience := c.timeout + time.Duration(size/copyBytesPerSecond)*time.Second
+	return c.transferOnServer(ctx, patience, "cp", "/copy", from, to, overwrite)
 }
 
-func (c *Client) transferOnServer(ctx context.Context, verb, route, from, to string, overwrite bool) error {
+func (c *Client) transferOnServer(ctx context.Context, patience time.Duration, verb, route, from, to string, overwrite bool) error {
 	for _, path := range []string{from, to} {
 		if err := model.CheckPath(path); err != nil {
 			return err
@@ -167,7 +172,7 @@ func (c *Client) transferOnServer(ctx context.Context, verb, route, from, to str
 		header: http.Header{"Content-Type": {"application/json"}},
 		body:   func() (io.Reader, error) { return bytes.NewReader(body), nil },
 	}
-	return c.simple(ctx, k, false, nil)
+	return c.within(ctx, patience, k, false, nil)
 }
 
 // Status returns /cluster/status as the server sent it.
@@ -180,7 +185,11 @@ func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
 
 // simple performs a call whose answer is small, within Timeout as a whole.
 func (c *Client) simple(ctx context.Context, k *call, repeatable bool, use func(*http.Response) error) error {
-	whole, cancel := context.WithTimeout(ctx, c.timeout)
+	return c.within(ctx, c.timeout, k, repeatable, use)
+}
+
+func (c *Client) within(ctx context.Context, patience time.Duration, k *call, repeatable bool, use func(*http.Response) error) error {
+	whole, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return c.repeat(whole, k.op, repeatable, func(int) (bool, error) {
 		resp, err := c.send(whole, k)

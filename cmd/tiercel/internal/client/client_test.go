@@ -345,9 +345,9 @@ func TestMove_IsNeverRepeatedWhenItMayHaveBeenDone(t *testing.T) {
 	failing(s, http.MethodPost, clienttest.Fault{Status: 503, Code: "no_master"})
 	require.NoError(t, c.Move(t.Context(), "/y", "/z", false), "it certainly was not done, so it is repeated")
 	assert.Equal(t, map[string]string{"/z": "hello"}, s.Files())
-	require.NoError(t, c.Copy(t.Context(), "/z", "/y", false))
-	assert.Equal(t, model.CodeConflict, model.CodeOf(c.Copy(t.Context(), "/z", "/y", false)))
-	require.NoError(t, c.Copy(t.Context(), "/z", "/y", true))
+	require.NoError(t, c.Copy(t.Context(), "/z", "/y", 5, false))
+	assert.Equal(t, model.CodeConflict, model.CodeOf(c.Copy(t.Context(), "/z", "/y", 5, false)))
+	require.NoError(t, c.Copy(t.Context(), "/z", "/y", 5, true))
 }
 
 func TestTenant_TravelsWithEveryCall(t *testing.T) {

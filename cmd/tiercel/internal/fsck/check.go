@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"tiercel/cluster/catalog"
 	"tiercel/cluster/model"
@@ -61,6 +62,9 @@ func checkFS(ctx context.Context, below store.FS, o Options) (_ *Report, err err
 	over := newOverlay(below)
 	// Its writes (the number of this start, empty directories) stay in the overlay.
 	dir, err := store.OpenDataDir(over, rand.Reader)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, model.Errorf(model.CodeUnavailable, op, "a node is using the data directory; stop it first")
+	}
 	if err != nil {
 		return nil, err
 	}

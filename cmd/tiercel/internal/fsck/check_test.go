@@ -205,7 +205,7 @@ func TestCheck_RefusesADirectoryInUse(t *testing.T) {
 	r := filled(t)
 	_, err := checkFS(t.Context(), r.fs, Options{Jobs: 1, Watch: silent{}})
 	assert.Equal(t, model.CodeUnavailable, model.CodeOf(err))
-	assert.Contains(t, err.Error(), "another process uses this data directory")
+	assert.Contains(t, err.Error(), "a node is using the data directory")
 }
 
 func TestCheck_RefusesWhatIsNoDataDirectory(t *testing.T) {

@@ -88,9 +88,9 @@ func (g *getter) tree(ctx context.Context, source, dst string) error {
 	prefix := strings.TrimSuffix(source, "/") + "/"
 	next, stop := iter.Pull2(g.c.List(ctx, prefix, ""))
 	defer stop()
-	first, err, any := next()
+	first, err, exists := next()
 	switch {
-	case !any:
+	case !exists:
 		return model.Errorf(model.CodeNotFound, "get "+source, "there is no file of this name, and none below it")
 	case err != nil:
 		return err

@@ -102,9 +102,11 @@ func Relocate(ctx context.Context, c *client.Client, from, to string, o Relocate
 	if strings.HasSuffix(from, "/") && !o.Recursive {
 		return Summary{}, usagef("%s is a directory; add -r for everything below it", from)
 	}
-	step := c.Move
-	if o.Copy {
-		step = c.Copy
+	step := func(ctx context.Context, from, to string, size int64) error {
+		if o.Copy {
+			return c.Copy(ctx, from, to, size, o.Overwrite)
+		}
+		return c.Move(ctx, from, to, o.Overwrite)
 	}
 	target := strings.TrimSuffix(to, "/")
 	if strings.HasSuffix(to, "/") && !strings.HasSuffix(from, "/") {
@@ -112,10 +114,14 @@ func Relocate(ctx context.Context, c *client.Client, from, to string, o Relocate
 	}
 	run, t := newTally(ctx)
 	if !o.Recursive {
-		if err := step(run, from, target, o.Overwrite); err != nil {
+		info, err := c.Head(run, from)
+		if err == nil {
+			err = step(run, from, target, info.SizeBytes)
+		}
+		if err != nil {
 			t.fail(from, err)
 		} else {
-			t.done(0)
+			t.done(info.SizeBytes)
 		}
 		return t.summary(ctx), nil
 	}
@@ -131,7 +137,7 @@ func Relocate(ctx context.Context, c *client.Client, from, to string, o Relocate
 			t.fail(e.File.Path, fmt.Errorf("the server lists it below %q", prefix))
 			return
 		}
-		if err := step(run, e.File.Path, target+"/"+rest, o.Overwrite); err != nil {
+		if err := step(run, e.File.Path, target+"/"+rest, e.File.SizeBytes); err != nil {
 			t.fail(e.File.Path, err)
 			return
 		}

@@ -104,7 +104,9 @@ func (t *tally) fail(name string, err error) {
 		f := Failure{Path: shown(name), Error: client.Message(err)}
 		var coded *model.Error
 		if errors.As(err, &coded) {
-			f.Code = coded.Code
+			bare := *coded
+			bare.Op = "" // the name stands before it
+			f.Code, f.Error = coded.Code, client.Message(&bare)
 		}
 		t.sum.Failed = append(t.sum.Failed, f)
 	}
