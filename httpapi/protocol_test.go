@@ -236,8 +236,9 @@ func TestHeaders_WhatTwoReadersCouldUnderstandDifferentlyIsRefusedAndTheConnecti
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, closed := w.exchange(c.request, true)
-			wantError(t, r, 400, "invalid_argument")
+			e := wantError(t, r, 400, "invalid_argument")
 			assert.True(t, closed, "the connection is still open")
+			assert.Equal(t, strings.Contains(c.name, "fold"), strings.Contains(e.Error.Message, "folded"), e.Error.Message)
 			assert.Empty(t, w.gw.puts)
 		})
 	}

@@ -44,7 +44,9 @@ func newBar(w io.Writer, verb string) *bar {
 	b := &bar{verb: verb, end: make(chan struct{})}
 	b.shown = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true),
 		progressbar.OptionUseIECUnits(true), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(0))
+		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+		// Drawn here only: the spinner's own goroutine races with Clear.
+		progressbar.OptionSetSpinnerChangeInterval(0))
 	b.drawn.Go(func() {
 		ticker := time.NewTicker(200 * time.Millisecond)
 		defer ticker.Stop()
