@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -102,4 +103,62 @@ func TestJSONBody_IsReadStrictly(t *testing.T) {
 	wantError(t, w.do("POST", "http://tiercel/api/v1/storage/move", struct{ *strings.Reader }{strings.NewReader(strings.Repeat(" ", maxJSONBytes+1))}), 413, "too_large")
 	assert.Equal(t, 200, post(` {"from":"\/a","to":"/\ud83d\ude00","overwrite":null} `+"\n").status)
 	assert.Equal(t, []string{"/😀"}, w.listAll(t, "", ""))
+}
+
+func TestQuery_UnknownParametersNameTheNearestOne(t *testing.T) {
+	w := inMemory(t, Config{})
+	for query, want := range map[string]string{
+		"prefx=/a":                            `did you mean "prefix"?`,
+		"Limit=3":                             `did you mean "limit"?`,
+		"curser=x":                            `did you mean "cursor"?`,
+		"q=1":                                 "known are prefix, delimiter, limit, cursor",
+		"limit=1&limit=1":                     "given twice",
+		"prefix=%zz":                          "percent-encoded",
+		"prefix=%ff":                          "percent-encoded",
+		"limit=0":                             "from 1 to 1000",
+		"limit=1001":                          "from 1 to 1000",
+		"limit=-1":                            "from 1 to 1000",
+		"limit=":                              "from 1 to 1000",
+		"delimiter=ab":                        "2 characters",
+		"delimiter=-":                         "not supported",
+		"prefix=a":                            "must start with",
+		"prefix=/../a":                        "segment",
+		"prefix=/a//b":                        "empty segment",
+		"cursor=!!":                           "cursor",
+		"cursor=AAAAAAAAAAA":                  "cursor",
+		"cursor=" + strings.Repeat("A", 2000): "cursor",
+	} {
+		e := wantError(t, w.do("GET", fileURL+"?"+query, nil), 400, "invalid_argument")
+		assert.Contains(t, e.Error.Message, want, query)
+	}
+	e := wantError(t, w.do("GET", "http://tiercel/api/v1/storage/cluster/status?verbose=1", nil), 400, "invalid_argument")
+	assert.Contains(t, e.Error.Message, "none are taken here")
+}
+
+func TestList_PagesThroughEverythingInOrder(t *testing.T) {
+	w := inMemory(t, Config{})
+	var want []string
+	for _, p := range []string{"/a/1", "/a/2", "/a/b/3", "/a/b/4", "/c", `/d "q" ä`} {
+		w.put((&url.URL{Path: p}).EscapedPath(), []byte(p))
+		want = append(want, p)
+	}
+	assert.Equal(t, want, w.listAll(t, "", "limit=1"))
+	assert.Equal(t, want, w.listAll(t, "", "limit=4"))
+	assert.Equal(t, want, w.listAll(t, "", "prefix=/"))
+	assert.Equal(t, []string{"/a/1", "/a/2", "/a/b/"}, w.listAll(t, "", "prefix=/a/&delimiter=/&limit=1"))
+	assert.Empty(t, w.listAll(t, "other", "limit=1000"))
+
+	r := w.do("GET", fileURL+"?prefix=%2Fa%2F&limit=1", nil)
+	page := decodeListing(t, r)
+	require.Len(t, page.Files, 1)
+	f := page.Files[0]
+	assert.Equal(t, listedFile{Path: "/a/1", SizeBytes: 4, Tier: 1, Version: 1, ETag: w.get("/a/1").header.Get("ETag"), ModifiedAt: "2026-03-04T05:06:07.089Z"}, f)
+	assert.Contains(t, string(r.body), `"prefixes":[]`)
+
+	// A cursor belongs to its listing.
+	for _, other := range []string{"?cursor=", "?prefix=/a/b&cursor=", "?prefix=/a/&delimiter=/&cursor="} {
+		wantError(t, w.do("GET", fileURL+other+page.NextCursor, nil), 400, "invalid_argument")
+	}
+	wantError(t, w.do("GET", fileURL+"?prefix=/a/&cursor="+page.NextCursor, nil, "X-Tenant-ID: other"), 400, "invalid_argument")
+	assert.Equal(t, 200, w.do("GET", fileURL+"?prefix=/a/&cursor="+page.NextCursor, nil).status)
 }

@@ -69,7 +69,6 @@ func TestRange_ParsesAndCoalesces(t *testing.T) {
 			if err != nil {
 				got = string(clientError(err).Code)
 			} else if len(spans) > 0 {
-				got = strings.Trim(fmt.Sprint(spanTexts(spans)), "[]")
 				got = strings.Join(spanTexts(spans), " ")
 			}
 			assert.Equal(t, c.want, got)

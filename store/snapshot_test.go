@@ -157,6 +157,25 @@ func TestSnapshot_EveryDamageIsNoticed(t *testing.T) {
 		_, err := VerifySnapshot(fsys, 1)
 		assertCode(t, model.CodeCorrupt, err, name)
 	}
+	// Blocks of other snapshots that would fit: only the checksum of the whole, or
+	// the order of the keys, tells.
+	other := pairsOf(20)
+	other[7].Value += "!"
+	require.NoError(t, takeSnapshot(fsys, 3, other))
+	put2(blocks[0] + splitBlocks(content(t, fsys, snapshotName(3)))[1] + strings.Join(blocks[2:], ""))
+	_, err = VerifySnapshot(fsys, 1)
+	assertCode(t, model.CodeCorrupt, err, "the whole does not match")
+	w, err := CreateSnapshot(fsys, metaAt(4))
+	require.NoError(t, err)
+	for _, key := range []string{"b", "a"} {
+		require.NoError(t, w.WriteChunk([]Pair{{Key: key}}))
+		w.pairs, w.last = 0, "" // so that it does not notice
+	}
+	w.pairs = 2
+	require.NoError(t, w.Finish())
+	_, err = VerifySnapshot(fsys, 4)
+	assertCode(t, model.CodeCorrupt, err, "not in order")
+
 	put2(whole)
 	require.NoError(t, fsys.Rename(name, snapshotName(2)))
 	_, err = VerifySnapshot(fsys, 2)
@@ -195,6 +214,30 @@ func TestSnapshot_FailuresOfTheDiskAreCoded(t *testing.T) {
 		fsys.Add(FaultRule{Op: FaultRead})
 		_, err := VerifySnapshot(fsys, 1)
 		assertCode(t, model.CodeUnavailable, err)
+	}
+}
+
+func TestSnapshot_ThatAKilledProcessHadNamedIsDurableAfterTheNextStart(t *testing.T) {
+	fsys := NewMemFS(1)
+	d, err := openDataDir(fsys)
+	require.NoError(t, err)
+	before := fsys.Mutations()
+	require.NoError(t, takeSnapshot(d.FS, 1, pairsOf(5)))
+	last := fsys.Mutations() - before
+
+	fsys = NewMemFS(1)
+	_, err = openDataDir(fsys)
+	require.NoError(t, err)
+	fsys.CrashAfter(last, nil) // the sync of the directory
+	require.Error(t, takeSnapshot(fsys, 1, pairsOf(5)))
+	fsys = fsys.Crash(testRand(1), false)
+	_, err = openDataDir(fsys)
+	require.NoError(t, err)
+	_, err = VerifySnapshot(fsys, 1)
+	require.NoError(t, err, "the next start sees it")
+	for seed := range uint64(20) {
+		_, err = VerifySnapshot(fsys.Crash(testRand(seed), true), 1)
+		assert.NoError(t, err, "and so it must stay, seed %d", seed)
 	}
 }
 

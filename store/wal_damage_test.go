@@ -123,6 +123,24 @@ func TestWAL_AFailedWriteIsCutOffAndALaterAppendSucceeds(t *testing.T) {
 	}
 }
 
+func TestWAL_EntriesThatANewSegmentVoidsStayVoid(t *testing.T) {
+	fsys := NewFaultFS(NewMemFS(1), 1)
+	w, _ := openWAL(t, fsys)
+	for from := uint64(1); from <= 100; from += 5 {
+		mustLog(t, w, nil, logged(from, from+4, 1))
+	}
+	fsys.Add(FaultRule{Op: FaultWrite, Match: "log/*.wal"})
+	assertCode(t, model.CodeUnavailable, w.Append(nil, logged(30, 32, 2), true))
+	fsys.Clear()
+	assertLog(t, w, logged(1, 29, 1))
+	w, _ = openWAL(t, fsys)
+	assertLog(t, w, logged(1, 29, 1))
+	mustLog(t, w, nil, logged(30, 40, 2))
+	require.NoError(t, w.TruncateBefore(30))
+	w, _ = openWAL(t, fsys)
+	assertLog(t, w, logged(30, 40, 2))
+}
+
 func TestWAL_AFailedSyncPoisonsForGood(t *testing.T) {
 	for name, rule := range map[string]FaultRule{
 		"of the segment":          {Op: FaultSync, Match: "log/*.wal", Times: 1},

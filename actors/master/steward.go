@@ -1,6 +1,8 @@
 package master
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
 	"tiercel/actors/runtime"
@@ -167,7 +169,11 @@ func (c *Coordinator) act(ctx *runtime.Context, a *volumes.Action) {
 	case volumes.Reopen:
 		c.reopen(ctx, a)
 	case volumes.Seal:
-		ctx.Log().Warn("a volume is being sealed", "volume", a.Volume, "cause", a.Cause)
+		level := slog.LevelWarn
+		if a.Cause == volumes.CauseFull {
+			level = slog.LevelDebug
+		}
+		ctx.Log().Log(context.Background(), level, "a volume is being sealed", "volume", a.Volume, "cause", a.Cause)
 		if !a.Survivor {
 			c.logSeal(ctx, &messages.SealVolume{Volume: a.Volume, Generation: a.Generation, Cause: a.Cause})
 			return

@@ -37,6 +37,7 @@ type openVolume struct {
 	generation uint64
 	pid        *actor.PID
 	writable   bool
+	full       bool
 }
 
 // New makes the actor.
@@ -125,6 +126,7 @@ func (w *Worker) onReportVolumes(ctx *runtime.Context, m *messages.ReportVolumes
 			End: s.End, Watermark: s.Watermark, Fenced: s.Fenced, Damage: s.Damage,
 			Writable: o != nil && o.writable && o.generation == s.Generation && !s.Fenced,
 			Stopped:  o != nil && !o.writable && o.generation == s.Generation,
+			Full:     o != nil && o.full && o.generation == s.Generation,
 		})
 	}
 	ctx.Reply(reply)
@@ -218,7 +220,7 @@ func (w *Worker) onFenced(ctx *runtime.Context, m *volumeFenced) {
 
 func (w *Worker) onVolumeStopped(ctx *runtime.Context, m *messages.VolumeStopped) {
 	if o := w.open[m.Volume]; o != nil && o.generation == m.Generation {
-		o.writable = false
+		o.writable, o.full = false, m.Full
 	}
 	if !m.Full {
 		ctx.Log().Error("a volume stopped taking appends", "volume", m.Volume, "cause", m.Cause)

@@ -29,6 +29,9 @@ const (
 	Seal               // fence what is there, then log SealVolume
 )
 
+// CauseFull is the cause of an ordinary seal: the next volume goes on.
+const CauseFull = "it is full"
+
 // Usable is a volume that takes appends now.
 type Usable struct {
 	Volume, Generation uint64
@@ -110,8 +113,10 @@ func judge(row *messages.VolumeRow, report *messages.VolumeReport, fresh bool) A
 		return seal(false, report.Damage)
 	case report.Generation > row.Generation:
 		return seal(false, "the worker's file is of a generation the catalog does not know")
+	case report.Full:
+		return seal(true, CauseFull)
 	case report.Stopped:
-		return seal(true, "the volume is full or its disk failed")
+		return seal(true, "its disk or its actor failed")
 	case report.Fenced:
 		return seal(true, "it was fenced and the seal was not logged")
 	case len(row.Members) > 1:

@@ -52,6 +52,7 @@ func TestPlan_JudgesAnOpenVolumeByRowAndReport(t *testing.T) {
 		{"recovered after a restart: a new generation at what survived", row(), report(), false, reopen(600)},
 		{"recovered too short: the catalog is told, and logs the loss", row(), report(func(r *messages.VolumeReport) { r.End = 300 }), false, reopen(300)},
 		{"stopped in this life: sealed", row(), report(func(r *messages.VolumeReport) { r.Stopped = true }), false, seal(true)},
+		{"full: sealed", row(), report(func(r *messages.VolumeReport) { r.Stopped, r.Full = true, true }), false, seal(true)},
 		{"fenced, seal not logged: finished", row(), report(func(r *messages.VolumeReport) { r.Fenced = true }), false, seal(true)},
 		{"generation logged but never opened: opened now", row(), report(func(r *messages.VolumeReport) { r.Generation = 2 }), false, open},
 		{"generation logged, never opened, and too short to begin there: judged by the catalog", row(),
