@@ -33,8 +33,8 @@ func splitTarget(target []byte) (path, query []byte, err error) {
 }
 
 // decodePath turns the part of the target behind /files into a checked file
-// path. A slash must be written as a slash: one made by %2F would mean one path
-// to us and another to a proxy that judges by prefix.
+// path. It is decoded exactly once (API.md "Paths"), slashes too, and judged
+// afterwards: what hides behind an escape is judged like what is written plainly.
 func decodePath(raw []byte) (string, error) {
 	if len(raw) > 3*model.MaxPathBytes {
 		return "", badTarget("the path has %d bytes as written; at most %d are allowed once decoded", len(raw), model.MaxPathBytes)
@@ -47,9 +47,6 @@ func decodePath(raw []byte) (string, error) {
 			var ok bool
 			if b, ok = unescape(raw[i:]); !ok {
 				return "", badTarget("the path has an invalid percent escape at byte %d; write %q as %%25", i, "%")
-			}
-			if b == '/' {
-				return "", badTarget("the path has an encoded slash (%%2F) at byte %d; write slashes as they are", i)
 			}
 			i += 2
 		}

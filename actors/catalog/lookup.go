@@ -92,6 +92,7 @@ func (c *Catalog) stat(m *messages.Stat) *messages.StatReply {
 	}
 	cluster := c.cat.Cluster()
 	reply.EpochGeneration, reply.EpochTerm = cluster.GetGeneration(), cluster.GetTerm()
+	reply.ReplicationFactor = cluster.GetReplicationFactor()
 	return reply
 }
 

@@ -88,6 +88,7 @@ func replyPut(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandR
 			r.Volumes = []*messages.VolumeRow{v}
 		}
 		r.EpochGeneration, r.EpochTerm = g.master.EpochGeneration, g.master.EpochTerm
+		r.ReplicationFactor = g.master.Cluster.GetReplicationFactor()
 	}
 	ctx.Send(o.from, r)
 }
