@@ -111,14 +111,21 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 }
 
 // failed turns an error of the file system into a coded one: cluster_full when
-// the disk is full, else the code given. The message says what was being done.
+// the disk is full, else the code given. The message says what was being done;
+// the cause, which may name paths of this machine, is kept beside it for logs.
 func failed(code model.Code, op, what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return model.Errorf(model.CodeClusterFull, op,
-			"%s: the disk is full; free space in the data directory or add a worker: %w", what, err)
+		return because(err, model.CodeClusterFull, op, "%s: the disk is full; free space in the data directory or add a worker", what)
 	}
-	return model.Errorf(code, op, "%s: %w", what, err)
+	return because(err, code, op, "%s", what)
+}
+
+// because is model.Errorf with the cause kept out of the message.
+func because(err error, code model.Code, op, format string, args ...any) *model.Error {
+	e := model.Errorf(code, op, format, args...)
+	e.Err = err
+	return e
 }

@@ -58,16 +58,14 @@ func (w *indexWalk) Next(maxBytes int) []Pair {
 	more := true
 	w.index.Ascend(w.cursor, func(key, value string) bool {
 		for more && len(w.saved) > 0 && w.saved[0] < key {
-			more = w.emitSaved(emit) // deleted since
+			more = w.emitSaved(emit)
 		}
 		if !more {
 			return false
 		}
-		switch old, changed := w.before[key]; {
-		case !changed:
+		// A key that was written has its pre-image among the saved, or is new.
+		if _, changed := w.before[key]; !changed {
 			more = emit(key, value)
-		case old.existed:
-			more = w.emitSaved(emit)
 		}
 		return more
 	})

@@ -92,17 +92,16 @@ func (v *volume) readError(offset, recordBytes uint64, err error) error {
 	case errors.Is(err, errRange):
 		return model.Errorf(model.CodeInvalidArgument, op, "the record at byte %d of volume %d: %w", offset, v.id, err)
 	case errors.Is(err, fs.ErrNotExist):
-		return model.Errorf(model.CodeUnavailable, op, "the file of volume %d is missing; restore it from another copy: %w", v.id, err)
+		return because(err, model.CodeUnavailable, op, "the file of volume %d is missing; restore it from another copy", v.id)
 	case errors.Is(err, ErrCrashed):
-		return model.Errorf(model.CodeUnavailable, op, "volume %d cannot be read: %w", v.id, err)
+		return because(err, model.CodeUnavailable, op, "volume %d cannot be read", v.id)
 	case behind:
 		return model.Errorf(model.CodeUnavailable, op,
 			"volume %d is behind: the record at byte %d ends at %d, the copy at %d", v.id, offset, offset+recordBytes, end)
 	case isMismatch(err) || errors.Is(err, syscall.EIO):
-		return model.Errorf(model.CodeCorrupt, op,
-			"the record at byte %d of volume %d is damaged; read it from another copy: %w", offset, v.id, err)
+		return because(err, model.CodeCorrupt, op, "the record at byte %d of volume %d is damaged; read it from another copy", offset, v.id)
 	}
-	return model.Errorf(model.CodeUnavailable, op, "the record at byte %d of volume %d cannot be read: %w", offset, v.id, err)
+	return because(err, model.CodeUnavailable, op, "the record at byte %d of volume %d cannot be read", offset, v.id)
 }
 
 func isMismatch(err error) bool {

@@ -117,7 +117,7 @@ func (w *VolumeWriter) usable(op string) error {
 	id := w.volume.id
 	switch {
 	case w.poisoned != nil:
-		return model.Errorf(model.CodeUnavailable, op, "volume %d takes no more appends because its disk failed: %w", id, w.poisoned)
+		return because(w.poisoned, model.CodeUnavailable, op, "volume %d takes no more appends because its disk failed", id)
 	case w.closed || w.volume.meta.generation != w.generation:
 		return model.Errorf(model.CodeVolumeSealed, op, "volume %d is not open at generation %d any more", id, w.generation)
 	case w.volume.meta.fenced:

@@ -134,6 +134,16 @@ func TestCheck_FindsEachKindOfDamage(t *testing.T) {
 	}
 }
 
+func TestCheck_PiecesInTheWrongOrderAreFound(t *testing.T) {
+	r := newRig(t)
+	r.misput("/models/mixed", "first.", "second")
+	r.stop(true)
+	report := r.check(false)
+	assert.Contains(t, problems(report), `file: "/models/mixed": every piece is intact, but the checksum of the whole is`)
+	assert.Equal(t, int64(1), report.DamagedFiles)
+	assert.True(t, r.check(true).Clean())
+}
+
 func snapshotNames(r *rig) []string { return namesIn(r, "snapshots/") }
 
 func logNames(r *rig) []string { return namesIn(r, "log/") }

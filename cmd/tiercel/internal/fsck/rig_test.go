@@ -101,6 +101,20 @@ func (r *rig) put(tenant, path string, tier uint64, pieces ...string) {
 	r.do(&messages.Command{ProposedUnixMs: 1, Kind: &messages.Command_PutFile{PutFile: put}})
 }
 
+// misput stores a file of sound pieces whose order is not what its checksum says.
+func (r *rig) misput(path, first, second string) {
+	r.t.Helper()
+	r.put("default", path, 1, first, second)
+	entries, err := r.wal.Entries(r.wal.Last(), r.wal.Last()+1, 0)
+	require.NoError(r.t, err)
+	cmd := &messages.Command{}
+	require.NoError(r.t, proto.Unmarshal(entries[0].Data, cmd))
+	put := cmd.GetPutFile()
+	put.Extents[0], put.Extents[1] = put.Extents[1], put.Extents[0]
+	r.delete(path)
+	r.do(&messages.Command{ProposedUnixMs: 1, Kind: &messages.Command_PutFile{PutFile: put}})
+}
+
 func (r *rig) delete(path string) {
 	r.t.Helper()
 	r.do(&messages.Command{Kind: &messages.Command_DeleteFile{

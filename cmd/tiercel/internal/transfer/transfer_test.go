@@ -357,14 +357,14 @@ func TestGet_ResumesWhatAnInterruptedRunLeft(t *testing.T) {
 	s.Lock()
 	s.Fault = func(r *http.Request) clienttest.Fault {
 		if r.Method == http.MethodGet {
-			ranges = append(ranges, r.Header.Get("Range"))
+			ranges = append(ranges, r.Header.Get("Range")+" if "+r.Header.Get("If-Match"))
 		}
 		return clienttest.Fault{}
 	}
 	s.Unlock()
 	sum = get(t, s, "/x", dir)
 	assert.True(t, sum.OK(), "%+v", sum.Failed)
-	assert.Equal(t, []string{"bytes=10485760-"}, ranges)
+	assert.Equal(t, []string{`bytes=10485760- if "v1"`}, ranges)
 	assert.Equal(t, map[string]string{"x": content}, read(t, dir))
 }
 
@@ -400,6 +400,16 @@ func TestGet_NeverWritesOutsideOfTheTarget(t *testing.T) {
 	assert.Empty(t, read(t, outside))
 	require.NoError(t, os.Remove(filepath.Join(dir, "link")))
 	assert.Equal(t, map[string]string{"good": "evil"}, read(t, dir))
+}
+
+func TestLocalName_RefusesWhatCouldLeadElsewhere(t *testing.T) {
+	name, err := localName("/d/", "/d/a b/ü")
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join("a b", "ü"), name)
+	for _, remote := range []string{"/d/", "/d", "/other/x", "d/x", "/d/../x", "/d/..", "/d//x", "/d/./x", "/d/x/", "/d/a\x00b", "/d/\xff", ""} {
+		_, err := localName("/d/", remote)
+		assert.Error(t, err, "%q", remote)
+	}
 }
 
 func TestGet_AFileAndADirectoryOfOneNameIsAFailureOfOne(t *testing.T) {

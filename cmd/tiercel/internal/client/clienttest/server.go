@@ -236,11 +236,11 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, tenant, path string
 		return
 	}
 	s.Lock()
-	key := tenant + "\x00" + r.Header.Get("Idempotency-Key")
-	f, repeated := s.keys[key]
-	if !repeated {
+	key := r.Header.Get("Idempotency-Key")
+	f, repeated := s.keys[tenant+" "+path+" "+key]
+	if !repeated || key == "" {
 		f = s.store(tenant, path, content, r.Header)
-		s.keys[key] = f
+		s.keys[tenant+" "+path+" "+key] = f
 	}
 	s.Unlock()
 	if fault.ResetAfter {
