@@ -49,7 +49,7 @@ func DefaultOptions() Options {
 		Tick: 50 * time.Millisecond, HeartbeatTicks: 10, ElectionTicks: 30,
 		SnapshotEveryBytes: 64 << 20, SnapshotChunkBytes: 256 << 10, MaxVolumeBytes: 1 << 30, ReserveBytes: 256 << 20,
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
-		VolumesOpen: 1, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
+		VolumesOpen: 2, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
 	}
 }
 

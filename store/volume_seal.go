@@ -1,16 +1,17 @@
 package store
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/zeebo/xxh3"
 
 	"tiercel/cluster/model"
 )
 
 // Seal fences a copy, ends its writer and stores end and the digest of the file
-// up to it; the bytes beyond stay. It returns the digest: sha256 of [0,end).
+// up to it; the bytes beyond stay. It returns the digest: XXH3-128 of [0,end).
 // Sealing again at the same end returns what is stored.
 //
 // conflict: the copy is not durable up to end.
@@ -55,7 +56,7 @@ func (v *Volumes) digest(vol *volume, end uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash := sha256.New()
+	hash := xxh3.New()
 	n, err := io.CopyBuffer(onlyWriter{hash}, io.NewSectionReader(f, 0, int64(end)), make([]byte, windowBytes))
 	if err == nil && n < int64(end) {
 		err = io.ErrUnexpectedEOF
@@ -63,7 +64,8 @@ func (v *Volumes) digest(vol *volume, end uint64) ([]byte, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	return hash.Sum(nil), nil
+	sum := hash.Sum128().Bytes()
+	return sum[:], nil
 }
 
 // onlyWriter hides what io.CopyBuffer would use instead of its buffer.

@@ -1,12 +1,12 @@
 package store
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/zeebo/xxh3"
 
 	"tiercel/cluster/model"
 )
@@ -211,7 +211,7 @@ func TestVolume_AFenceEndsAppendsForGood(t *testing.T) {
 		assertCode(t, model.CodeConflict, err)
 		digest, err := v.Seal(1, watermark)
 		require.NoError(t, err)
-		want := sha256.Sum256([]byte(content(t, fsys, volName(3, 1))[:watermark]))
+		want := xxh3.Hash128([]byte(content(t, fsys, volName(3, 1))[:watermark])).Bytes()
 		assert.Equal(t, want[:], digest)
 
 		v = openVolumes(t, fsys)

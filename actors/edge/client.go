@@ -41,13 +41,20 @@ func New(cfg Config) *Client { return &Client{cfg: cfg, credit: newCredit(cfg.Bo
 // Ready reports whether the node can serve, and why not.
 func (c *Client) Ready() (bool, string) { return c.cfg.Ready() }
 
+const stepMargin = time.Second
+
 // ask sends one request within a step's time and returns its reply as R.
 func ask[R proto.Message](ctx context.Context, c *Client, msg live.AskMessage) (R, error) {
 	var none R
-	// The gateway answers within the budget; the margin is for its last sweep.
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.StepTimeout+time.Second)
-	defer cancel()
-	msg.GetHeader().BudgetMs = c.cfg.StepTimeout.Milliseconds()
+	budget := c.cfg.StepTimeout
+	// The gateway answers within the budget; the margin is for its last sweep. A
+	// deadline of the caller's that is near enough needs no timer of our own.
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > 2*budget+stepMargin {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, budget+stepMargin)
+		defer cancel()
+	}
+	msg.GetHeader().BudgetMs = budget.Milliseconds()
 	reply, err := c.cfg.Asker.Ask(ctx, c.cfg.Gateway, msg)
 	if err != nil {
 		return none, err

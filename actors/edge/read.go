@@ -68,13 +68,22 @@ func (c *Client) Copy(ctx context.Context, tenant, from, to string, overwrite bo
 	if err != nil {
 		return nil, err
 	}
+	if !overwrite { // said early, for a large file; judged again when it is committed
+		if _, err := c.Stat(ctx, tenant, to, false); err == nil {
+			return nil, targetExists(to)
+		}
+	}
 	req := rewrite(tenant, to, src.Row, model.Tier(src.Row.TierAsked))
 	req.MustNotExist = !overwrite
 	reply, err := c.putFrom(ctx, tenant, from, src.Row, req, 0)
 	if model.CodeOf(err) == model.CodePreconditionFailed {
-		return nil, model.Errorf(model.CodeConflict, "copy", "%s exists; say overwrite to replace it", to)
+		return nil, targetExists(to)
 	}
 	return reply, err
+}
+
+func targetExists(path string) error {
+	return model.Errorf(model.CodeConflict, "copy", "%s exists; say overwrite to replace it", path)
 }
 
 func rewrite(tenant, path string, row *messages.FileRow, tier model.Tier) *model.PutRequest {

@@ -119,7 +119,10 @@ func (c *Coordinator) onBegin(ctx *runtime.Context, m *messages.Begin) {
 func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *messages.BeginGrant {
 	g := &messages.BeginGrant{Item: item.Item}
 	open := c.usable[model.Tier(item.Tier)]
-	i, ok := placement.Choose(open, int64(item.Bytes), item.Avoid, ctx.Rand())
+	i, ok := placement.Gather(open, int64(item.Bytes), item.Avoid)
+	if !ok {
+		i, ok = placement.Choose(open, int64(item.Bytes), item.Avoid, ctx.Rand())
+	}
 	if !ok {
 		// The volumes to avoid are all there are: one of them may be back, reopened.
 		i, ok = placement.Choose(open, int64(item.Bytes), nil, ctx.Rand())
@@ -155,11 +158,25 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	for _, cmd := range m.Commands {
 		c.next++
 		c.proposals[c.next] = &proposal{to: to, id: cmd.Proposal, since: now}
+		c.arrived(cmd)
 		own := messages.CopyCommand(cmd)
 		own.Origin, own.Proposal = string(ctx.Runtime().Node()), c.next
 		out.Commands = append(out.Commands, own)
 	}
 	ctx.Request(ctx.Runtime().Local(c.cfg.LogPath), out)
+}
+
+// arrived takes content that is about to be committed off its volume's load.
+func (c *Coordinator) arrived(cmd *messages.Command) {
+	for _, e := range append(cmd.GetPutFile().GetExtents(), cmd.GetStageExtents().GetExtents()...) {
+		for _, open := range c.usable {
+			for i := range open {
+				if open[i].Volume == e.Volume {
+					open[i].Outstanding = max(0, open[i].Outstanding-int64(e.BodyBytes))
+				}
+			}
+		}
+	}
 }
 
 // propose logs a command of the coordinator's own.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	goruntime "runtime"
 	"sync/atomic"
 	"time"
 
@@ -33,11 +34,18 @@ const stepTimeout = 30 * time.Second
 // shutdownTimeout bounds how long requests under way may still take at the end.
 const shutdownTimeout = 15 * time.Second
 
+// heapFloor is the live heap that the collector acts as if there were: it is never
+// touched, so it takes no memory, and a small node does not collect every few
+// milliseconds under load (5 % of its CPU before).
+const heapFloor = 32 << 20
+
 // Run serves until ctx ends, then stops cleanly and returns nil. It prints the
 // ready line to stdout once requests can be served.
 func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Writer) (err error) {
 	s := &serving{cfg: cfg, log: log, halted: make(chan error, 1), ready: make(chan struct{})}
 	s.state.Store(&readiness{reason: "the node is starting"})
+	floor := make([]byte, heapFloor)
+	defer goruntime.KeepAlive(floor)
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(); err != nil {
 		return err

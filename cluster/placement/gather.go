@@ -1,0 +1,18 @@
+package placement
+
+// GatherBytes may be outstanding on one volume before a write goes to another.
+const GatherBytes = 1 << 20
+
+// Gather returns the first volume that would carry at most GatherBytes with this
+// write; ok is false when there is none and Choose must spread the load. Small
+// writes gather because whatever waits for a volume shares one fsync: with 64
+// writers of 4 KiB on one disk one busy volume does more than two half-busy ones,
+// while large bodies gain by going apart. It cannot herd: what gathers is bounded.
+func Gather(open []Open, bytes int64, avoid []uint64) (index int, ok bool) {
+	for i := range open {
+		if bytes >= 0 && open[i].Outstanding+bytes <= GatherBytes && eligible(&open[i], avoid) {
+			return i, true
+		}
+	}
+	return 0, false
+}
