@@ -14,6 +14,10 @@ import (
 type Data struct {
 	Dir     *store.DataDir
 	Volumes *store.Volumes
+	// LogSegmentBytes is the size of one segment of the log; 0: store's default.
+	// It may be set before Start.
+	LogSegmentBytes int64
+
 	wal     *store.WAL // of the newest life of the log actor
 }
 
@@ -79,7 +83,7 @@ func (d *Data) openWAL() (*store.WAL, *store.WALRecovery, error) {
 		_ = d.wal.Close() // what it had not acknowledged, nobody relies on
 		d.wal = nil
 	}
-	wal, rec, err := store.OpenWAL(d.Dir.FS, store.WALOptions{})
+	wal, rec, err := store.OpenWAL(d.Dir.FS, store.WALOptions{SegmentBytes: d.LogSegmentBytes})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -94,6 +94,35 @@ func TestStory_ACommitThatNamesAnOldGenerationIsRefusedAfterARestart(t *testing.
 	assert.Empty(t, p.value("/models/late"))
 }
 
+// A lone voter answers ReadIndex at once, with what it remembers of the commit
+// index, and that lags. Nothing acknowledged may be missing below the answer.
+func TestStory_NoReadIsAnsweredBelowWhatWasAcknowledgedBeforeARestart(t *testing.T) {
+	for seed := range uint64(10) {
+		p := newProbe(t, 60+seed)
+		var last uint64
+		for n := range 5 {
+			r := p.put("/models/a", fmt.Sprintf("value %d", n), nil)
+			require.Nil(t, r.Error)
+			last = r.Result.Version
+		}
+		p.story.node.Crash(seed%2 == 0)
+		p.story.node.Restart()
+		p.got = nil
+		for range 2000 { // from the first moment on, until it is ready
+			p.send("node/log", &messages.ReadIndex{Header: p.header()})
+			p.story.world.Run(50 * time.Microsecond)
+		}
+		answered := 0
+		for _, m := range p.got {
+			if r, ok := m.(*messages.ReadIndexReply); ok && r.Error == nil {
+				answered++
+				require.GreaterOrEqual(t, r.Index, last, "seed %d", seed)
+			}
+		}
+		require.NotZero(t, answered)
+	}
+}
+
 func TestStory_WritesToOnePathTakeEffectInTheOrderTheyCame(t *testing.T) {
 	for seed := range uint64(20) {
 		p := newProbe(t, 30+seed)

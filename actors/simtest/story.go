@@ -97,6 +97,7 @@ func (s *story) boot(rt runtime.Runtime) error {
 		return err
 	}
 	s.data = data
+	data.LogSegmentBytes = 2 << 10 // so that truncation has something to drop
 	opt := actors.DefaultOptions()
 	opt.SnapshotEveryBytes = 4 << 10 // many snapshots and truncations in a short run
 	opt.SnapshotChunkBytes = 200     // and writes between any two pieces of one
