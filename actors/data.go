@@ -18,7 +18,7 @@ type Data struct {
 	// It may be set before Start.
 	LogSegmentBytes int64
 
-	wal     *store.WAL // of the newest life of the log actor
+	wal *store.WAL // of the newest life of the log actor
 }
 
 // firstIndex is where the log of a new data directory begins: its first snapshot,

@@ -2792,6 +2792,7 @@ type CapacityReport struct {
 	FreeBytes     uint64                 `protobuf:"varint,4,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
 	DiskType      string                 `protobuf:"bytes,5,opt,name=disk_type,json=diskType,proto3" json:"disk_type,omitempty"`
 	AcceptsWrites bool                   `protobuf:"varint,6,opt,name=accepts_writes,json=acceptsWrites,proto3" json:"accepts_writes,omitempty"`
+	WritableBytes uint64                 `protobuf:"varint,7,opt,name=writable_bytes,json=writableBytes,proto3" json:"writable_bytes,omitempty"` // above the reserve: what new content may take until the next report
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2866,6 +2867,13 @@ func (x *CapacityReport) GetAcceptsWrites() bool {
 		return x.AcceptsWrites
 	}
 	return false
+}
+
+func (x *CapacityReport) GetWritableBytes() uint64 {
+	if x != nil {
+		return x.WritableBytes
+	}
+	return 0
 }
 
 // Creates (start 0, file absent) or reopens a volume for appending at start.
@@ -4589,7 +4597,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06damage\x18\t \x01(\tR\x06damage\x12\x18\n" +
 	"\astopped\x18\n" +
 	" \x01(\bR\astopped\x12\x12\n" +
-	"\x04full\x18\v \x01(\bR\x04full\"\xc7\x01\n" +
+	"\x04full\x18\v \x01(\bR\x04full\"\xee\x01\n" +
 	"\x0eCapacityReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
@@ -4599,7 +4607,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\n" +
 	"free_bytes\x18\x04 \x01(\x04R\tfreeBytes\x12\x1b\n" +
 	"\tdisk_type\x18\x05 \x01(\tR\bdiskType\x12%\n" +
-	"\x0eaccepts_writes\x18\x06 \x01(\bR\racceptsWrites\"\xbb\x01\n" +
+	"\x0eaccepts_writes\x18\x06 \x01(\bR\racceptsWrites\x12%\n" +
+	"\x0ewritable_bytes\x18\a \x01(\x04R\rwritableBytes\"\xbb\x01\n" +
 	"\n" +
 	"OpenVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +

@@ -43,6 +43,7 @@ type Coordinator struct {
 
 	cluster  *messages.ClusterRow
 	capacity *messages.CapacityReport
+	granted  uint64 // bytes granted since that report
 	steward  steward
 	usable   map[model.Tier][]placement.Open
 	grants   map[uint64]grant // volume -> what a grant of it says
@@ -128,7 +129,7 @@ func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *mes
 		i, ok = placement.Choose(open, int64(item.Bytes), nil, ctx.Rand())
 	}
 	switch {
-	case c.capacity != nil && !c.capacity.AcceptsWrites:
+	case c.capacity != nil && c.granted+item.Bytes > c.capacity.WritableBytes:
 		g.Error = messages.FromError(model.Errorf(model.CodeClusterFull, "begin",
 			"the disk is full up to its reserve (%d bytes free); delete files or add space", c.capacity.FreeBytes))
 	case !ok:
@@ -136,6 +137,7 @@ func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *mes
 			"no volume of tier %d takes writes at the moment; one is being opened", item.Tier))
 	default:
 		open[i].Outstanding += int64(item.Bytes)
+		c.granted += item.Bytes
 		g.Volume, g.Generation = open[i].Volume, c.grants[open[i].Volume].generation
 		g.Primary = string(ctx.Runtime().Node())
 		g.Members = []string{g.Primary}
@@ -231,7 +233,7 @@ func (c *Coordinator) deliver(ctx *runtime.Context, outcomes []*messages.CommitO
 
 func (c *Coordinator) onCapacity(ctx *runtime.Context, m *messages.CapacityReport) {
 	changed := c.capacity == nil || c.capacity.AcceptsWrites != m.AcceptsWrites
-	c.capacity = m
+	c.capacity, c.granted = m, 0
 	for _, open := range c.usable {
 		for i := range open {
 			open[i].Outstanding = 0 // the report stands for what has arrived by now

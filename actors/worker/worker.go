@@ -107,9 +107,13 @@ func (w *Worker) onCapacityRead(ctx *runtime.Context, m *capacityRead) {
 		total = cap
 		free = min(free, cap-min(cap, uint64(m.used)))
 	}
+	writable := free - min(free, w.cfg.ReserveBytes)
+	if m.err != nil {
+		writable = 0
+	}
 	w.capacity = &messages.CapacityReport{
 		Node: string(ctx.Runtime().Node()), TotalBytes: total, FreeBytes: free, UsedBytes: uint64(m.used),
-		DiskType: w.cfg.DiskType, AcceptsWrites: m.err == nil && free > w.cfg.ReserveBytes,
+		DiskType: w.cfg.DiskType, AcceptsWrites: writable > 0, WritableBytes: writable,
 	}
 	ctx.Send(ctx.Runtime().Local(w.cfg.CoordinatorPath), w.capacity)
 }
