@@ -34,7 +34,6 @@ type Catalog struct {
 	ix   store.Index
 	meta store.SnapshotMeta // of the snapshot that was loaded or taken last
 
-	asked   bool // the log asked where we stand before we knew
 	term    uint64
 	waiting []waitingLookup
 	snap    *snapshotting

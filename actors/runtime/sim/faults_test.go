@@ -200,12 +200,12 @@ func TestSetClockRate_TimersFollowTheNodesClock(t *testing.T) {
 		n := w.Client("n-" + time.Duration(rate*float64(time.Second)).String())
 		n.SetClockRate(rate)
 		_, err := n.Runtime().SpawnRoot("clock", always(func(ctx *runtime.Context, msg any) {
-			switch msg.(type) {
+			switch m := msg.(type) {
 			case *actor.Started:
 				ctx.After(time.Second, ctx.Now())
 			case time.Time:
 				fired[rate] = w.Elapsed()
-				assert.InDelta(t, float64(time.Second), float64(ctx.Now().Sub(msg.(time.Time))), float64(time.Millisecond))
+				assert.InDelta(t, float64(time.Second), float64(ctx.Now().Sub(m)), float64(time.Millisecond))
 			}
 		}))
 		require.NoError(t, err)
