@@ -20,6 +20,7 @@ type Shell struct {
 	ctx      Context
 	children map[string]*supervised // by path; looked up, never ranged over
 	ending   bool                   // Stopping or Restarting has been delivered
+	stopping bool                   // Stopping has
 }
 
 // props are protoactor's instructions to make and restart an actor.
@@ -35,6 +36,9 @@ func (s *Shell) Receive(inner actor.Context) {
 	s.ctx.shell, s.ctx.inner = s, inner
 	msg := inner.Message()
 	defer s.guard(msg)
+	if s.stopping && !lastWords(msg) {
+		return // protoactor goes on delivering; a child spawned now would never be stopped
+	}
 	switch m := msg.(type) {
 	case *timer:
 		s.onTimer(m)
@@ -52,7 +56,7 @@ func (s *Shell) Receive(inner actor.Context) {
 	case *actor.Restarting:
 		s.onRestarting(m)
 	case *actor.Stopping, *actor.Stopped:
-		s.ending = true
+		s.ending, s.stopping = true, true
 		s.deliver(m)
 	case *actor.Terminated:
 		s.onTerminated(m)
@@ -61,6 +65,15 @@ func (s *Shell) Receive(inner actor.Context) {
 	default:
 		s.deliver(m)
 	}
+}
+
+// lastWords reports whether an actor that is being stopped still hears msg.
+func lastWords(msg any) bool {
+	switch msg.(type) {
+	case *actor.Stopping, *actor.Stopped, *actor.Terminated:
+		return true
+	}
+	return false
 }
 
 // deliver hands msg to the actor. There is none when the producer panicked.
