@@ -70,7 +70,7 @@ func (s *Shell) Receive(inner actor.Context) {
 // lastWords reports whether an actor that is being stopped still hears msg.
 func lastWords(msg any) bool {
 	switch msg.(type) {
-	case *actor.Stopping, *actor.Stopped, *actor.Terminated:
+	case *actor.Stopping, *actor.Stopped, *actor.Terminated, *actor.Restarting:
 		return true
 	}
 	return false

@@ -134,37 +134,3 @@ func TestHalt_TellsOnceAndTheNodeFallsSilent(t *testing.T) {
 	assert.EqualValues(t, 2, heard.words.Load())
 	assert.EqualValues(t, 1, reasons.Load())
 }
-
-// Protoactor delivers messages to an actor that waits for its children to stop. A
-// child that it would spawn then is one that nobody stops.
-func TestStop_AnActorThatIsBeingStoppedStartsNothingMore(t *testing.T) {
-	n := start(t, live.Config{Node: "n-a", StopTimeout: 10 * time.Second})
-	up, stopping, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	child := always(func(_ *runtime.Context, msg any) {
-		switch msg.(type) {
-		case *actor.Started:
-			close(up)
-		case *actor.Stopping:
-			close(stopping)
-			<-release
-		}
-	})
-	var late atomic.Bool
-	parent := spawn(t, n, "parent", always(func(ctx *runtime.Context, msg any) {
-		switch msg.(type) {
-		case *actor.Started:
-			ctx.Spawn("child", child)
-		case *messages.Stat:
-			late.Store(true)
-			ctx.Spawn("another", always(func(*runtime.Context, any) {}))
-		}
-	}))
-	<-up
-	ended := make(chan error, 1)
-	go func() { ended <- n.Stop() }()
-	<-stopping
-	n.System().Root.Send(parent, &messages.Stat{})
-	close(release)
-	require.NoError(t, <-ended)
-	assert.False(t, late.Load())
-}
