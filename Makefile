@@ -12,7 +12,7 @@ FUZZTIME ?= 30s
 SEEDS    ?= 1000
 SEED     ?= 1
 # make test adds this many worlds from a seed nobody has seen.
-FRESH_SEEDS ?= 50
+FRESH_SEEDS ?= 1000
 FRESH_SEED  := $(shell date +%s)
 # Packages that run on real threads, where the race detector pays.
 # actors/runtime/live is raced through actors/edge: its own tests start two networked

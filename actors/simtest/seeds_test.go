@@ -18,10 +18,10 @@ func storm(seed uint64) Params {
 	return Params{Seed: seed, Log: replayLog(), Trace: replayTrace(), Clients: 3, Operations: 25, Horizon: 6 * time.Second, Faults: faults, FaultCount: int(seed % 7)}
 }
 
-// The number of fresh seeds is TIERCEL_SEEDS (default 40) from TIERCEL_SEED
+// The number of fresh seeds is TIERCEL_SEEDS (default 200) from TIERCEL_SEED
 // (default 1); each is run twice and must give the same trace.
 func TestSeeds(t *testing.T) {
-	first, n := envInt(t, "TIERCEL_SEED", 1), envInt(t, "TIERCEL_SEEDS", 40)
+	first, n := envInt(t, "TIERCEL_SEED", 1), envInt(t, "TIERCEL_SEEDS", 200)
 	fired := map[string]int{}
 	for seed := first; seed < first+n; seed++ {
 		a := Run(storm(seed))
