@@ -307,15 +307,18 @@ func (x *Put) GetIdempotencyKey() string {
 }
 
 type PutReply struct {
-	state             protoimpl.MessageState `protogen:"open.v1"`
-	Header            *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	Error             *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
-	Result            *CommandResult         `protobuf:"bytes,3,opt,name=result,proto3" json:"result,omitempty"`
-	Row               *FileRow               `protobuf:"bytes,4,opt,name=row,proto3" json:"row,omitempty"`
-	Volumes           []*VolumeRow           `protobuf:"bytes,5,rep,name=volumes,proto3" json:"volumes,omitempty"` // that hold it, for the receipt
-	EpochGeneration   uint64                 `protobuf:"varint,6,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
-	EpochTerm         uint64                 `protobuf:"varint,7,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
-	ReplicationFactor uint32                 `protobuf:"varint,8,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"` // N, for the receipt's copies_wanted
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The body went to more than one volume, and one may still be reading it: its
+	// buffer must not be used again.
+	BodyHeld          bool           `protobuf:"varint,9,opt,name=body_held,json=bodyHeld,proto3" json:"body_held,omitempty"`
+	Header            *Header        `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error             *Error         `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Result            *CommandResult `protobuf:"bytes,3,opt,name=result,proto3" json:"result,omitempty"`
+	Row               *FileRow       `protobuf:"bytes,4,opt,name=row,proto3" json:"row,omitempty"`
+	Volumes           []*VolumeRow   `protobuf:"bytes,5,rep,name=volumes,proto3" json:"volumes,omitempty"` // that hold it, for the receipt
+	EpochGeneration   uint64         `protobuf:"varint,6,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
+	EpochTerm         uint64         `protobuf:"varint,7,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
+	ReplicationFactor uint32         `protobuf:"varint,8,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"` // N, for the receipt's copies_wanted
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -348,6 +351,13 @@ func (x *PutReply) ProtoReflect() protoreflect.Message {
 // Deprecated: Use PutReply.ProtoReflect.Descriptor instead.
 func (*PutReply) Descriptor() ([]byte, []int) {
 	return file_messages_actors_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PutReply) GetBodyHeld() bool {
+	if x != nil {
+		return x.BodyHeld
+	}
+	return false
 }
 
 func (x *PutReply) GetHeader() *Header {
@@ -603,6 +613,7 @@ type UploadPartReply struct {
 	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	Upload        uint64                 `protobuf:"varint,3,opt,name=upload,proto3" json:"upload,omitempty"`
 	Part          uint64                 `protobuf:"varint,4,opt,name=part,proto3" json:"part,omitempty"`
+	BodyHeld      bool                   `protobuf:"varint,5,opt,name=body_held,json=bodyHeld,proto3" json:"body_held,omitempty"` // as in PutReply
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -663,6 +674,13 @@ func (x *UploadPartReply) GetPart() uint64 {
 		return x.Part
 	}
 	return 0
+}
+
+func (x *UploadPartReply) GetBodyHeld() bool {
+	if x != nil {
+		return x.BodyHeld
+	}
+	return false
 }
 
 type FinishUpload struct {
@@ -4385,8 +4403,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
 	"\x04file\x18\x02 \x01(\v2\x1a.tiercel.v1.FileAttributesR\x04file\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x12'\n" +
-	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\xe3\x02\n" +
-	"\bPutReply\x12*\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\x80\x03\n" +
+	"\bPutReply\x12\x1b\n" +
+	"\tbody_held\x18\t \x01(\bR\bbodyHeld\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x121\n" +
 	"\x06result\x18\x03 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\x12%\n" +
@@ -4410,12 +4429,13 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06upload\x18\x02 \x01(\x04R\x06upload\x12\x12\n" +
 	"\x04part\x18\x03 \x01(\x04R\x04part\x12\x12\n" +
-	"\x04body\x18\x04 \x01(\fR\x04body\"\x92\x01\n" +
+	"\x04body\x18\x04 \x01(\fR\x04body\"\xaf\x01\n" +
 	"\x0fUploadPartReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x16\n" +
 	"\x06upload\x18\x03 \x01(\x04R\x06upload\x12\x12\n" +
-	"\x04part\x18\x04 \x01(\x04R\x04part\"\xab\x01\n" +
+	"\x04part\x18\x04 \x01(\x04R\x04part\x12\x1b\n" +
+	"\tbody_held\x18\x05 \x01(\bR\bbodyHeld\"\xab\x01\n" +
 	"\fFinishUpload\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06upload\x18\x02 \x01(\x04R\x06upload\x12.\n" +

@@ -35,6 +35,7 @@ type Catalog struct {
 	meta store.SnapshotMeta // of the snapshot that was loaded or taken last
 
 	term    uint64
+	syncing bool // just loaded: the log may still send what follows a state we had before
 	waiting []waitingLookup
 	snap    *snapshotting
 }
@@ -86,6 +87,9 @@ func (c *Catalog) onApply(ctx *runtime.Context, m *messages.ApplyEntries) {
 		}
 		if e.Index != c.cat.Applied()+1 {
 			c.cat.End()
+			if c.syncing {
+				return // the log has been told where we stand and begins again from there
+			}
 			ctx.Runtime().Halt(model.Errorf(model.CodeInternal, "apply", "entry %d came after %d", e.Index, c.cat.Applied()))
 			return
 		}
@@ -95,6 +99,7 @@ func (c *Catalog) onApply(ctx *runtime.Context, m *messages.ApplyEntries) {
 			ctx.Runtime().Halt(err)
 			return
 		}
+		c.syncing = false
 		bytes += uint64(len(e.Data))
 		c.term = e.Term
 		if outcome != nil {

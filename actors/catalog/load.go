@@ -81,6 +81,7 @@ func (c *Catalog) onLoaded(ctx *runtime.Context, l *loaded) {
 		return
 	}
 	c.cat, c.ix, c.meta, c.term = l.cat, l.ix, l.meta, l.meta.Term
+	c.syncing = true
 	if c.cfg.Loaded != nil {
 		c.cfg.Loaded(c.cat)
 	}

@@ -186,7 +186,7 @@ func (p *putting) sendPart(ctx context.Context) {
 		if err == nil {
 			err = r.Error.Err("upload part")
 		}
-		if err == nil {
+		if err == nil && !r.BodyHeld {
 			p.client.credit.release(buf)
 		} else {
 			p.client.credit.abandon(buf)
@@ -214,7 +214,7 @@ func (p *putting) finish(ctx context.Context) (*messages.PutReply, error) {
 		reply, err = ask[*messages.PutReply](ctx, p.client, &messages.Put{
 			Header: &messages.Header{}, File: p.file, Body: p.buf.data, IdempotencyKey: p.req.IdempotencyKey,
 		})
-		p.done(err == nil && reply.Error == nil)
+		p.done(err == nil && reply.Error == nil && !reply.BodyHeld)
 	} else {
 		reply, err = p.finishUpload(ctx)
 	}

@@ -14,14 +14,27 @@ const maxBeginItems = 1024
 // retryBegin asks for a volume again after a short pause.
 type retryBegin struct{}
 
+// onRetryBegin lets those that were refused a volume ask again.
+func (g *Gateway) onRetryBegin(ctx *runtime.Context) {
+	g.begin = append(g.begin, g.later...)
+	g.later = nil
+	g.flushBegin(ctx)
+}
+
 // queueBegin asks for a volume for o's content with the next Begin. Whatever has
 // queued while one Begin is under way travels together in the next.
 func (g *Gateway) queueBegin(ctx *runtime.Context, o *op) {
 	g.to(ctx, o, needVolume)
 	o.extent, o.command, o.volume = nil, nil, 0
-	if o.sequence != 0 { // refused for good under this sequence
+	if o.sequence != 0 {
+		// Refused for good under this sequence. A second copy of it may still be on
+		// its way: its answer must not be taken for that of the next.
 		g.window.done(o.sequence)
 		o.sequence = 0
+		delete(g.ops, o.id)
+		g.nextID++
+		o.id = g.nextID
+		g.ops[o.id] = o
 	}
 	g.begin = append(g.begin, o)
 	g.flushBegin(ctx)
@@ -108,6 +121,7 @@ func (g *Gateway) onBegun(ctx *runtime.Context, m *messages.BeginReply) {
 			order = append(order, t)
 		}
 		o.volume, o.members = grant.Volume, grant.Members
+		o.appends++
 		g.to(ctx, o, appending)
 		b.Items = append(b.Items, &messages.AppendItem{
 			Item: o.id, Tenant: o.file.Tenant, Path: o.file.Path, Session: g.session, Sequence: o.id,
@@ -136,7 +150,7 @@ func (g *Gateway) refused(ctx *runtime.Context, o *op, err error) (again bool) {
 	}
 	g.to(ctx, o, needVolume)
 	o.volume = 0
-	g.begin = append(g.begin, o)
+	g.later = append(g.later, o)
 	return true
 }
 
@@ -204,7 +218,7 @@ func (g *Gateway) commit(ctx *runtime.Context, ops []*op) {
 // onCommitted takes the outcomes of commands.
 func (g *Gateway) onCommitted(ctx *runtime.Context, m *messages.CommitReply) {
 	for _, out := range m.Outcomes {
-		if out.Proposal == sessionProposal {
+		if out.Proposal == g.openID {
 			g.onSessionOpened(ctx, out)
 			continue
 		}

@@ -43,12 +43,14 @@ type Gateway struct {
 	master   *messages.MasterReady // newest word of a master, nil before the first
 	session  uint64
 	opening  time.Time // of the OpenSession under way
+	openID   uint64    // its number
 	window   window
 	nextID   uint64
 	ops      map[uint64]*op
 	lanes    map[string][]*op
 	held     int64 // body bytes in ops
 	begin    []*op // waiting for a volume
+	later    []*op // refused one; they ask again after a pause
 	beginAt  time.Time
 	beginReq uint64
 
@@ -100,7 +102,7 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 	case *messages.MasterReady:
 		g.onMaster(ctx, m)
 	case retryBegin:
-		g.flushBegin(ctx)
+		g.onRetryBegin(ctx)
 	case sweepDue:
 		g.onSweep(ctx)
 	}
@@ -108,7 +110,7 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 
 func (g *Gateway) onStarted(ctx *runtime.Context) {
 	// Numbers of an earlier life of this actor may still be on their way.
-	g.nextID = ctx.Rand() >> 8 << 4
+	g.nextID = 1 + ctx.Rand()>>8<<4
 	g.announce("no master is known yet")
 	ctx.Send(ctx.Runtime().Local(g.cfg.CoordinatorPath), &messages.MasterReady{})
 	ctx.After(sweepEvery, sweepDue{})
@@ -156,16 +158,15 @@ func (g *Gateway) openSession(ctx *runtime.Context) {
 		return
 	}
 	g.opening = ctx.Now()
+	g.nextID++
+	g.openID = g.nextID
 	ctx.Request(ctx.Runtime().Local(g.cfg.CoordinatorPath), &messages.Commit{Header: &messages.Header{}, Commands: []*messages.Command{{
-		Proposal: sessionProposal, ProposedUnixMs: ctx.Now().UnixMilli(),
+		Proposal: g.openID, ProposedUnixMs: ctx.Now().UnixMilli(),
 		Kind: &messages.Command_OpenSession{OpenSession: &messages.OpenSession{
 			Node: string(ctx.Runtime().Node()), Incarnation: g.cfg.Incarnation,
 		}},
 	}}})
 }
-
-// sessionProposal is the number of the OpenSession command; ops count from above.
-const sessionProposal = 1
 
 func (g *Gateway) onSessionOpened(ctx *runtime.Context, o *messages.CommitOutcome) {
 	if g.session != 0 {

@@ -34,6 +34,7 @@ type op struct {
 	content bool   // has a body to append, even an empty one
 	volume  uint64 // granted
 	avoid   []uint64
+	appends int // times the body was handed to a volume
 	extent  *messages.Extent
 	members []string
 	durable bool
@@ -68,7 +69,7 @@ func (g *Gateway) admit(ctx *runtime.Context, h *messages.Header, o *op) bool {
 		return false
 	}
 	g.nextID++
-	o.id = g.nextID + sessionProposal
+	o.id = g.nextID
 	o.deadline = ctx.Now().Add(g.budget(h))
 	g.ops[o.id] = o
 	g.held += int64(len(o.body))
@@ -116,6 +117,7 @@ func (g *Gateway) finish(ctx *runtime.Context, o *op, result *messages.CommandRe
 	}
 	delete(g.ops, o.id)
 	g.held -= int64(len(o.body))
+	o.body = nil // lists that have not noticed yet must not keep it
 	if o.sequence != 0 {
 		g.window.done(o.sequence)
 	}
@@ -159,6 +161,7 @@ func (g *Gateway) onSweep(ctx *runtime.Context) {
 	}
 	g.sweepReads(ctx, now)
 	g.sweepUploads(ctx, now)
+	g.begin = slices.DeleteFunc(g.begin, func(o *op) bool { return g.ops[o.id] != o })
 	if len(g.ops) == 0 {
 		return
 	}

@@ -97,7 +97,7 @@ func replyPart(g *Gateway, ctx *runtime.Context, o *op, result *messages.Command
 		u.staged++
 	}
 	ctx.Send(o.from, &messages.UploadPartReply{
-		Header: &messages.Header{Request: o.request}, Error: messages.FromError(err), Upload: o.upload.id, Part: o.part,
+		Header: &messages.Header{Request: o.request}, Error: messages.FromError(err), Upload: o.upload.id, Part: o.part, BodyHeld: o.appends > 1,
 	})
 }
 
@@ -184,7 +184,11 @@ func (g *Gateway) sweepUploads(ctx *runtime.Context, now time.Time) {
 			build: func(*op) *messages.Command {
 				return &messages.Command{Kind: &messages.Command_AbortUpload{AbortUpload: &messages.AbortUpload{Upload: u.logID}}}
 			},
-			reply: func(*Gateway, *runtime.Context, *op, *messages.CommandResult, error) {},
+			reply: func(g *Gateway, _ *runtime.Context, _ *op, _ *messages.CommandResult, err error) {
+				if err != nil && model.CodeOf(err) != model.CodeNotFound {
+					g.uploads[u.id] = u // the next sweep tries again
+				}
+			},
 		})
 	}
 }

@@ -73,7 +73,7 @@ func checkFile(f *messages.FileAttributes, idempotencyKey string) error {
 func lane(tenant, path string) string { return tenant + "\x00" + path }
 
 func replyPut(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandResult, err error) {
-	r := &messages.PutReply{Header: &messages.Header{Request: o.request}, Error: messages.FromError(err), Result: result}
+	r := &messages.PutReply{Header: &messages.Header{Request: o.request}, Error: messages.FromError(err), Result: result, BodyHeld: o.appends > 1}
 	if err == nil {
 		r.Row = &messages.FileRow{
 			Version: result.Version, SizeBytes: o.file.SizeBytes, Crc32C: o.file.Crc32C, Tier: o.file.Tier, TierAsked: o.file.TierAsked,

@@ -86,6 +86,9 @@ func (c *Coordinator) introduce(ctx *runtime.Context) (busy bool) {
 	}
 	done := func(ctx *runtime.Context, o *messages.CommitOutcome) {
 		c.steward.starting = time.Time{}
+		if o.Dropped {
+			return // the log takes nothing now; the next tick tries again
+		}
 		if err := o.Result.Err("start master"); err != nil && model.CodeOf(err) != model.CodeConflict {
 			ctx.Log().Warn("the start of this master was refused", "error", err)
 			return // a newer master exists; the log will tell

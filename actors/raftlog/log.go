@@ -48,6 +48,8 @@ type Log struct {
 
 	diskBusy bool
 	diskFull bool
+	pausing  bool              // a full disk is tried again when retryDisk comes
+	readTurn bool              // the catalog's catching up goes before the next append
 	state    *raftpb.HardState // newest persisted
 
 	ready     *pendingReady // persisted next, or being persisted
@@ -111,6 +113,7 @@ func (l *Log) Receive(ctx *runtime.Context, msg any) {
 	case *truncated:
 		l.onTruncated(ctx, m)
 	case retryDisk:
+		l.pausing = false
 		l.pump(ctx)
 	}
 }
@@ -178,6 +181,10 @@ func (l *Log) onReadIndex(ctx *runtime.Context, m *messages.ReadIndex) {
 		l.refuseRead(ctx, read, model.CodeOverloaded, "too many reads wait for the new master")
 	case !l.ownTermDone:
 		l.held = append(l.held, read)
+	case l.diskFull && l.alone():
+		// Raft waits for the disk, but a lone voter that has applied an entry of its
+		// term knows the commit index by itself: reads go on.
+		ctx.Send(read.from, &messages.ReadIndexReply{Header: &messages.Header{Request: read.request}, Index: l.committed, Term: l.term})
 	default:
 		l.startRead(read)
 		l.pump(ctx)

@@ -128,10 +128,15 @@ func (l *Log) startNode(ctx *runtime.Context, m *messages.CatalogLoaded) error {
 	if err != nil {
 		return err
 	}
-	if len(l.conf.Voters) == 1 && l.conf.Voters[0] == l.cfg.RaftID {
+	if l.alone() {
 		return l.node.Campaign() // a lone voter need not wait for a timeout
 	}
 	return nil
+}
+
+// alone reports whether this node is the only voter.
+func (l *Log) alone() bool {
+	return len(l.conf.Voters) == 1 && l.conf.Voters[0] == l.cfg.RaftID && len(l.conf.VotersOutgoing) == 0
 }
 
 func toRaft(e *store.LogEntry) *raftpb.Entry {

@@ -44,6 +44,12 @@ func (l *Log) pump(ctx *runtime.Context) {
 			l.state = rd.HardState
 		}
 	}
+	// Both want the disk; taking turns, neither starves the other.
+	if l.readTurn {
+		l.deliverFromDisk(ctx)
+		l.persist(ctx)
+		return
+	}
 	l.persist(ctx)
 	l.deliverFromDisk(ctx)
 }
@@ -64,7 +70,7 @@ func (l *Log) durableCommitted(entries []*raftpb.Entry) []*raftpb.Entry {
 
 // persist starts the append of the pending Ready; one at a time.
 func (l *Log) persist(ctx *runtime.Context) {
-	if l.ready == nil || l.diskBusy || l.node == nil {
+	if l.ready == nil || l.diskBusy || l.pausing || l.node == nil {
 		return
 	}
 	wal, entries := l.wal, l.ready.entries
@@ -74,14 +80,14 @@ func (l *Log) persist(ctx *runtime.Context) {
 }
 
 func (l *Log) onPersisted(ctx *runtime.Context, m *persisted) {
-	l.diskBusy = false
+	l.diskBusy, l.readTurn = false, true
 	if m.err != nil {
 		if model.CodeOf(m.err) != model.CodeClusterFull {
 			ctx.Runtime().Halt(model.Errorf(model.CodeInternal, "write log", "the log could not be made durable, so this node stops: %w", m.err))
 			return
 		}
 		// Nothing of the batch is on disk. It stays first in line until there is room.
-		l.diskFull = true
+		l.diskFull, l.pausing = true, true
 		ctx.After(fullDiskRetry, retryDisk{})
 		return
 	}
@@ -156,7 +162,7 @@ func (l *Log) deliverFromDisk(ctx *runtime.Context) {
 }
 
 func (l *Log) onEntriesRead(ctx *runtime.Context, m *entriesRead) {
-	l.diskBusy = false
+	l.diskBusy, l.readTurn = false, false
 	if m.err != nil {
 		ctx.Runtime().Halt(m.err)
 		return

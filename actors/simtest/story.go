@@ -82,7 +82,11 @@ func newStory(p Params) *story {
 		params: p, fired: make(map[string]int), values: values{byContent: make(map[contentKey]string)},
 		random: rand.New(rand.NewPCG(p.Seed, 0x6e6f6465)),
 	}
-	s.world = sim.NewWorld(p.Seed, sim.Options{Log: p.Log})
+	var log slog.Handler = slog.DiscardHandler
+	if p.Log != nil {
+		log = p.Log.Handler()
+	}
+	s.world = sim.NewWorld(p.Seed, sim.Options{Log: slog.New(panics{log, s})})
 	if p.Trace != nil {
 		s.world.TraceTo(p.Trace)
 	}
