@@ -30,14 +30,15 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X tiercel/internal/version.Version=$(VERSION)" -o bin/tiercel ./cmd/tiercel
 
 # The architecture test, generated code and planted bugs are Go tests like the
-# others. Nothing is cached: planted bugs depend on all of the source.
+# others. Nothing is cached: planted bugs depend on all of the source. One package
+# at a time: tests of real nodes and processes should not compete for two cores.
 test: lint build race-if-possible sim-fresh
-	go test -count=1 -timeout 15m ./...
+	go test -p 1 -count=1 -timeout 15m ./...
 
 ci: test
 
 race:
-	go test -race -short -count=1 -timeout 10m $(RACED)
+	go test -p 1 -race -short -count=1 -timeout 10m $(RACED)
 
 # The race detector needs a C compiler, which a user's machine may not have.
 race-if-possible:
