@@ -25,10 +25,11 @@ type Data struct {
 // empty and naming this node as the only voter, stands at this index and term.
 const firstIndex, firstTerm = 1, 1
 
-// OpenData opens a data directory, or makes a new one. Damaged volumes are
+// OpenData opens a data directory, or makes a new one: the founder's of a cluster,
+// or with joins that of a node which has to be taken in by one. Damaged volumes are
 // reported when the worker is asked, not here; they do not stop the others.
-func OpenData(fs store.FS, random io.Reader) (*Data, error) {
-	dir, err := store.OpenDataDir(fs, random)
+func OpenData(fs store.FS, random io.Reader, joins bool) (*Data, error) {
+	dir, err := store.OpenDataDir(fs, random, joins)
 	if err != nil {
 		return nil, err
 	}

@@ -1086,6 +1086,7 @@ type StatReply struct {
 	EpochGeneration   uint64                 `protobuf:"varint,6,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
 	EpochTerm         uint64                 `protobuf:"varint,7,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
 	ReplicationFactor uint32                 `protobuf:"varint,8,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"` // N, for the receipt's copies_wanted
+	Unchecked         bool                   `protobuf:"varint,9,opt,name=unchecked,proto3" json:"unchecked,omitempty"`                                          // answered without a quorum's word: no master was there
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1176,6 +1177,13 @@ func (x *StatReply) GetReplicationFactor() uint32 {
 	return 0
 }
 
+func (x *StatReply) GetUnchecked() bool {
+	if x != nil {
+		return x.Unchecked
+	}
+	return false
+}
+
 // Extents of a file that has a manifest, from a position; not_found when the
 // file is no longer at that version.
 type ReadManifest struct {
@@ -1260,6 +1268,7 @@ type ReadManifestReply struct {
 	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	Extents       []*Extent              `protobuf:"bytes,3,rep,name=extents,proto3" json:"extents,omitempty"`
 	Volumes       []*VolumeRow           `protobuf:"bytes,4,rep,name=volumes,proto3" json:"volumes,omitempty"` // of these extents
+	Unchecked     bool                   `protobuf:"varint,5,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1320,6 +1329,13 @@ func (x *ReadManifestReply) GetVolumes() []*VolumeRow {
 		return x.Volumes
 	}
 	return nil
+}
+
+func (x *ReadManifestReply) GetUnchecked() bool {
+	if x != nil {
+		return x.Unchecked
+	}
+	return false
 }
 
 type List struct {
@@ -1413,6 +1429,7 @@ type ListReply struct {
 	Files         []*ListedFile          `protobuf:"bytes,3,rep,name=files,proto3" json:"files,omitempty"`
 	Prefixes      []string               `protobuf:"bytes,4,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
 	Next          string                 `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"` // empty: the end
+	Unchecked     bool                   `protobuf:"varint,6,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1482,6 +1499,13 @@ func (x *ListReply) GetNext() string {
 	return ""
 }
 
+func (x *ListReply) GetUnchecked() bool {
+	if x != nil {
+		return x.Unchecked
+	}
+	return false
+}
+
 type ListedFile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
@@ -1535,10 +1559,11 @@ func (x *ListedFile) GetRow() *FileRow {
 }
 
 type ClusterStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	OpenVolumesOnly bool                   `protobuf:"varint,2,opt,name=open_volumes_only,json=openVolumesOnly,proto3" json:"open_volumes_only,omitempty"` // leaves the rows of sealed volumes out
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ClusterStatus) Reset() {
@@ -1578,6 +1603,13 @@ func (x *ClusterStatus) GetHeader() *Header {
 	return nil
 }
 
+func (x *ClusterStatus) GetOpenVolumesOnly() bool {
+	if x != nil {
+		return x.OpenVolumesOnly
+	}
+	return false
+}
+
 type ClusterStatusReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -1596,6 +1628,9 @@ type ClusterStatusReply struct {
 	State         string                 `protobuf:"bytes,14,opt,name=state,proto3" json:"state,omitempty"`
 	Warnings      []string               `protobuf:"bytes,15,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	FilesByTier_1 uint64                 `protobuf:"varint,16,opt,name=files_by_tier_1,json=filesByTier1,proto3" json:"files_by_tier_1,omitempty"`
+	Unchecked     bool                   `protobuf:"varint,17,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
+	ConfState     []byte                 `protobuf:"bytes,18,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"` // raftpb.ConfState at applied
+	LeaderAddress string                 `protobuf:"bytes,19,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1740,6 +1775,27 @@ func (x *ClusterStatusReply) GetFilesByTier_1() uint64 {
 		return x.FilesByTier_1
 	}
 	return 0
+}
+
+func (x *ClusterStatusReply) GetUnchecked() bool {
+	if x != nil {
+		return x.Unchecked
+	}
+	return false
+}
+
+func (x *ClusterStatusReply) GetConfState() []byte {
+	if x != nil {
+		return x.ConfState
+	}
+	return nil
+}
+
+func (x *ClusterStatusReply) GetLeaderAddress() string {
+	if x != nil {
+		return x.LeaderAddress
+	}
+	return ""
 }
 
 type Begin struct {
@@ -2178,6 +2234,9 @@ func (x *CommitOutcome) GetDropped() bool {
 	return false
 }
 
+// Master -> member actor of every node, on every change and once per master
+// heartbeat interval; the member hands it to its gateway. A gateway or member that
+// wants to hear sends an empty one to the coordinator.
 type MasterReady struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Node            string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -2187,6 +2246,8 @@ type MasterReady struct {
 	Reason          string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	Cluster         *ClusterRow            `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	Capacity        []*CapacityReport      `protobuf:"bytes,7,rep,name=capacity,proto3" json:"capacity,omitempty"`
+	Address         string                 `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"` // of the master
+	Peers           []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`     // every node that has not left
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2270,6 +2331,88 @@ func (x *MasterReady) GetCapacity() []*CapacityReport {
 	return nil
 }
 
+func (x *MasterReady) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *MasterReady) GetPeers() []*Peer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+type Peer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	RaftId        uint64                 `protobuf:"varint,4,opt,name=raft_id,json=raftId,proto3" json:"raft_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Peer) Reset() {
+	*x = Peer{}
+	mi := &file_messages_actors_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Peer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Peer) ProtoMessage() {}
+
+func (x *Peer) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Peer.ProtoReflect.Descriptor instead.
+func (*Peer) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Peer) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Peer) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Peer) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Peer) GetRaftId() uint64 {
+	if x != nil {
+		return x.RaftId
+	}
+	return 0
+}
+
 type AppendRecords struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -2282,7 +2425,7 @@ type AppendRecords struct {
 
 func (x *AppendRecords) Reset() {
 	*x = AppendRecords{}
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2437,7 @@ func (x *AppendRecords) String() string {
 func (*AppendRecords) ProtoMessage() {}
 
 func (x *AppendRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2450,7 @@ func (x *AppendRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecords.ProtoReflect.Descriptor instead.
 func (*AppendRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{31}
+	return file_messages_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AppendRecords) GetHeader() *Header {
@@ -2354,7 +2497,7 @@ type AppendItem struct {
 
 func (x *AppendItem) Reset() {
 	*x = AppendItem{}
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2509,7 @@ func (x *AppendItem) String() string {
 func (*AppendItem) ProtoMessage() {}
 
 func (x *AppendItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2522,7 @@ func (x *AppendItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendItem.ProtoReflect.Descriptor instead.
 func (*AppendItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{32}
+	return file_messages_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AppendItem) GetItem() uint64 {
@@ -2449,7 +2592,7 @@ type AppendRecordsReply struct {
 
 func (x *AppendRecordsReply) Reset() {
 	*x = AppendRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2461,7 +2604,7 @@ func (x *AppendRecordsReply) String() string {
 func (*AppendRecordsReply) ProtoMessage() {}
 
 func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2474,7 +2617,7 @@ func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecordsReply.ProtoReflect.Descriptor instead.
 func (*AppendRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{33}
+	return file_messages_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AppendRecordsReply) GetHeader() *Header {
@@ -2504,13 +2647,15 @@ type AppendedItem struct {
 	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	Extent        *Extent                `protobuf:"bytes,3,opt,name=extent,proto3" json:"extent,omitempty"`
 	Durable       bool                   `protobuf:"varint,4,opt,name=durable,proto3" json:"durable,omitempty"`
+	DurableOn     []string               `protobuf:"bytes,5,rep,name=durable_on,json=durableOn,proto3" json:"durable_on,omitempty"` // members that have fsynced it
+	InSync        []string               `protobuf:"bytes,6,rep,name=in_sync,json=inSync,proto3" json:"in_sync,omitempty"`          // members that hold it (fsynced or not)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AppendedItem) Reset() {
 	*x = AppendedItem{}
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2522,7 +2667,7 @@ func (x *AppendedItem) String() string {
 func (*AppendedItem) ProtoMessage() {}
 
 func (x *AppendedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2535,7 +2680,7 @@ func (x *AppendedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendedItem.ProtoReflect.Descriptor instead.
 func (*AppendedItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{34}
+	return file_messages_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AppendedItem) GetItem() uint64 {
@@ -2566,16 +2711,210 @@ func (x *AppendedItem) GetDurable() bool {
 	return false
 }
 
+func (x *AppendedItem) GetDurableOn() []string {
+	if x != nil {
+		return x.DurableOn
+	}
+	return nil
+}
+
+func (x *AppendedItem) GetInSync() []string {
+	if x != nil {
+		return x.InSync
+	}
+	return nil
+}
+
+// Primary -> follower: the bytes of [offset, offset+len), in order per link. A gap
+// is refused: the follower stops. sync: answer only after the fsync that covers it.
+type ReplicateRecords struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Offset        uint64                 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data          []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
+	Sync          bool                   `protobuf:"varint,6,opt,name=sync,proto3" json:"sync,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicateRecords) Reset() {
+	*x = ReplicateRecords{}
+	mi := &file_messages_actors_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicateRecords) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicateRecords) ProtoMessage() {}
+
+func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicateRecords.ProtoReflect.Descriptor instead.
+func (*ReplicateRecords) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ReplicateRecords) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ReplicateRecords) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *ReplicateRecords) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ReplicateRecords) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ReplicateRecords) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ReplicateRecords) GetSync() bool {
+	if x != nil {
+		return x.Sync
+	}
+	return false
+}
+
+type ReplicateRecordsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	End           uint64                 `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`
+	Watermark     uint64                 `protobuf:"varint,6,opt,name=watermark,proto3" json:"watermark,omitempty"`
+	Error         *Error                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicateRecordsReply) Reset() {
+	*x = ReplicateRecordsReply{}
+	mi := &file_messages_actors_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicateRecordsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicateRecordsReply) ProtoMessage() {}
+
+func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicateRecordsReply.ProtoReflect.Descriptor instead.
+func (*ReplicateRecordsReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ReplicateRecordsReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ReplicateRecordsReply) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *ReplicateRecordsReply) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ReplicateRecordsReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ReplicateRecordsReply) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *ReplicateRecordsReply) GetWatermark() uint64 {
+	if x != nil {
+		return x.Watermark
+	}
+	return 0
+}
+
+func (x *ReplicateRecordsReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type ReportVolumes struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volumes       []uint64               `protobuf:"varint,2,rep,packed,name=volumes,proto3" json:"volumes,omitempty"` // only these; empty: all, a page at a time
+	After         uint64                 `protobuf:"varint,3,opt,name=after,proto3" json:"after,omitempty"`            // of a page: volume ids above
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportVolumes) Reset() {
 	*x = ReportVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2587,7 +2926,7 @@ func (x *ReportVolumes) String() string {
 func (*ReportVolumes) ProtoMessage() {}
 
 func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +2939,7 @@ func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumes.ProtoReflect.Descriptor instead.
 func (*ReportVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{35}
+	return file_messages_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReportVolumes) GetHeader() *Header {
@@ -2610,19 +2949,36 @@ func (x *ReportVolumes) GetHeader() *Header {
 	return nil
 }
 
+func (x *ReportVolumes) GetVolumes() []uint64 {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+func (x *ReportVolumes) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
 type ReportVolumesReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
 	Volumes       []*VolumeReport        `protobuf:"bytes,3,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	Capacity      *CapacityReport        `protobuf:"bytes,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Error         *Error                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	More          bool                   `protobuf:"varint,7,opt,name=more,proto3" json:"more,omitempty"` // ask again after the last one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportVolumesReply) Reset() {
 	*x = ReportVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2634,7 +2990,7 @@ func (x *ReportVolumesReply) String() string {
 func (*ReportVolumesReply) ProtoMessage() {}
 
 func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2647,7 +3003,7 @@ func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumesReply.ProtoReflect.Descriptor instead.
 func (*ReportVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{36}
+	return file_messages_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReportVolumesReply) GetHeader() *Header {
@@ -2678,6 +3034,27 @@ func (x *ReportVolumesReply) GetCapacity() *CapacityReport {
 	return nil
 }
 
+func (x *ReportVolumesReply) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *ReportVolumesReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ReportVolumesReply) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 type VolumeReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
@@ -2686,18 +3063,20 @@ type VolumeReport struct {
 	ReplicaGen    uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
 	End           uint64                 `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`             // intact length
 	Watermark     uint64                 `protobuf:"varint,6,opt,name=watermark,proto3" json:"watermark,omitempty"` // fsynced length
-	Writable      bool                   `protobuf:"varint,7,opt,name=writable,proto3" json:"writable,omitempty"`   // an append of this generation would be taken
+	Writable      bool                   `protobuf:"varint,7,opt,name=writable,proto3" json:"writable,omitempty"`   // an append of this generation would be taken, in the member's role
 	Fenced        bool                   `protobuf:"varint,8,opt,name=fenced,proto3" json:"fenced,omitempty"`
 	Damage        string                 `protobuf:"bytes,9,opt,name=damage,proto3" json:"damage,omitempty"`
-	Stopped       bool                   `protobuf:"varint,10,opt,name=stopped,proto3" json:"stopped,omitempty"` // opened in this life of the worker and closed since: full or failed
-	Full          bool                   `protobuf:"varint,11,opt,name=full,proto3" json:"full,omitempty"`       // stopped in the ordinary way: the next volume goes on
+	Stopped       bool                   `protobuf:"varint,10,opt,name=stopped,proto3" json:"stopped,omitempty"`    // opened in this life of the worker and closed since: full or failed
+	Full          bool                   `protobuf:"varint,11,opt,name=full,proto3" json:"full,omitempty"`          // stopped in the ordinary way: the next volume goes on
+	Suspect       string                 `protobuf:"bytes,12,opt,name=suspect,proto3" json:"suspect,omitempty"`     // the member that made it stop, empty: none
+	Followers     []*FollowerLag         `protobuf:"bytes,13,rep,name=followers,proto3" json:"followers,omitempty"` // on the primary
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VolumeReport) Reset() {
 	*x = VolumeReport{}
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +3088,7 @@ func (x *VolumeReport) String() string {
 func (*VolumeReport) ProtoMessage() {}
 
 func (x *VolumeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +3101,7 @@ func (x *VolumeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeReport.ProtoReflect.Descriptor instead.
 func (*VolumeReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{37}
+	return file_messages_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *VolumeReport) GetVolume() uint64 {
@@ -2802,6 +3181,88 @@ func (x *VolumeReport) GetFull() bool {
 	return false
 }
 
+func (x *VolumeReport) GetSuspect() string {
+	if x != nil {
+		return x.Suspect
+	}
+	return ""
+}
+
+func (x *VolumeReport) GetFollowers() []*FollowerLag {
+	if x != nil {
+		return x.Followers
+	}
+	return nil
+}
+
+type FollowerLag struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	LagBytes      uint64                 `protobuf:"varint,2,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`
+	LagMs         int64                  `protobuf:"varint,3,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	Watermark     uint64                 `protobuf:"varint,4,opt,name=watermark,proto3" json:"watermark,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowerLag) Reset() {
+	*x = FollowerLag{}
+	mi := &file_messages_actors_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowerLag) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowerLag) ProtoMessage() {}
+
+func (x *FollowerLag) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowerLag.ProtoReflect.Descriptor instead.
+func (*FollowerLag) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *FollowerLag) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *FollowerLag) GetLagBytes() uint64 {
+	if x != nil {
+		return x.LagBytes
+	}
+	return 0
+}
+
+func (x *FollowerLag) GetLagMs() int64 {
+	if x != nil {
+		return x.LagMs
+	}
+	return 0
+}
+
+func (x *FollowerLag) GetWatermark() uint64 {
+	if x != nil {
+		return x.Watermark
+	}
+	return 0
+}
+
 type CapacityReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -2811,13 +3272,16 @@ type CapacityReport struct {
 	DiskType      string                 `protobuf:"bytes,5,opt,name=disk_type,json=diskType,proto3" json:"disk_type,omitempty"`
 	AcceptsWrites bool                   `protobuf:"varint,6,opt,name=accepts_writes,json=acceptsWrites,proto3" json:"accepts_writes,omitempty"`
 	WritableBytes uint64                 `protobuf:"varint,7,opt,name=writable_bytes,json=writableBytes,proto3" json:"writable_bytes,omitempty"` // above the reserve: what new content may take until the next report
+	Volumes       uint64                 `protobuf:"varint,8,opt,name=volumes,proto3" json:"volumes,omitempty"`
+	IoLoad        float64                `protobuf:"fixed64,9,opt,name=io_load,json=ioLoad,proto3" json:"io_load,omitempty"` // 0..1: share of the last interval in which the disk was busy
+	IoLoadKnown   bool                   `protobuf:"varint,10,opt,name=io_load_known,json=ioLoadKnown,proto3" json:"io_load_known,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CapacityReport) Reset() {
 	*x = CapacityReport{}
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2829,7 +3293,7 @@ func (x *CapacityReport) String() string {
 func (*CapacityReport) ProtoMessage() {}
 
 func (x *CapacityReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2842,7 +3306,7 @@ func (x *CapacityReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapacityReport.ProtoReflect.Descriptor instead.
 func (*CapacityReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{38}
+	return file_messages_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CapacityReport) GetNode() string {
@@ -2894,7 +3358,30 @@ func (x *CapacityReport) GetWritableBytes() uint64 {
 	return 0
 }
 
-// Creates (start 0, file absent) or reopens a volume for appending at start.
+func (x *CapacityReport) GetVolumes() uint64 {
+	if x != nil {
+		return x.Volumes
+	}
+	return 0
+}
+
+func (x *CapacityReport) GetIoLoad() float64 {
+	if x != nil {
+		return x.IoLoad
+	}
+	return 0
+}
+
+func (x *CapacityReport) GetIoLoadKnown() bool {
+	if x != nil {
+		return x.IoLoadKnown
+	}
+	return false
+}
+
+// Creates (start 0, file absent) or reopens a volume for appending at start, in
+// the role that the order of members gives this node: the first is the primary. The
+// master opens followers first. Only members[i] == this node is opened here.
 type OpenVolume struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -2903,13 +3390,14 @@ type OpenVolume struct {
 	Generation    uint64                 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
 	ReplicaGen    uint64                 `protobuf:"varint,5,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
 	Start         uint64                 `protobuf:"varint,6,opt,name=start,proto3" json:"start,omitempty"`
+	Members       []string               `protobuf:"bytes,7,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OpenVolume) Reset() {
 	*x = OpenVolume{}
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2921,7 +3409,7 @@ func (x *OpenVolume) String() string {
 func (*OpenVolume) ProtoMessage() {}
 
 func (x *OpenVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2934,7 +3422,7 @@ func (x *OpenVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolume.ProtoReflect.Descriptor instead.
 func (*OpenVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{39}
+	return file_messages_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *OpenVolume) GetHeader() *Header {
@@ -2979,19 +3467,27 @@ func (x *OpenVolume) GetStart() uint64 {
 	return 0
 }
 
+func (x *OpenVolume) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
 type OpenVolumeReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
 	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
 	Error         *Error                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	Node          string                 `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OpenVolumeReply) Reset() {
 	*x = OpenVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3003,7 +3499,7 @@ func (x *OpenVolumeReply) String() string {
 func (*OpenVolumeReply) ProtoMessage() {}
 
 func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3016,7 +3512,7 @@ func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolumeReply.ProtoReflect.Descriptor instead.
 func (*OpenVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{40}
+	return file_messages_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *OpenVolumeReply) GetHeader() *Header {
@@ -3047,6 +3543,15 @@ func (x *OpenVolumeReply) GetError() *Error {
 	return nil
 }
 
+func (x *OpenVolumeReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+// From now on no append of this generation lands on this copy; answers how long it
+// is. Durable before the answer.
 type FenceVolume struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -3058,7 +3563,7 @@ type FenceVolume struct {
 
 func (x *FenceVolume) Reset() {
 	*x = FenceVolume{}
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3070,7 +3575,7 @@ func (x *FenceVolume) String() string {
 func (*FenceVolume) ProtoMessage() {}
 
 func (x *FenceVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3083,7 +3588,7 @@ func (x *FenceVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolume.ProtoReflect.Descriptor instead.
 func (*FenceVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{41}
+	return file_messages_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *FenceVolume) GetHeader() *Header {
@@ -3115,13 +3620,15 @@ type FenceVolumeReply struct {
 	Watermark     uint64                 `protobuf:"varint,4,opt,name=watermark,proto3" json:"watermark,omitempty"`
 	Digest        []byte                 `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
 	Error         *Error                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	Node          string                 `protobuf:"bytes,7,opt,name=node,proto3" json:"node,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,8,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FenceVolumeReply) Reset() {
 	*x = FenceVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3133,7 +3640,7 @@ func (x *FenceVolumeReply) String() string {
 func (*FenceVolumeReply) ProtoMessage() {}
 
 func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3146,7 +3653,7 @@ func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolumeReply.ProtoReflect.Descriptor instead.
 func (*FenceVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{42}
+	return file_messages_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *FenceVolumeReply) GetHeader() *Header {
@@ -3191,6 +3698,522 @@ func (x *FenceVolumeReply) GetError() *Error {
 	return nil
 }
 
+func (x *FenceVolumeReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *FenceVolumeReply) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+// Brings a member's copy of a sealed volume to its row: cuts what lies beyond
+// sealed_end, fetches what is missing from the sources, in order of preference, and
+// answers with the digest of the whole. Idempotent; a copy of another replica_gen is refused.
+type SettleVolume struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Tier          uint32                 `protobuf:"varint,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	Generation    uint64                 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,5,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	SealedEnd     uint64                 `protobuf:"varint,6,opt,name=sealed_end,json=sealedEnd,proto3" json:"sealed_end,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	Sources       []string               `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleVolume) Reset() {
+	*x = SettleVolume{}
+	mi := &file_messages_actors_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleVolume) ProtoMessage() {}
+
+func (x *SettleVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleVolume.ProtoReflect.Descriptor instead.
+func (*SettleVolume) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *SettleVolume) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *SettleVolume) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *SettleVolume) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *SettleVolume) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *SettleVolume) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *SettleVolume) GetSealedEnd() uint64 {
+	if x != nil {
+		return x.SealedEnd
+	}
+	return 0
+}
+
+func (x *SettleVolume) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *SettleVolume) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+type SettleVolumeReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	Node          string                 `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
+	End           uint64                 `protobuf:"varint,6,opt,name=end,proto3" json:"end,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	Error         *Error                 `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleVolumeReply) Reset() {
+	*x = SettleVolumeReply{}
+	mi := &file_messages_actors_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleVolumeReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleVolumeReply) ProtoMessage() {}
+
+func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleVolumeReply.ProtoReflect.Descriptor instead.
+func (*SettleVolumeReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *SettleVolumeReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *SettleVolumeReply) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *SettleVolumeReply) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *SettleVolumeReply) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *SettleVolumeReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SettleVolumeReply) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *SettleVolumeReply) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *SettleVolumeReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// Raw bytes of a volume, for settling: worker -> worker, the answer by bulk.
+type ReadVolume struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Offset        uint64                 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadVolume) Reset() {
+	*x = ReadVolume{}
+	mi := &file_messages_actors_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadVolume) ProtoMessage() {}
+
+func (x *ReadVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadVolume.ProtoReflect.Descriptor instead.
+func (*ReadVolume) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ReadVolume) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ReadVolume) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *ReadVolume) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ReadVolume) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ReadVolume) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+type ReadVolumeReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	Watermark     uint64                 `protobuf:"varint,5,opt,name=watermark,proto3" json:"watermark,omitempty"`
+	Error         *Error                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadVolumeReply) Reset() {
+	*x = ReadVolumeReply{}
+	mi := &file_messages_actors_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadVolumeReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadVolumeReply) ProtoMessage() {}
+
+func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadVolumeReply.ProtoReflect.Descriptor instead.
+func (*ReadVolumeReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ReadVolumeReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ReadVolumeReply) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *ReadVolumeReply) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ReadVolumeReply) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ReadVolumeReply) GetWatermark() uint64 {
+	if x != nil {
+		return x.Watermark
+	}
+	return 0
+}
+
+func (x *ReadVolumeReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// Content bytes [from, to) of an extent, verified: any edge -> worker, the answer
+// by bulk. unavailable with details["reason"]="behind": this copy does not cover it.
+type ReadExtent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Extent        *Extent                `protobuf:"bytes,2,opt,name=extent,proto3" json:"extent,omitempty"`
+	From          uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	To            uint64                 `protobuf:"varint,4,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadExtent) Reset() {
+	*x = ReadExtent{}
+	mi := &file_messages_actors_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadExtent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadExtent) ProtoMessage() {}
+
+func (x *ReadExtent) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
+func (*ReadExtent) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ReadExtent) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ReadExtent) GetExtent() *Extent {
+	if x != nil {
+		return x.Extent
+	}
+	return nil
+}
+
+func (x *ReadExtent) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *ReadExtent) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+type ReadExtentReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	Error         *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadExtentReply) Reset() {
+	*x = ReadExtentReply{}
+	mi := &file_messages_actors_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadExtentReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadExtentReply) ProtoMessage() {}
+
+func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
+func (*ReadExtentReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ReadExtentReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ReadExtentReply) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *ReadExtentReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ReadExtentReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
 // The worker's copy can take no more appends of this generation.
 type VolumeStopped struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3199,13 +4222,15 @@ type VolumeStopped struct {
 	Watermark     uint64                 `protobuf:"varint,3,opt,name=watermark,proto3" json:"watermark,omitempty"`
 	Cause         string                 `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
 	Full          bool                   `protobuf:"varint,5,opt,name=full,proto3" json:"full,omitempty"`
+	Node          string                 `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
+	Suspect       string                 `protobuf:"bytes,7,opt,name=suspect,proto3" json:"suspect,omitempty"` // the member that did not answer, empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3217,7 +4242,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3230,7 +4255,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{43}
+	return file_messages_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -3268,6 +4293,1569 @@ func (x *VolumeStopped) GetFull() bool {
 	return false
 }
 
+func (x *VolumeStopped) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *VolumeStopped) GetSuspect() string {
+	if x != nil {
+		return x.Suspect
+	}
+	return ""
+}
+
+// A starting node to anyone it knows; a node that has no cluster yet asks to be taken in.
+type Greet struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Header            *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	ClusterId         string                 `protobuf:"bytes,2,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"` // empty: wants to join
+	Node              string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	Incarnation       uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Address           string                 `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	RaftId            uint64                 `protobuf:"varint,6,opt,name=raft_id,json=raftId,proto3" json:"raft_id,omitempty"`
+	MaxClusterVersion uint64                 `protobuf:"varint,7,opt,name=max_cluster_version,json=maxClusterVersion,proto3" json:"max_cluster_version,omitempty"`
+	Generation        uint64                 `protobuf:"varint,8,opt,name=generation,proto3" json:"generation,omitempty"`
+	Boot              uint64                 `protobuf:"varint,9,opt,name=boot,proto3" json:"boot,omitempty"` // random per process
+	Worker            *WorkerRow             `protobuf:"bytes,10,opt,name=worker,proto3" json:"worker,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Greet) Reset() {
+	*x = Greet{}
+	mi := &file_messages_actors_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Greet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Greet) ProtoMessage() {}
+
+func (x *Greet) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Greet.ProtoReflect.Descriptor instead.
+func (*Greet) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Greet) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Greet) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *Greet) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Greet) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Greet) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Greet) GetRaftId() uint64 {
+	if x != nil {
+		return x.RaftId
+	}
+	return 0
+}
+
+func (x *Greet) GetMaxClusterVersion() uint64 {
+	if x != nil {
+		return x.MaxClusterVersion
+	}
+	return 0
+}
+
+func (x *Greet) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Greet) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+func (x *Greet) GetWorker() *WorkerRow {
+	if x != nil {
+		return x.Worker
+	}
+	return nil
+}
+
+type GreetReply struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error           *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	ClusterId       string                 `protobuf:"bytes,3,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Generation      uint64                 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	Fork            string                 `protobuf:"bytes,5,opt,name=fork,proto3" json:"fork,omitempty"`
+	Node            string                 `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
+	Address         string                 `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
+	Incarnation     uint64                 `protobuf:"varint,8,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // of who answers
+	Peers           []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`
+	Master          string                 `protobuf:"bytes,10,opt,name=master,proto3" json:"master,omitempty"`
+	EpochGeneration uint64                 `protobuf:"varint,11,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
+	EpochTerm       uint64                 `protobuf:"varint,12,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
+	Accepted        bool                   `protobuf:"varint,13,opt,name=accepted,proto3" json:"accepted,omitempty"` // the log knows this start of the node; else ask the master
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GreetReply) Reset() {
+	*x = GreetReply{}
+	mi := &file_messages_actors_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GreetReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GreetReply) ProtoMessage() {}
+
+func (x *GreetReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
+func (*GreetReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *GreetReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *GreetReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *GreetReply) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *GreetReply) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *GreetReply) GetFork() string {
+	if x != nil {
+		return x.Fork
+	}
+	return ""
+}
+
+func (x *GreetReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *GreetReply) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *GreetReply) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *GreetReply) GetPeers() []*Peer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *GreetReply) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *GreetReply) GetEpochGeneration() uint64 {
+	if x != nil {
+		return x.EpochGeneration
+	}
+	return 0
+}
+
+func (x *GreetReply) GetEpochTerm() uint64 {
+	if x != nil {
+		return x.EpochTerm
+	}
+	return 0
+}
+
+func (x *GreetReply) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+// Is this process (boot) the one that uses the identity? Asked before a newcomer gets it.
+type AreYouThere struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AreYouThere) Reset() {
+	*x = AreYouThere{}
+	mi := &file_messages_actors_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AreYouThere) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AreYouThere) ProtoMessage() {}
+
+func (x *AreYouThere) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
+func (*AreYouThere) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *AreYouThere) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+type IAmHere struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Boot          uint64                 `protobuf:"varint,4,opt,name=boot,proto3" json:"boot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IAmHere) Reset() {
+	*x = IAmHere{}
+	mi := &file_messages_actors_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IAmHere) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IAmHere) ProtoMessage() {}
+
+func (x *IAmHere) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
+func (*IAmHere) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *IAmHere) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *IAmHere) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *IAmHere) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *IAmHere) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+type Heartbeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Boot          uint64                 `protobuf:"varint,4,opt,name=boot,proto3" json:"boot,omitempty"`
+	Address       string                 `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	Capacity      *CapacityReport        `protobuf:"bytes,6,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	Worker        *WorkerRow             `protobuf:"bytes,7,opt,name=worker,proto3" json:"worker,omitempty"`
+	Latency       []*PeerLatency         `protobuf:"bytes,8,rep,name=latency,proto3" json:"latency,omitempty"`
+	Applied       uint64                 `protobuf:"varint,9,opt,name=applied,proto3" json:"applied,omitempty"` // of the local catalog, 0: holds none
+	Sequence      uint64                 `protobuf:"varint,10,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heartbeat) Reset() {
+	*x = Heartbeat{}
+	mi := &file_messages_actors_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heartbeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heartbeat) ProtoMessage() {}
+
+func (x *Heartbeat) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
+func (*Heartbeat) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *Heartbeat) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Heartbeat) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Heartbeat) GetCapacity() *CapacityReport {
+	if x != nil {
+		return x.Capacity
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetWorker() *WorkerRow {
+	if x != nil {
+		return x.Worker
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetLatency() []*PeerLatency {
+	if x != nil {
+		return x.Latency
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+type PeerLatency struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Micros        int64                  `protobuf:"varint,2,opt,name=micros,proto3" json:"micros,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerLatency) Reset() {
+	*x = PeerLatency{}
+	mi := &file_messages_actors_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerLatency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerLatency) ProtoMessage() {}
+
+func (x *PeerLatency) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
+func (*PeerLatency) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *PeerLatency) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *PeerLatency) GetMicros() int64 {
+	if x != nil {
+		return x.Micros
+	}
+	return 0
+}
+
+type HeartbeatAck struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Node            string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	EpochGeneration uint64                 `protobuf:"varint,3,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
+	EpochTerm       uint64                 `protobuf:"varint,4,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
+	Sequence        uint64                 `protobuf:"varint,5,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Error           *Error                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"` // not welcome: left, superseded, another process uses the identity
+	Candidates      []*Candidate           `protobuf:"bytes,7,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	Peers           []*Peer                `protobuf:"bytes,8,rep,name=peers,proto3" json:"peers,omitempty"`
+	IntervalMs      int64                  `protobuf:"varint,9,opt,name=interval_ms,json=intervalMs,proto3" json:"interval_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *HeartbeatAck) Reset() {
+	*x = HeartbeatAck{}
+	mi := &file_messages_actors_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeartbeatAck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeartbeatAck) ProtoMessage() {}
+
+func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
+func (*HeartbeatAck) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *HeartbeatAck) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *HeartbeatAck) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *HeartbeatAck) GetEpochGeneration() uint64 {
+	if x != nil {
+		return x.EpochGeneration
+	}
+	return 0
+}
+
+func (x *HeartbeatAck) GetEpochTerm() uint64 {
+	if x != nil {
+		return x.EpochTerm
+	}
+	return 0
+}
+
+func (x *HeartbeatAck) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *HeartbeatAck) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *HeartbeatAck) GetCandidates() []*Candidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+func (x *HeartbeatAck) GetPeers() []*Peer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *HeartbeatAck) GetIntervalMs() int64 {
+	if x != nil {
+		return x.IntervalMs
+	}
+	return 0
+}
+
+// A master candidate as ranked by the present master; rank 0 is the best.
+type Candidate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	RaftId        uint64                 `protobuf:"varint,2,opt,name=raft_id,json=raftId,proto3" json:"raft_id,omitempty"`
+	Rank          uint32                 `protobuf:"varint,3,opt,name=rank,proto3" json:"rank,omitempty"`
+	Score         float64                `protobuf:"fixed64,4,opt,name=score,proto3" json:"score,omitempty"`
+	Terms         map[string]float64     `protobuf:"bytes,5,rep,name=terms,proto3" json:"terms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	Refusal       string                 `protobuf:"bytes,6,opt,name=refusal,proto3" json:"refusal,omitempty"` // why it cannot be master now, empty: it can
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Candidate) Reset() {
+	*x = Candidate{}
+	mi := &file_messages_actors_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Candidate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Candidate) ProtoMessage() {}
+
+func (x *Candidate) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
+func (*Candidate) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *Candidate) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Candidate) GetRaftId() uint64 {
+	if x != nil {
+		return x.RaftId
+	}
+	return 0
+}
+
+func (x *Candidate) GetRank() uint32 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
+func (x *Candidate) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *Candidate) GetTerms() map[string]float64 {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
+func (x *Candidate) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+// Member -> log: the order in which voters campaign when the master is silent.
+type CandidateRanks struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Candidates      []*Candidate           `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	EpochGeneration uint64                 `protobuf:"varint,2,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
+	EpochTerm       uint64                 `protobuf:"varint,3,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CandidateRanks) Reset() {
+	*x = CandidateRanks{}
+	mi := &file_messages_actors_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CandidateRanks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CandidateRanks) ProtoMessage() {}
+
+func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
+func (*CandidateRanks) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *CandidateRanks) GetCandidates() []*Candidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+func (x *CandidateRanks) GetEpochGeneration() uint64 {
+	if x != nil {
+		return x.EpochGeneration
+	}
+	return 0
+}
+
+func (x *CandidateRanks) GetEpochTerm() uint64 {
+	if x != nil {
+		return x.EpochTerm
+	}
+	return 0
+}
+
+// Edge -> gateway -> controller of the master.
+type ListWorkers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkers) Reset() {
+	*x = ListWorkers{}
+	mi := &file_messages_actors_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkers) ProtoMessage() {}
+
+func (x *ListWorkers) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
+func (*ListWorkers) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *ListWorkers) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListWorkers) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type ListWorkersReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Workers       []*WorkerInfo          `protobuf:"bytes,3,rep,name=workers,proto3" json:"workers,omitempty"`
+	Unchecked     bool                   `protobuf:"varint,4,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkersReply) Reset() {
+	*x = ListWorkersReply{}
+	mi := &file_messages_actors_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkersReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkersReply) ProtoMessage() {}
+
+func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
+func (*ListWorkersReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ListWorkersReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListWorkersReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ListWorkersReply) GetWorkers() []*WorkerInfo {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
+func (x *ListWorkersReply) GetUnchecked() bool {
+	if x != nil {
+		return x.Unchecked
+	}
+	return false
+}
+
+type WorkerInfo struct {
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Node                string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Row                 *WorkerRow             `protobuf:"bytes,2,opt,name=row,proto3" json:"row,omitempty"`
+	Capacity            *CapacityReport        `protobuf:"bytes,3,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	Missed              uint32                 `protobuf:"varint,4,opt,name=missed,proto3" json:"missed,omitempty"`
+	LastHeartbeatUnixMs int64                  `protobuf:"varint,5,opt,name=last_heartbeat_unix_ms,json=lastHeartbeatUnixMs,proto3" json:"last_heartbeat_unix_ms,omitempty"` // 0: not heard by this master
+	LatencyMs           float64                `protobuf:"fixed64,6,opt,name=latency_ms,json=latencyMs,proto3" json:"latency_ms,omitempty"`
+	Role                string                 `protobuf:"bytes,7,opt,name=role,proto3" json:"role,omitempty"`                                         // master, voter, learner, none
+	CandidateRank       int32                  `protobuf:"varint,8,opt,name=candidate_rank,json=candidateRank,proto3" json:"candidate_rank,omitempty"` // -1: not a candidate
+	Draining            bool                   `protobuf:"varint,9,opt,name=draining,proto3" json:"draining,omitempty"`
+	Suspect             bool                   `protobuf:"varint,10,opt,name=suspect,proto3" json:"suspect,omitempty"`
+	SuspectReason       string                 `protobuf:"bytes,11,opt,name=suspect_reason,json=suspectReason,proto3" json:"suspect_reason,omitempty"`
+	Volumes             []*VolumeRow           `protobuf:"bytes,12,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	VolumeCount         uint64                 `protobuf:"varint,13,opt,name=volume_count,json=volumeCount,proto3" json:"volume_count,omitempty"`
+	LagBytes            uint64                 `protobuf:"varint,14,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`
+	LagMs               int64                  `protobuf:"varint,15,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"` // of its follower copies
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *WorkerInfo) Reset() {
+	*x = WorkerInfo{}
+	mi := &file_messages_actors_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkerInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkerInfo) ProtoMessage() {}
+
+func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
+func (*WorkerInfo) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *WorkerInfo) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *WorkerInfo) GetRow() *WorkerRow {
+	if x != nil {
+		return x.Row
+	}
+	return nil
+}
+
+func (x *WorkerInfo) GetCapacity() *CapacityReport {
+	if x != nil {
+		return x.Capacity
+	}
+	return nil
+}
+
+func (x *WorkerInfo) GetMissed() uint32 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *WorkerInfo) GetLastHeartbeatUnixMs() int64 {
+	if x != nil {
+		return x.LastHeartbeatUnixMs
+	}
+	return 0
+}
+
+func (x *WorkerInfo) GetLatencyMs() float64 {
+	if x != nil {
+		return x.LatencyMs
+	}
+	return 0
+}
+
+func (x *WorkerInfo) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *WorkerInfo) GetCandidateRank() int32 {
+	if x != nil {
+		return x.CandidateRank
+	}
+	return 0
+}
+
+func (x *WorkerInfo) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *WorkerInfo) GetSuspect() bool {
+	if x != nil {
+		return x.Suspect
+	}
+	return false
+}
+
+func (x *WorkerInfo) GetSuspectReason() string {
+	if x != nil {
+		return x.SuspectReason
+	}
+	return ""
+}
+
+func (x *WorkerInfo) GetVolumes() []*VolumeRow {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+func (x *WorkerInfo) GetVolumeCount() uint64 {
+	if x != nil {
+		return x.VolumeCount
+	}
+	return 0
+}
+
+func (x *WorkerInfo) GetLagBytes() uint64 {
+	if x != nil {
+		return x.LagBytes
+	}
+	return 0
+}
+
+func (x *WorkerInfo) GetLagMs() int64 {
+	if x != nil {
+		return x.LagMs
+	}
+	return 0
+}
+
+type DescribeMaster struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeMaster) Reset() {
+	*x = DescribeMaster{}
+	mi := &file_messages_actors_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeMaster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeMaster) ProtoMessage() {}
+
+func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
+func (*DescribeMaster) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *DescribeMaster) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+type DescribeMasterReply struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error           *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Node            string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	Address         string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	EpochGeneration uint64                 `protobuf:"varint,5,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
+	EpochTerm       uint64                 `protobuf:"varint,6,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
+	SinceUnixMs     int64                  `protobuf:"varint,7,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	Candidates      []*Candidate           `protobuf:"bytes,8,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *DescribeMasterReply) Reset() {
+	*x = DescribeMasterReply{}
+	mi := &file_messages_actors_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeMasterReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeMasterReply) ProtoMessage() {}
+
+func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
+func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *DescribeMasterReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DescribeMasterReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *DescribeMasterReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *DescribeMasterReply) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *DescribeMasterReply) GetEpochGeneration() uint64 {
+	if x != nil {
+		return x.EpochGeneration
+	}
+	return 0
+}
+
+func (x *DescribeMasterReply) GetEpochTerm() uint64 {
+	if x != nil {
+		return x.EpochTerm
+	}
+	return 0
+}
+
+func (x *DescribeMasterReply) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+func (x *DescribeMasterReply) GetCandidates() []*Candidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+type PromoteWorker struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteWorker) Reset() {
+	*x = PromoteWorker{}
+	mi := &file_messages_actors_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteWorker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteWorker) ProtoMessage() {}
+
+func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
+func (*PromoteWorker) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *PromoteWorker) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *PromoteWorker) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type PromoteWorkerReply struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error           *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Node            string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	EpochGeneration uint64                 `protobuf:"varint,4,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
+	EpochTerm       uint64                 `protobuf:"varint,5,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PromoteWorkerReply) Reset() {
+	*x = PromoteWorkerReply{}
+	mi := &file_messages_actors_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteWorkerReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteWorkerReply) ProtoMessage() {}
+
+func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
+func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *PromoteWorkerReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *PromoteWorkerReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *PromoteWorkerReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *PromoteWorkerReply) GetEpochGeneration() uint64 {
+	if x != nil {
+		return x.EpochGeneration
+	}
+	return 0
+}
+
+func (x *PromoteWorkerReply) GetEpochTerm() uint64 {
+	if x != nil {
+		return x.EpochTerm
+	}
+	return 0
+}
+
+type RemoveNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Forced        bool                   `protobuf:"varint,3,opt,name=forced,proto3" json:"forced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNode) Reset() {
+	*x = RemoveNode{}
+	mi := &file_messages_actors_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNode) ProtoMessage() {}
+
+func (x *RemoveNode) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
+func (*RemoveNode) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *RemoveNode) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *RemoveNode) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RemoveNode) GetForced() bool {
+	if x != nil {
+		return x.Forced
+	}
+	return false
+}
+
+type RemoveNodeReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeReply) Reset() {
+	*x = RemoveNodeReply{}
+	mi := &file_messages_actors_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeReply) ProtoMessage() {}
+
+func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
+func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *RemoveNodeReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *RemoveNodeReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+type ReleaseBrake struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseBrake) Reset() {
+	*x = ReleaseBrake{}
+	mi := &file_messages_actors_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseBrake) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseBrake) ProtoMessage() {}
+
+func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
+func (*ReleaseBrake) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *ReleaseBrake) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+type ReleaseBrakeReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseBrakeReply) Reset() {
+	*x = ReleaseBrakeReply{}
+	mi := &file_messages_actors_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseBrakeReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseBrakeReply) ProtoMessage() {}
+
+func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
+func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *ReleaseBrakeReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ReleaseBrakeReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type Propose struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -3278,7 +5866,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3290,7 +5878,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3303,7 +5891,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{44}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -3332,7 +5920,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3344,7 +5932,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3357,7 +5945,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{45}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -3397,7 +5985,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3409,7 +5997,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3422,7 +6010,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{46}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -3444,7 +6032,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3456,7 +6044,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3469,7 +6057,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{47}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -3510,7 +6098,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3522,7 +6110,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3535,7 +6123,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{48}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -3557,14 +6145,15 @@ type LogEntry struct {
 	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	Term          uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
 	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-	Kind          uint32                 `protobuf:"varint,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	Kind          uint32                 `protobuf:"varint,4,opt,name=kind,proto3" json:"kind,omitempty"`                           // raftpb.EntryType
+	ConfState     []byte                 `protobuf:"bytes,5,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"` // with a configuration change: raftpb.ConfState after it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3576,7 +6165,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3589,7 +6178,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{49}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -3620,6 +6209,13 @@ func (x *LogEntry) GetKind() uint32 {
 	return 0
 }
 
+func (x *LogEntry) GetConfState() []byte {
+	if x != nil {
+		return x.ConfState
+	}
+	return nil
+}
+
 type EntriesApplied struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Applied       uint64                 `protobuf:"varint,1,opt,name=applied,proto3" json:"applied,omitempty"`
@@ -3630,7 +6226,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +6238,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +6251,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{50}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -3683,7 +6279,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3695,7 +6291,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3708,7 +6304,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{51}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -3745,7 +6341,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3757,7 +6353,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3770,7 +6366,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -3810,7 +6406,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3822,7 +6418,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3835,7 +6431,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -3855,7 +6451,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3867,7 +6463,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3880,7 +6476,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *TakeSnapshot) GetTerm() uint64 {
@@ -3908,7 +6504,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3920,7 +6516,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3933,7 +6529,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -3957,6 +6553,8 @@ func (x *SnapshotTaken) GetError() *Error {
 	return nil
 }
 
+// Log -> node actor. leading is false as soon as the quorum has been out of contact for
+// three master heartbeat intervals, whatever Raft still believes.
 type LeadershipChanged struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Leader         string                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
@@ -3969,7 +6567,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3981,7 +6579,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3994,7 +6592,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -4025,6 +6623,957 @@ func (x *LeadershipChanged) GetOwnTermApplied() bool {
 	return false
 }
 
+// Log <-> log: what Raft says, raftpb.Message each; below every size limit.
+type RaftMessages struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	From          uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	To            uint64                 `protobuf:"varint,4,opt,name=to,proto3" json:"to,omitempty"`
+	Node          string                 `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
+	Messages      [][]byte               `protobuf:"bytes,6,rep,name=messages,proto3" json:"messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaftMessages) Reset() {
+	*x = RaftMessages{}
+	mi := &file_messages_actors_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaftMessages) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaftMessages) ProtoMessage() {}
+
+func (x *RaftMessages) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
+func (*RaftMessages) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *RaftMessages) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *RaftMessages) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RaftMessages) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *RaftMessages) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *RaftMessages) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RaftMessages) GetMessages() [][]byte {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+// Answer to RaftMessages of a lower generation: a manual take-over has happened.
+type Superseded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Fork          string                 `protobuf:"bytes,3,opt,name=fork,proto3" json:"fork,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Superseded) Reset() {
+	*x = Superseded{}
+	mi := &file_messages_actors_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Superseded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Superseded) ProtoMessage() {}
+
+func (x *Superseded) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
+func (*Superseded) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *Superseded) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *Superseded) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Superseded) GetFork() string {
+	if x != nil {
+		return x.Fork
+	}
+	return ""
+}
+
+func (x *Superseded) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+// Which node has which Raft id: catalog -> log, whenever a row changes, and at load.
+type LogMembers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Peers         []*Peer                `protobuf:"bytes,1,rep,name=peers,proto3" json:"peers,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Fork          string                 `protobuf:"bytes,3,opt,name=fork,proto3" json:"fork,omitempty"`
+	ClusterId     string                 `protobuf:"bytes,4,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogMembers) Reset() {
+	*x = LogMembers{}
+	mi := &file_messages_actors_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogMembers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogMembers) ProtoMessage() {}
+
+func (x *LogMembers) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
+func (*LogMembers) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *LogMembers) GetPeers() []*Peer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *LogMembers) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *LogMembers) GetFork() string {
+	if x != nil {
+		return x.Fork
+	}
+	return ""
+}
+
+func (x *LogMembers) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+// Follower's catalog <- leader's catalog: a verified snapshot, piece by piece, by bulk.
+type FetchSnapshot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchSnapshot) Reset() {
+	*x = FetchSnapshot{}
+	mi := &file_messages_actors_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchSnapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchSnapshot) ProtoMessage() {}
+
+func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
+func (*FetchSnapshot) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *FetchSnapshot) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *FetchSnapshot) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *FetchSnapshot) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+type FetchSnapshotReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	Last          bool                   `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
+	Error         *Error                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchSnapshotReply) Reset() {
+	*x = FetchSnapshotReply{}
+	mi := &file_messages_actors_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchSnapshotReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchSnapshotReply) ProtoMessage() {}
+
+func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
+func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *FetchSnapshotReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *FetchSnapshotReply) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *FetchSnapshotReply) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *FetchSnapshotReply) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *FetchSnapshotReply) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+func (x *FetchSnapshotReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// Log -> catalog: replace the state by the leader's snapshot; CatalogLoaded follows
+// when it is installed and verified, SnapshotInstalled when it cannot be.
+type InstallSnapshot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	ConfState     []byte                 `protobuf:"bytes,4,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstallSnapshot) Reset() {
+	*x = InstallSnapshot{}
+	mi := &file_messages_actors_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstallSnapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstallSnapshot) ProtoMessage() {}
+
+func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
+func (*InstallSnapshot) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *InstallSnapshot) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *InstallSnapshot) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *InstallSnapshot) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *InstallSnapshot) GetConfState() []byte {
+	if x != nil {
+		return x.ConfState
+	}
+	return nil
+}
+
+type SnapshotInstalled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotInstalled) Reset() {
+	*x = SnapshotInstalled{}
+	mi := &file_messages_actors_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotInstalled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotInstalled) ProtoMessage() {}
+
+func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
+func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *SnapshotInstalled) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *SnapshotInstalled) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// Master -> log.
+type ChangeVoters struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Voters        []uint64               `protobuf:"varint,2,rep,packed,name=voters,proto3" json:"voters,omitempty"`
+	Learners      []uint64               `protobuf:"varint,3,rep,packed,name=learners,proto3" json:"learners,omitempty"`
+	Cause         string                 `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeVoters) Reset() {
+	*x = ChangeVoters{}
+	mi := &file_messages_actors_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeVoters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeVoters) ProtoMessage() {}
+
+func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
+func (*ChangeVoters) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *ChangeVoters) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ChangeVoters) GetVoters() []uint64 {
+	if x != nil {
+		return x.Voters
+	}
+	return nil
+}
+
+func (x *ChangeVoters) GetLearners() []uint64 {
+	if x != nil {
+		return x.Learners
+	}
+	return nil
+}
+
+func (x *ChangeVoters) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+type ChangeVotersReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeVotersReply) Reset() {
+	*x = ChangeVotersReply{}
+	mi := &file_messages_actors_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeVotersReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeVotersReply) ProtoMessage() {}
+
+func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
+func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *ChangeVotersReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ChangeVotersReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+type DescribeLog struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeLog) Reset() {
+	*x = DescribeLog{}
+	mi := &file_messages_actors_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeLog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeLog) ProtoMessage() {}
+
+func (x *DescribeLog) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
+func (*DescribeLog) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *DescribeLog) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+type DescribeLogReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Term          uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
+	Leading       bool                   `protobuf:"varint,3,opt,name=leading,proto3" json:"leading,omitempty"`
+	Leader        uint64                 `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	ConfState     []byte                 `protobuf:"bytes,5,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"`
+	Progress      []*LogProgress         `protobuf:"bytes,6,rep,name=progress,proto3" json:"progress,omitempty"` // of the leader
+	Committed     uint64                 `protobuf:"varint,7,opt,name=committed,proto3" json:"committed,omitempty"`
+	Applied       uint64                 `protobuf:"varint,8,opt,name=applied,proto3" json:"applied,omitempty"`
+	RaftId        uint64                 `protobuf:"varint,9,opt,name=raft_id,json=raftId,proto3" json:"raft_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeLogReply) Reset() {
+	*x = DescribeLogReply{}
+	mi := &file_messages_actors_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeLogReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeLogReply) ProtoMessage() {}
+
+func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
+func (*DescribeLogReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *DescribeLogReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DescribeLogReply) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *DescribeLogReply) GetLeading() bool {
+	if x != nil {
+		return x.Leading
+	}
+	return false
+}
+
+func (x *DescribeLogReply) GetLeader() uint64 {
+	if x != nil {
+		return x.Leader
+	}
+	return 0
+}
+
+func (x *DescribeLogReply) GetConfState() []byte {
+	if x != nil {
+		return x.ConfState
+	}
+	return nil
+}
+
+func (x *DescribeLogReply) GetProgress() []*LogProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *DescribeLogReply) GetCommitted() uint64 {
+	if x != nil {
+		return x.Committed
+	}
+	return 0
+}
+
+func (x *DescribeLogReply) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *DescribeLogReply) GetRaftId() uint64 {
+	if x != nil {
+		return x.RaftId
+	}
+	return 0
+}
+
+type LogProgress struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	RaftId         uint64                 `protobuf:"varint,1,opt,name=raft_id,json=raftId,proto3" json:"raft_id,omitempty"`
+	Match          uint64                 `protobuf:"varint,2,opt,name=match,proto3" json:"match,omitempty"`
+	RecentlyActive bool                   `protobuf:"varint,3,opt,name=recently_active,json=recentlyActive,proto3" json:"recently_active,omitempty"`
+	Learner        bool                   `protobuf:"varint,4,opt,name=learner,proto3" json:"learner,omitempty"`
+	CaughtUp       bool                   `protobuf:"varint,5,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`
+	SilentMs       int64                  `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LogProgress) Reset() {
+	*x = LogProgress{}
+	mi := &file_messages_actors_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogProgress) ProtoMessage() {}
+
+func (x *LogProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
+func (*LogProgress) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *LogProgress) GetRaftId() uint64 {
+	if x != nil {
+		return x.RaftId
+	}
+	return 0
+}
+
+func (x *LogProgress) GetMatch() uint64 {
+	if x != nil {
+		return x.Match
+	}
+	return 0
+}
+
+func (x *LogProgress) GetRecentlyActive() bool {
+	if x != nil {
+		return x.RecentlyActive
+	}
+	return false
+}
+
+func (x *LogProgress) GetLearner() bool {
+	if x != nil {
+		return x.Learner
+	}
+	return false
+}
+
+func (x *LogProgress) GetCaughtUp() bool {
+	if x != nil {
+		return x.CaughtUp
+	}
+	return false
+}
+
+func (x *LogProgress) GetSilentMs() int64 {
+	if x != nil {
+		return x.SilentMs
+	}
+	return 0
+}
+
+type TransferLeadership struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	RaftId        uint64                 `protobuf:"varint,2,opt,name=raft_id,json=raftId,proto3" json:"raft_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferLeadership) Reset() {
+	*x = TransferLeadership{}
+	mi := &file_messages_actors_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferLeadership) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferLeadership) ProtoMessage() {}
+
+func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
+func (*TransferLeadership) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *TransferLeadership) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *TransferLeadership) GetRaftId() uint64 {
+	if x != nil {
+		return x.RaftId
+	}
+	return 0
+}
+
+type TransferLeadershipReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferLeadershipReply) Reset() {
+	*x = TransferLeadershipReply{}
+	mi := &file_messages_actors_proto_msgTypes[100]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferLeadershipReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferLeadershipReply) ProtoMessage() {}
+
+func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[100]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
+func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+}
+
+func (x *TransferLeadershipReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *TransferLeadershipReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type Lookup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -4036,7 +7585,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4048,7 +7597,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4061,7 +7610,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -4100,7 +7649,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4112,7 +7661,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4125,7 +7674,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -4210,7 +7759,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4222,7 +7771,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4235,7 +7784,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -4274,7 +7823,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4286,7 +7835,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4299,7 +7848,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -4466,7 +8015,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12!\n" +
-	"\fwith_volumes\x18\x04 \x01(\bR\vwithVolumes\"\xcb\x02\n" +
+	"\fwith_volumes\x18\x04 \x01(\bR\vwithVolumes\"\xe9\x02\n" +
 	"\tStatReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12%\n" +
@@ -4476,37 +8025,41 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x10epoch_generation\x18\x06 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
 	"\n" +
 	"epoch_term\x18\a \x01(\x04R\tepochTerm\x12-\n" +
-	"\x12replication_factor\x18\b \x01(\rR\x11replicationFactor\"\x96\x01\n" +
+	"\x12replication_factor\x18\b \x01(\rR\x11replicationFactor\x12\x1c\n" +
+	"\tunchecked\x18\t \x01(\bR\tunchecked\"\x96\x01\n" +
 	"\fReadManifest\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x14\n" +
-	"\x05first\x18\x05 \x01(\x04R\x05first\"\xc7\x01\n" +
+	"\x05first\x18\x05 \x01(\x04R\x05first\"\xe5\x01\n" +
 	"\x11ReadManifestReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12,\n" +
 	"\aextents\x18\x03 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\x12/\n" +
-	"\avolumes\x18\x04 \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\"\xac\x01\n" +
+	"\avolumes\x18\x04 \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\x12\x1c\n" +
+	"\tunchecked\x18\x05 \x01(\bR\tunchecked\"\xac\x01\n" +
 	"\x04List\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x16\n" +
 	"\x06prefix\x18\x03 \x01(\tR\x06prefix\x12\x1c\n" +
 	"\tdelimiter\x18\x04 \x01(\tR\tdelimiter\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\rR\x05limit\x12\x14\n" +
-	"\x05after\x18\x06 \x01(\tR\x05after\"\xbe\x01\n" +
+	"\x05after\x18\x06 \x01(\tR\x05after\"\xdc\x01\n" +
 	"\tListReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12,\n" +
 	"\x05files\x18\x03 \x03(\v2\x16.tiercel.v1.ListedFileR\x05files\x12\x1a\n" +
 	"\bprefixes\x18\x04 \x03(\tR\bprefixes\x12\x12\n" +
-	"\x04next\x18\x05 \x01(\tR\x04next\"G\n" +
+	"\x04next\x18\x05 \x01(\tR\x04next\x12\x1c\n" +
+	"\tunchecked\x18\x06 \x01(\bR\tunchecked\"G\n" +
 	"\n" +
 	"ListedFile\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12%\n" +
-	"\x03row\x18\x02 \x01(\v2\x13.tiercel.v1.FileRowR\x03row\";\n" +
+	"\x03row\x18\x02 \x01(\v2\x13.tiercel.v1.FileRowR\x03row\"g\n" +
 	"\rClusterStatus\x12*\n" +
-	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\xe4\x04\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12*\n" +
+	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xc8\x05\n" +
 	"\x12ClusterStatusReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
@@ -4525,7 +8078,11 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\bcapacity\x18\r \x03(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12\x14\n" +
 	"\x05state\x18\x0e \x01(\tR\x05state\x12\x1a\n" +
 	"\bwarnings\x18\x0f \x03(\tR\bwarnings\x12%\n" +
-	"\x0ffiles_by_tier_1\x18\x10 \x01(\x04R\ffilesByTier1\"`\n" +
+	"\x0ffiles_by_tier_1\x18\x10 \x01(\x04R\ffilesByTier1\x12\x1c\n" +
+	"\tunchecked\x18\x11 \x01(\bR\tunchecked\x12\x1d\n" +
+	"\n" +
+	"conf_state\x18\x12 \x01(\fR\tconfState\x12%\n" +
+	"\x0eleader_address\x18\x13 \x01(\tR\rleaderAddress\"`\n" +
 	"\x05Begin\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12+\n" +
 	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\"w\n" +
@@ -4559,7 +8116,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\bproposal\x18\x01 \x01(\x04R\bproposal\x121\n" +
 	"\x06result\x18\x02 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x18\n" +
-	"\adropped\x18\x04 \x01(\bR\adropped\"\x83\x02\n" +
+	"\adropped\x18\x04 \x01(\bR\adropped\"\xc5\x02\n" +
 	"\vMasterReady\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12)\n" +
 	"\x10epoch_generation\x18\x02 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
@@ -4568,7 +8125,14 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05ready\x18\x04 \x01(\bR\x05ready\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x120\n" +
 	"\acluster\x18\x06 \x01(\v2\x16.tiercel.v1.ClusterRowR\acluster\x126\n" +
-	"\bcapacity\x18\a \x03(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\"\xa1\x01\n" +
+	"\bcapacity\x18\a \x03(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12\x18\n" +
+	"\aaddress\x18\b \x01(\tR\aaddress\x12&\n" +
+	"\x05peers\x18\t \x03(\v2\x10.tiercel.v1.PeerR\x05peers\"o\n" +
+	"\x04Peer\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x17\n" +
+	"\araft_id\x18\x04 \x01(\x04R\x06raftId\"\xa1\x01\n" +
 	"\rAppendRecords\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
@@ -4589,19 +8153,46 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x12AppendRecordsReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12.\n" +
-	"\x05items\x18\x03 \x03(\v2\x18.tiercel.v1.AppendedItemR\x05items\"\x91\x01\n" +
+	"\x05items\x18\x03 \x03(\v2\x18.tiercel.v1.AppendedItemR\x05items\"\xc9\x01\n" +
 	"\fAppendedItem\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x04R\x04item\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12*\n" +
 	"\x06extent\x18\x03 \x01(\v2\x12.tiercel.v1.ExtentR\x06extent\x12\x18\n" +
-	"\adurable\x18\x04 \x01(\bR\adurable\";\n" +
+	"\adurable\x18\x04 \x01(\bR\adurable\x12\x1d\n" +
+	"\n" +
+	"durable_on\x18\x05 \x03(\tR\tdurableOn\x12\x17\n" +
+	"\ain_sync\x18\x06 \x03(\tR\x06inSync\"\xb6\x01\n" +
+	"\x10ReplicateRecords\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x12\n" +
+	"\x04data\x18\x05 \x01(\fR\x04data\x12\x12\n" +
+	"\x04sync\x18\x06 \x01(\bR\x04sync\"\xe8\x01\n" +
+	"\x15ReplicateRecordsReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12\x10\n" +
+	"\x03end\x18\x05 \x01(\x04R\x03end\x12\x1c\n" +
+	"\twatermark\x18\x06 \x01(\x04R\twatermark\x12'\n" +
+	"\x05error\x18\a \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"k\n" +
 	"\rReportVolumes\x12*\n" +
-	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\xc0\x01\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x18\n" +
+	"\avolumes\x18\x02 \x03(\x04R\avolumes\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\x04R\x05after\"\x9f\x02\n" +
 	"\x12ReportVolumesReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x122\n" +
 	"\avolumes\x18\x03 \x03(\v2\x18.tiercel.v1.VolumeReportR\avolumes\x126\n" +
-	"\bcapacity\x18\x04 \x01(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\"\xa5\x02\n" +
+	"\bcapacity\x18\x04 \x01(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12 \n" +
+	"\vincarnation\x18\x05 \x01(\x04R\vincarnation\x12'\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04more\x18\a \x01(\bR\x04more\"\xf6\x02\n" +
 	"\fVolumeReport\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x1e\n" +
@@ -4617,7 +8208,14 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06damage\x18\t \x01(\tR\x06damage\x12\x18\n" +
 	"\astopped\x18\n" +
 	" \x01(\bR\astopped\x12\x12\n" +
-	"\x04full\x18\v \x01(\bR\x04full\"\xee\x01\n" +
+	"\x04full\x18\v \x01(\bR\x04full\x12\x18\n" +
+	"\asuspect\x18\f \x01(\tR\asuspect\x125\n" +
+	"\tfollowers\x18\r \x03(\v2\x17.tiercel.v1.FollowerLagR\tfollowers\"s\n" +
+	"\vFollowerLag\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1b\n" +
+	"\tlag_bytes\x18\x02 \x01(\x04R\blagBytes\x12\x15\n" +
+	"\x06lag_ms\x18\x03 \x01(\x03R\x05lagMs\x12\x1c\n" +
+	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\xc5\x02\n" +
 	"\x0eCapacityReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
@@ -4628,7 +8226,11 @@ const file_messages_actors_proto_rawDesc = "" +
 	"free_bytes\x18\x04 \x01(\x04R\tfreeBytes\x12\x1b\n" +
 	"\tdisk_type\x18\x05 \x01(\tR\bdiskType\x12%\n" +
 	"\x0eaccepts_writes\x18\x06 \x01(\bR\racceptsWrites\x12%\n" +
-	"\x0ewritable_bytes\x18\a \x01(\x04R\rwritableBytes\"\xbb\x01\n" +
+	"\x0ewritable_bytes\x18\a \x01(\x04R\rwritableBytes\x12\x18\n" +
+	"\avolumes\x18\b \x01(\x04R\avolumes\x12\x17\n" +
+	"\aio_load\x18\t \x01(\x01R\x06ioLoad\x12\"\n" +
+	"\rio_load_known\x18\n" +
+	" \x01(\bR\vioLoadKnown\"\xd5\x01\n" +
 	"\n" +
 	"OpenVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
@@ -4639,20 +8241,22 @@ const file_messages_actors_proto_rawDesc = "" +
 	"generation\x12\x1f\n" +
 	"\vreplica_gen\x18\x05 \x01(\x04R\n" +
 	"replicaGen\x12\x14\n" +
-	"\x05start\x18\x06 \x01(\x04R\x05start\"\x9e\x01\n" +
+	"\x05start\x18\x06 \x01(\x04R\x05start\x12\x18\n" +
+	"\amembers\x18\a \x03(\tR\amembers\"\xb2\x01\n" +
 	"\x0fOpenVolumeReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
 	"generation\x12'\n" +
-	"\x05error\x18\x04 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"q\n" +
+	"\x05error\x18\x04 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node\"q\n" +
 	"\vFenceVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
-	"generation\"\xd5\x01\n" +
+	"generation\"\x8a\x02\n" +
 	"\x10FenceVolumeReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
@@ -4661,7 +8265,62 @@ const file_messages_actors_proto_rawDesc = "" +
 	"generation\x12\x1c\n" +
 	"\twatermark\x18\x04 \x01(\x04R\twatermark\x12\x16\n" +
 	"\x06digest\x18\x05 \x01(\fR\x06digest\x12'\n" +
-	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x8f\x01\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04node\x18\a \x01(\tR\x04node\x12\x1f\n" +
+	"\vreplica_gen\x18\b \x01(\x04R\n" +
+	"replicaGen\"\xf8\x01\n" +
+	"\fSettleVolume\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x12\n" +
+	"\x04tier\x18\x03 \x01(\rR\x04tier\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\x04R\n" +
+	"generation\x12\x1f\n" +
+	"\vreplica_gen\x18\x05 \x01(\x04R\n" +
+	"replicaGen\x12\x1d\n" +
+	"\n" +
+	"sealed_end\x18\x06 \x01(\x04R\tsealedEnd\x12\x16\n" +
+	"\x06digest\x18\a \x01(\fR\x06digest\x12\x18\n" +
+	"\asources\x18\b \x03(\tR\asources\"\xff\x01\n" +
+	"\x11SettleVolumeReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12\x1f\n" +
+	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
+	"replicaGen\x12\x12\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node\x12\x10\n" +
+	"\x03end\x18\x06 \x01(\x04R\x03end\x12\x16\n" +
+	"\x06digest\x18\a \x01(\fR\x06digest\x12'\n" +
+	"\x05error\x18\b \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x9e\x01\n" +
+	"\n" +
+	"ReadVolume\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"\xc8\x01\n" +
+	"\x0fReadVolumeReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\x12\x1c\n" +
+	"\twatermark\x18\x05 \x01(\x04R\twatermark\x12'\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x88\x01\n" +
+	"\n" +
+	"ReadExtent\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12*\n" +
+	"\x06extent\x18\x02 \x01(\v2\x12.tiercel.v1.ExtentR\x06extent\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\x04R\x02to\"\x8e\x01\n" +
+	"\x0fReadExtentReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\x12'\n" +
+	"\x05error\x18\x03 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"\xbd\x01\n" +
 	"\rVolumeStopped\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +
@@ -4669,7 +8328,162 @@ const file_messages_actors_proto_rawDesc = "" +
 	"generation\x12\x1c\n" +
 	"\twatermark\x18\x03 \x01(\x04R\twatermark\x12\x14\n" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x12\n" +
-	"\x04full\x18\x05 \x01(\bR\x04full\"f\n" +
+	"\x04full\x18\x05 \x01(\bR\x04full\x12\x12\n" +
+	"\x04node\x18\x06 \x01(\tR\x04node\x12\x18\n" +
+	"\asuspect\x18\a \x01(\tR\asuspect\"\xce\x02\n" +
+	"\x05Greet\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\x12\x17\n" +
+	"\araft_id\x18\x06 \x01(\x04R\x06raftId\x12.\n" +
+	"\x13max_cluster_version\x18\a \x01(\x04R\x11maxClusterVersion\x12\x1e\n" +
+	"\n" +
+	"generation\x18\b \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04boot\x18\t \x01(\x04R\x04boot\x12-\n" +
+	"\x06worker\x18\n" +
+	" \x01(\v2\x15.tiercel.v1.WorkerRowR\x06worker\"\xaa\x03\n" +
+	"\n" +
+	"GreetReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x03 \x01(\tR\tclusterId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04fork\x18\x05 \x01(\tR\x04fork\x12\x12\n" +
+	"\x04node\x18\x06 \x01(\tR\x04node\x12\x18\n" +
+	"\aaddress\x18\a \x01(\tR\aaddress\x12 \n" +
+	"\vincarnation\x18\b \x01(\x04R\vincarnation\x12&\n" +
+	"\x05peers\x18\t \x03(\v2\x10.tiercel.v1.PeerR\x05peers\x12\x16\n" +
+	"\x06master\x18\n" +
+	" \x01(\tR\x06master\x12)\n" +
+	"\x10epoch_generation\x18\v \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
+	"\n" +
+	"epoch_term\x18\f \x01(\x04R\tepochTerm\x12\x1a\n" +
+	"\baccepted\x18\r \x01(\bR\baccepted\"9\n" +
+	"\vAreYouThere\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\x7f\n" +
+	"\aIAmHere\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
+	"\x04boot\x18\x04 \x01(\x04R\x04boot\"\xeb\x02\n" +
+	"\tHeartbeat\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
+	"\x04boot\x18\x04 \x01(\x04R\x04boot\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\x126\n" +
+	"\bcapacity\x18\x06 \x01(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12-\n" +
+	"\x06worker\x18\a \x01(\v2\x15.tiercel.v1.WorkerRowR\x06worker\x121\n" +
+	"\alatency\x18\b \x03(\v2\x17.tiercel.v1.PeerLatencyR\alatency\x12\x18\n" +
+	"\aapplied\x18\t \x01(\x04R\aapplied\x12\x1a\n" +
+	"\bsequence\x18\n" +
+	" \x01(\x04R\bsequence\"9\n" +
+	"\vPeerLatency\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
+	"\x06micros\x18\x02 \x01(\x03R\x06micros\"\xdd\x02\n" +
+	"\fHeartbeatAck\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12)\n" +
+	"\x10epoch_generation\x18\x03 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
+	"\n" +
+	"epoch_term\x18\x04 \x01(\x04R\tepochTerm\x12\x1a\n" +
+	"\bsequence\x18\x05 \x01(\x04R\bsequence\x12'\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x125\n" +
+	"\n" +
+	"candidates\x18\a \x03(\v2\x15.tiercel.v1.CandidateR\n" +
+	"candidates\x12&\n" +
+	"\x05peers\x18\b \x03(\v2\x10.tiercel.v1.PeerR\x05peers\x12\x1f\n" +
+	"\vinterval_ms\x18\t \x01(\x03R\n" +
+	"intervalMs\"\xee\x01\n" +
+	"\tCandidate\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x17\n" +
+	"\araft_id\x18\x02 \x01(\x04R\x06raftId\x12\x12\n" +
+	"\x04rank\x18\x03 \x01(\rR\x04rank\x12\x14\n" +
+	"\x05score\x18\x04 \x01(\x01R\x05score\x126\n" +
+	"\x05terms\x18\x05 \x03(\v2 .tiercel.v1.Candidate.TermsEntryR\x05terms\x12\x18\n" +
+	"\arefusal\x18\x06 \x01(\tR\arefusal\x1a8\n" +
+	"\n" +
+	"TermsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x91\x01\n" +
+	"\x0eCandidateRanks\x125\n" +
+	"\n" +
+	"candidates\x18\x01 \x03(\v2\x15.tiercel.v1.CandidateR\n" +
+	"candidates\x12)\n" +
+	"\x10epoch_generation\x18\x02 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
+	"\n" +
+	"epoch_term\x18\x03 \x01(\x04R\tepochTerm\"M\n" +
+	"\vListWorkers\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\xb7\x01\n" +
+	"\x10ListWorkersReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
+	"\aworkers\x18\x03 \x03(\v2\x16.tiercel.v1.WorkerInfoR\aworkers\x12\x1c\n" +
+	"\tunchecked\x18\x04 \x01(\bR\tunchecked\"\x8d\x04\n" +
+	"\n" +
+	"WorkerInfo\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12'\n" +
+	"\x03row\x18\x02 \x01(\v2\x15.tiercel.v1.WorkerRowR\x03row\x126\n" +
+	"\bcapacity\x18\x03 \x01(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12\x16\n" +
+	"\x06missed\x18\x04 \x01(\rR\x06missed\x123\n" +
+	"\x16last_heartbeat_unix_ms\x18\x05 \x01(\x03R\x13lastHeartbeatUnixMs\x12\x1d\n" +
+	"\n" +
+	"latency_ms\x18\x06 \x01(\x01R\tlatencyMs\x12\x12\n" +
+	"\x04role\x18\a \x01(\tR\x04role\x12%\n" +
+	"\x0ecandidate_rank\x18\b \x01(\x05R\rcandidateRank\x12\x1a\n" +
+	"\bdraining\x18\t \x01(\bR\bdraining\x12\x18\n" +
+	"\asuspect\x18\n" +
+	" \x01(\bR\asuspect\x12%\n" +
+	"\x0esuspect_reason\x18\v \x01(\tR\rsuspectReason\x12/\n" +
+	"\avolumes\x18\f \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\x12!\n" +
+	"\fvolume_count\x18\r \x01(\x04R\vvolumeCount\x12\x1b\n" +
+	"\tlag_bytes\x18\x0e \x01(\x04R\blagBytes\x12\x15\n" +
+	"\x06lag_ms\x18\x0f \x01(\x03R\x05lagMs\"<\n" +
+	"\x0eDescribeMaster\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\xbd\x02\n" +
+	"\x13DescribeMasterReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12)\n" +
+	"\x10epoch_generation\x18\x05 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
+	"\n" +
+	"epoch_term\x18\x06 \x01(\x04R\tepochTerm\x12\"\n" +
+	"\rsince_unix_ms\x18\a \x01(\x03R\vsinceUnixMs\x125\n" +
+	"\n" +
+	"candidates\x18\b \x03(\v2\x15.tiercel.v1.CandidateR\n" +
+	"candidates\"O\n" +
+	"\rPromoteWorker\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\xc7\x01\n" +
+	"\x12PromoteWorkerReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12)\n" +
+	"\x10epoch_generation\x18\x04 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
+	"\n" +
+	"epoch_term\x18\x05 \x01(\x04R\tepochTerm\"d\n" +
+	"\n" +
+	"RemoveNode\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
+	"\x06forced\x18\x03 \x01(\bR\x06forced\"f\n" +
+	"\x0fRemoveNodeReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\":\n" +
+	"\fReleaseBrake\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"h\n" +
+	"\x11ReleaseBrakeReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"f\n" +
 	"\aPropose\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12/\n" +
 	"\bcommands\x18\x02 \x03(\v2\x13.tiercel.v1.CommandR\bcommands\"\x9b\x01\n" +
@@ -4687,12 +8501,14 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x04term\x18\x04 \x01(\x04R\x04term\"R\n" +
 	"\fApplyEntries\x12.\n" +
 	"\aentries\x18\x01 \x03(\v2\x14.tiercel.v1.LogEntryR\aentries\x12\x12\n" +
-	"\x04term\x18\x02 \x01(\x04R\x04term\"\\\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"{\n" +
 	"\bLogEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x12\n" +
-	"\x04kind\x18\x04 \x01(\rR\x04kind\"G\n" +
+	"\x04kind\x18\x04 \x01(\rR\x04kind\x12\x1d\n" +
+	"\n" +
+	"conf_state\x18\x05 \x01(\fR\tconfState\"G\n" +
 	"\x0eEntriesApplied\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\x04R\aapplied\x12\x1b\n" +
 	"\tlog_bytes\x18\x02 \x01(\x04R\blogBytes\"\x93\x01\n" +
@@ -4720,7 +8536,89 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x18\n" +
 	"\aleading\x18\x03 \x01(\bR\aleading\x12(\n" +
-	"\x10own_term_applied\x18\x04 \x01(\bR\x0eownTermApplied\"\x83\x01\n" +
+	"\x10own_term_applied\x18\x04 \x01(\bR\x0eownTermApplied\"\xa1\x01\n" +
+	"\fRaftMessages\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\x04R\x02to\x12\x12\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node\x12\x1a\n" +
+	"\bmessages\x18\x06 \x03(\fR\bmessages\"s\n" +
+	"\n" +
+	"Superseded\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04fork\x18\x03 \x01(\tR\x04fork\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"\x87\x01\n" +
+	"\n" +
+	"LogMembers\x12&\n" +
+	"\x05peers\x18\x01 \x03(\v2\x10.tiercel.v1.PeerR\x05peers\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04fork\x18\x03 \x01(\tR\x04fork\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x04 \x01(\tR\tclusterId\"i\n" +
+	"\rFetchSnapshot\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\xbf\x01\n" +
+	"\x12FetchSnapshotReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\bR\x04last\x12'\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"n\n" +
+	"\x0fInstallSnapshot\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x1d\n" +
+	"\n" +
+	"conf_state\x18\x04 \x01(\fR\tconfState\"R\n" +
+	"\x11SnapshotInstalled\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x84\x01\n" +
+	"\fChangeVoters\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06voters\x18\x02 \x03(\x04R\x06voters\x12\x1a\n" +
+	"\blearners\x18\x03 \x03(\x04R\blearners\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\tR\x05cause\"h\n" +
+	"\x11ChangeVotersReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"9\n" +
+	"\vDescribeLog\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\xa9\x02\n" +
+	"\x10DescribeLogReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x18\n" +
+	"\aleading\x18\x03 \x01(\bR\aleading\x12\x16\n" +
+	"\x06leader\x18\x04 \x01(\x04R\x06leader\x12\x1d\n" +
+	"\n" +
+	"conf_state\x18\x05 \x01(\fR\tconfState\x123\n" +
+	"\bprogress\x18\x06 \x03(\v2\x17.tiercel.v1.LogProgressR\bprogress\x12\x1c\n" +
+	"\tcommitted\x18\a \x01(\x04R\tcommitted\x12\x18\n" +
+	"\aapplied\x18\b \x01(\x04R\aapplied\x12\x17\n" +
+	"\araft_id\x18\t \x01(\x04R\x06raftId\"\xb9\x01\n" +
+	"\vLogProgress\x12\x17\n" +
+	"\araft_id\x18\x01 \x01(\x04R\x06raftId\x12\x14\n" +
+	"\x05match\x18\x02 \x01(\x04R\x05match\x12'\n" +
+	"\x0frecently_active\x18\x03 \x01(\bR\x0erecentlyActive\x12\x18\n" +
+	"\alearner\x18\x04 \x01(\bR\alearner\x12\x1b\n" +
+	"\tcaught_up\x18\x05 \x01(\bR\bcaughtUp\x12\x1b\n" +
+	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\"Y\n" +
+	"\x12TransferLeadership\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x17\n" +
+	"\araft_id\x18\x02 \x01(\x04R\x06raftId\"n\n" +
+	"\x17TransferLeadershipReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x83\x01\n" +
 	"\x06Lookup\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x1f\n" +
 	"\vmin_applied\x18\x02 \x01(\x04R\n" +
@@ -4756,185 +8654,297 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 107)
 var file_messages_actors_proto_goTypes = []any{
-	(*Envelope)(nil),           // 0: tiercel.v1.Envelope
-	(*Header)(nil),             // 1: tiercel.v1.Header
-	(*Error)(nil),              // 2: tiercel.v1.Error
-	(*Put)(nil),                // 3: tiercel.v1.Put
-	(*PutReply)(nil),           // 4: tiercel.v1.PutReply
-	(*OpenUpload)(nil),         // 5: tiercel.v1.OpenUpload
-	(*OpenUploadReply)(nil),    // 6: tiercel.v1.OpenUploadReply
-	(*UploadPart)(nil),         // 7: tiercel.v1.UploadPart
-	(*UploadPartReply)(nil),    // 8: tiercel.v1.UploadPartReply
-	(*FinishUpload)(nil),       // 9: tiercel.v1.FinishUpload
-	(*DropUpload)(nil),         // 10: tiercel.v1.DropUpload
-	(*Delete)(nil),             // 11: tiercel.v1.Delete
-	(*Move)(nil),               // 12: tiercel.v1.Move
-	(*MutationReply)(nil),      // 13: tiercel.v1.MutationReply
-	(*Stat)(nil),               // 14: tiercel.v1.Stat
-	(*StatReply)(nil),          // 15: tiercel.v1.StatReply
-	(*ReadManifest)(nil),       // 16: tiercel.v1.ReadManifest
-	(*ReadManifestReply)(nil),  // 17: tiercel.v1.ReadManifestReply
-	(*List)(nil),               // 18: tiercel.v1.List
-	(*ListReply)(nil),          // 19: tiercel.v1.ListReply
-	(*ListedFile)(nil),         // 20: tiercel.v1.ListedFile
-	(*ClusterStatus)(nil),      // 21: tiercel.v1.ClusterStatus
-	(*ClusterStatusReply)(nil), // 22: tiercel.v1.ClusterStatusReply
-	(*Begin)(nil),              // 23: tiercel.v1.Begin
-	(*BeginItem)(nil),          // 24: tiercel.v1.BeginItem
-	(*BeginReply)(nil),         // 25: tiercel.v1.BeginReply
-	(*BeginGrant)(nil),         // 26: tiercel.v1.BeginGrant
-	(*Commit)(nil),             // 27: tiercel.v1.Commit
-	(*CommitReply)(nil),        // 28: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),      // 29: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),        // 30: tiercel.v1.MasterReady
-	(*AppendRecords)(nil),      // 31: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),         // 32: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil), // 33: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),       // 34: tiercel.v1.AppendedItem
-	(*ReportVolumes)(nil),      // 35: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil), // 36: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),       // 37: tiercel.v1.VolumeReport
-	(*CapacityReport)(nil),     // 38: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),         // 39: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),    // 40: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),        // 41: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),   // 42: tiercel.v1.FenceVolumeReply
-	(*VolumeStopped)(nil),      // 43: tiercel.v1.VolumeStopped
-	(*Propose)(nil),            // 44: tiercel.v1.Propose
-	(*ProposeReply)(nil),       // 45: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),          // 46: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),     // 47: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),       // 48: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),           // 49: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),     // 50: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),    // 51: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),      // 52: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),      // 53: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),       // 54: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),      // 55: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),  // 56: tiercel.v1.LeadershipChanged
-	(*Lookup)(nil),             // 57: tiercel.v1.Lookup
-	(*LookupItem)(nil),         // 58: tiercel.v1.LookupItem
-	(*LookupReply)(nil),        // 59: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),       // 60: tiercel.v1.LookupAnswer
-	nil,                        // 61: tiercel.v1.Error.DetailsEntry
-	(*FileAttributes)(nil),     // 62: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),      // 63: tiercel.v1.CommandResult
-	(*FileRow)(nil),            // 64: tiercel.v1.FileRow
-	(*VolumeRow)(nil),          // 65: tiercel.v1.VolumeRow
-	(*Conditions)(nil),         // 66: tiercel.v1.Conditions
-	(*Extent)(nil),             // 67: tiercel.v1.Extent
-	(*ClusterRow)(nil),         // 68: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),          // 69: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),          // 70: tiercel.v1.WorkerRow
-	(*Command)(nil),            // 71: tiercel.v1.Command
+	(*Envelope)(nil),                // 0: tiercel.v1.Envelope
+	(*Header)(nil),                  // 1: tiercel.v1.Header
+	(*Error)(nil),                   // 2: tiercel.v1.Error
+	(*Put)(nil),                     // 3: tiercel.v1.Put
+	(*PutReply)(nil),                // 4: tiercel.v1.PutReply
+	(*OpenUpload)(nil),              // 5: tiercel.v1.OpenUpload
+	(*OpenUploadReply)(nil),         // 6: tiercel.v1.OpenUploadReply
+	(*UploadPart)(nil),              // 7: tiercel.v1.UploadPart
+	(*UploadPartReply)(nil),         // 8: tiercel.v1.UploadPartReply
+	(*FinishUpload)(nil),            // 9: tiercel.v1.FinishUpload
+	(*DropUpload)(nil),              // 10: tiercel.v1.DropUpload
+	(*Delete)(nil),                  // 11: tiercel.v1.Delete
+	(*Move)(nil),                    // 12: tiercel.v1.Move
+	(*MutationReply)(nil),           // 13: tiercel.v1.MutationReply
+	(*Stat)(nil),                    // 14: tiercel.v1.Stat
+	(*StatReply)(nil),               // 15: tiercel.v1.StatReply
+	(*ReadManifest)(nil),            // 16: tiercel.v1.ReadManifest
+	(*ReadManifestReply)(nil),       // 17: tiercel.v1.ReadManifestReply
+	(*List)(nil),                    // 18: tiercel.v1.List
+	(*ListReply)(nil),               // 19: tiercel.v1.ListReply
+	(*ListedFile)(nil),              // 20: tiercel.v1.ListedFile
+	(*ClusterStatus)(nil),           // 21: tiercel.v1.ClusterStatus
+	(*ClusterStatusReply)(nil),      // 22: tiercel.v1.ClusterStatusReply
+	(*Begin)(nil),                   // 23: tiercel.v1.Begin
+	(*BeginItem)(nil),               // 24: tiercel.v1.BeginItem
+	(*BeginReply)(nil),              // 25: tiercel.v1.BeginReply
+	(*BeginGrant)(nil),              // 26: tiercel.v1.BeginGrant
+	(*Commit)(nil),                  // 27: tiercel.v1.Commit
+	(*CommitReply)(nil),             // 28: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),           // 29: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),             // 30: tiercel.v1.MasterReady
+	(*Peer)(nil),                    // 31: tiercel.v1.Peer
+	(*AppendRecords)(nil),           // 32: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),              // 33: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),      // 34: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),            // 35: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),        // 36: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),   // 37: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),           // 38: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),      // 39: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),            // 40: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),             // 41: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),          // 42: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),              // 43: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),         // 44: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),             // 45: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),        // 46: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),            // 47: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),       // 48: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),              // 49: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),         // 50: tiercel.v1.ReadVolumeReply
+	(*ReadExtent)(nil),              // 51: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),         // 52: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),           // 53: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                   // 54: tiercel.v1.Greet
+	(*GreetReply)(nil),              // 55: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),             // 56: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                 // 57: tiercel.v1.IAmHere
+	(*Heartbeat)(nil),               // 58: tiercel.v1.Heartbeat
+	(*PeerLatency)(nil),             // 59: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),            // 60: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),               // 61: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),          // 62: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),             // 63: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),        // 64: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),              // 65: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),          // 66: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),     // 67: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),           // 68: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),      // 69: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),              // 70: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),         // 71: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),            // 72: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),       // 73: tiercel.v1.ReleaseBrakeReply
+	(*Propose)(nil),                 // 74: tiercel.v1.Propose
+	(*ProposeReply)(nil),            // 75: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),               // 76: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),          // 77: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),            // 78: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                // 79: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),          // 80: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),         // 81: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),           // 82: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),           // 83: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),            // 84: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),           // 85: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),       // 86: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),            // 87: tiercel.v1.RaftMessages
+	(*Superseded)(nil),              // 88: tiercel.v1.Superseded
+	(*LogMembers)(nil),              // 89: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),           // 90: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),      // 91: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),         // 92: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),       // 93: tiercel.v1.SnapshotInstalled
+	(*ChangeVoters)(nil),            // 94: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),       // 95: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),             // 96: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),        // 97: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),             // 98: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),      // 99: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil), // 100: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                  // 101: tiercel.v1.Lookup
+	(*LookupItem)(nil),              // 102: tiercel.v1.LookupItem
+	(*LookupReply)(nil),             // 103: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),            // 104: tiercel.v1.LookupAnswer
+	nil,                             // 105: tiercel.v1.Error.DetailsEntry
+	nil,                             // 106: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),          // 107: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),           // 108: tiercel.v1.CommandResult
+	(*FileRow)(nil),                 // 109: tiercel.v1.FileRow
+	(*VolumeRow)(nil),               // 110: tiercel.v1.VolumeRow
+	(*Conditions)(nil),              // 111: tiercel.v1.Conditions
+	(*Extent)(nil),                  // 112: tiercel.v1.Extent
+	(*ClusterRow)(nil),              // 113: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),               // 114: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),               // 115: tiercel.v1.WorkerRow
+	(*Command)(nil),                 // 116: tiercel.v1.Command
 }
 var file_messages_actors_proto_depIdxs = []int32{
-	61, // 0: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
-	1,  // 1: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	62, // 2: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
-	1,  // 3: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
-	2,  // 4: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	63, // 5: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	64, // 6: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	65, // 7: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
-	1,  // 8: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	62, // 9: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
-	1,  // 10: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
-	2,  // 11: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
-	1,  // 12: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
-	1,  // 13: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
-	2,  // 14: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
-	1,  // 15: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	62, // 16: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
-	1,  // 17: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
-	1,  // 18: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	66, // 19: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
-	1,  // 20: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
-	1,  // 21: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
-	2,  // 22: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	63, // 23: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
-	1,  // 24: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
-	1,  // 25: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
-	2,  // 26: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	64, // 27: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	65, // 28: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
-	1,  // 29: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
-	1,  // 30: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
-	2,  // 31: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	67, // 32: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	65, // 33: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
-	1,  // 34: tiercel.v1.List.header:type_name -> tiercel.v1.Header
-	1,  // 35: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
-	2,  // 36: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
-	20, // 37: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	64, // 38: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
-	1,  // 39: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
-	1,  // 40: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
-	2,  // 41: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	68, // 42: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	69, // 43: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	65, // 44: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	70, // 45: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
-	38, // 46: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	1,  // 47: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	24, // 48: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	1,  // 49: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	26, // 50: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	2,  // 51: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	1,  // 52: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	71, // 53: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	1,  // 54: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	29, // 55: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	63, // 56: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	68, // 57: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	38, // 58: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	1,  // 59: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	32, // 60: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	1,  // 61: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	34, // 62: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	2,  // 63: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	67, // 64: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	1,  // 65: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	1,  // 66: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	37, // 67: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	38, // 68: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	1,  // 69: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	1,  // 70: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	2,  // 71: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	1,  // 72: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	1,  // 73: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	2,  // 74: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	1,  // 75: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	71, // 76: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	1,  // 77: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	2,  // 78: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	1,  // 79: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	1,  // 80: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	2,  // 81: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	49, // 82: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	29, // 83: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	71, // 84: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	2,  // 85: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	1,  // 86: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	58, // 87: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	14, // 88: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	16, // 89: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	18, // 90: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	21, // 91: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	1,  // 92: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	60, // 93: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	15, // 94: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	17, // 95: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	19, // 96: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	22, // 97: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	98, // [98:98] is the sub-list for method output_type
-	98, // [98:98] is the sub-list for method input_type
-	98, // [98:98] is the sub-list for extension type_name
-	98, // [98:98] is the sub-list for extension extendee
-	0,  // [0:98] is the sub-list for field type_name
+	105, // 0: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	1,   // 1: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
+	107, // 2: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	1,   // 3: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
+	2,   // 4: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
+	108, // 5: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	109, // 6: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	110, // 7: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	1,   // 8: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
+	107, // 9: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	1,   // 10: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
+	2,   // 11: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
+	1,   // 12: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
+	1,   // 13: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
+	2,   // 14: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
+	1,   // 15: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
+	107, // 16: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	1,   // 17: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
+	1,   // 18: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
+	111, // 19: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	1,   // 20: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
+	1,   // 21: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
+	2,   // 22: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
+	108, // 23: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	1,   // 24: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
+	1,   // 25: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
+	2,   // 26: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
+	109, // 27: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	110, // 28: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	1,   // 29: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
+	1,   // 30: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
+	2,   // 31: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
+	112, // 32: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	110, // 33: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	1,   // 34: tiercel.v1.List.header:type_name -> tiercel.v1.Header
+	1,   // 35: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
+	2,   // 36: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
+	20,  // 37: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
+	109, // 38: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	1,   // 39: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
+	1,   // 40: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
+	2,   // 41: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
+	113, // 42: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	114, // 43: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	110, // 44: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	115, // 45: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	42,  // 46: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
+	1,   // 47: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	24,  // 48: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	1,   // 49: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	26,  // 50: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	2,   // 51: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	1,   // 52: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	116, // 53: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	1,   // 54: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	29,  // 55: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	108, // 56: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	113, // 57: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	42,  // 58: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	31,  // 59: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	1,   // 60: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	33,  // 61: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	1,   // 62: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	35,  // 63: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	2,   // 64: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	112, // 65: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	1,   // 66: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	1,   // 67: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	2,   // 68: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	1,   // 69: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	1,   // 70: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	40,  // 71: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	42,  // 72: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	2,   // 73: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	41,  // 74: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	1,   // 75: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	1,   // 76: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	2,   // 77: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	1,   // 78: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	1,   // 79: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	2,   // 80: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	1,   // 81: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	1,   // 82: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	2,   // 83: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	1,   // 84: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	1,   // 85: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	2,   // 86: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	1,   // 87: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	112, // 88: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	1,   // 89: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	2,   // 90: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	1,   // 91: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	115, // 92: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	1,   // 93: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	2,   // 94: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	31,  // 95: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	1,   // 96: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	1,   // 97: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	1,   // 98: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	42,  // 99: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	115, // 100: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	59,  // 101: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	1,   // 102: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	2,   // 103: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	61,  // 104: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	31,  // 105: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	106, // 106: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	61,  // 107: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	1,   // 108: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	1,   // 109: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	2,   // 110: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	65,  // 111: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	115, // 112: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	42,  // 113: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	110, // 114: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	1,   // 115: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	1,   // 116: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	2,   // 117: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	61,  // 118: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	1,   // 119: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	1,   // 120: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	2,   // 121: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	1,   // 122: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	1,   // 123: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	2,   // 124: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	1,   // 125: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	1,   // 126: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	2,   // 127: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	1,   // 128: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	116, // 129: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	1,   // 130: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	2,   // 131: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	1,   // 132: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	1,   // 133: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	2,   // 134: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	79,  // 135: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	29,  // 136: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	116, // 137: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	2,   // 138: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	31,  // 139: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	1,   // 140: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	1,   // 141: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	2,   // 142: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	2,   // 143: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	1,   // 144: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	1,   // 145: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	2,   // 146: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	1,   // 147: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	1,   // 148: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	98,  // 149: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	1,   // 150: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	1,   // 151: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	2,   // 152: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	1,   // 153: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	102, // 154: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	14,  // 155: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	16,  // 156: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	18,  // 157: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	21,  // 158: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	1,   // 159: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	104, // 160: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	15,  // 161: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	17,  // 162: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	19,  // 163: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	22,  // 164: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	165, // [165:165] is the sub-list for method output_type
+	165, // [165:165] is the sub-list for method input_type
+	165, // [165:165] is the sub-list for extension type_name
+	165, // [165:165] is the sub-list for extension extendee
+	0,   // [0:165] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -4944,13 +8954,13 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[58].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[102].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
 		(*LookupItem_Status)(nil),
 	}
-	file_messages_actors_proto_msgTypes[60].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[104].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -4962,7 +8972,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   62,
+			NumMessages:   107,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

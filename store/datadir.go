@@ -23,9 +23,9 @@ const (
 // layout in place and this start's incarnation made durable.
 type DataDir struct {
 	FS   FS
-	Node NodeFile // changed by its owner, made durable by SaveNode
+	Node NodeFile // as opened; once actors run, Identity and UpdateNode
 
-	mu   sync.Mutex // orders SaveNode and Quarantine
+	mu   sync.Mutex // guards Node and orders what is written
 	lock io.Closer
 }
 
@@ -35,7 +35,10 @@ type DataDir struct {
 // Errors are model.Error: invalid_argument for another format version,
 // unavailable when another process holds it or it cannot be written, cluster_full,
 // and corrupt when a part that must be there is damaged or missing.
-func OpenDataDir(fsys FS, random io.Reader) (*DataDir, error) {
+//
+// joins says that a new directory is for a node that joins a cluster: it founds
+// none. A directory that is not new stays what it is.
+func OpenDataDir(fsys FS, random io.Reader, joins bool) (*DataDir, error) {
 	const op = "open data directory"
 	// Before anything is written: a directory of another version stays as it is.
 	if _, err := checkVersion(fsys); err != nil {
@@ -50,13 +53,13 @@ func OpenDataDir(fsys FS, random io.Reader) (*DataDir, error) {
 		return nil, failed(model.CodeUnavailable, op, "LOCK cannot be taken; make the data directory writable for this user", err)
 	}
 	d := &DataDir{FS: fsys, lock: lock}
-	if err := d.prepare(random); err != nil {
+	if err := d.prepare(random, joins); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return d, nil
 }
 
-func (d *DataDir) prepare(random io.Reader) error {
+func (d *DataDir) prepare(random io.Reader, joins bool) error {
 	const op = "open data directory"
 	fresh, err := checkVersion(d.FS)
 	if err != nil {
@@ -82,7 +85,7 @@ func (d *DataDir) prepare(random io.Reader) error {
 			return failed(model.CodeUnavailable, op, dir+"/ cannot be synced", err)
 		}
 	}
-	return d.openNode(random)
+	return d.openNode(random, joins)
 }
 
 func layout() []string {

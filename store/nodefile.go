@@ -18,10 +18,13 @@ import (
 
 const (
 	nodeFile      = "node.yaml"
-	maxNodeFile   = 16 << 10
+	maxNodeFile   = 64 << 10
 	maxRaftID     = math.MaxUint64 >> 1 // raft keeps the highest ids for itself
 	nodeFileTitle = "# Who this node is. Written by tiercel; the checksum covers every field.\n"
 )
+
+// MaxPeerHints bounds NodeFile.Peers.
+const MaxPeerHints = 256
 
 // castagnoli is the table of every crc32c in this package.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -29,12 +32,22 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // NodeFile is node.yaml: the durable identity of a node.
 type NodeFile struct {
 	NodeID    model.NodeID
-	ClusterID model.ClusterID // of the cluster it founds; replaced when it joins another
+	ClusterID model.ClusterID // empty until a node that joins was taken in
 	RaftID    uint64          // random, 1 to 2^63-1: a wiped disk is a new member
 	// Generation is the cluster's as this node last knew it, 1 at first.
 	Generation   uint64
 	Incarnation  uint64      // starts so far, this one included
 	HighestEpoch model.Epoch // a command of an older one is refused
+	// Peers are the rpc addresses at which other nodes were last heard, host:port:
+	// where to ask after a restart. Hints, never truth.
+	Peers []string
+	// Fork and TakenOverAt are set by a manual take-over: log entries up to that
+	// index count as if this node had been the only voter.
+	Fork        string
+	TakenOverAt uint64
+	// SupersededBy is the higher generation this node has met: it may not serve
+	// again before its data was set aside. 0: none.
+	SupersededBy uint64
 }
 
 // nodeYAML is NodeFile as it is written.
@@ -45,6 +58,10 @@ type nodeYAML struct {
 	Generation   uint64    `yaml:"generation"`
 	Incarnation  uint64    `yaml:"incarnation"`
 	HighestEpoch epochYAML `yaml:"highest_epoch"`
+	Peers        []string  `yaml:"peers,omitempty"`
+	Fork         string    `yaml:"fork,omitempty"`
+	TakenOverAt  uint64    `yaml:"taken_over_at,omitempty"`
+	SupersededBy uint64    `yaml:"superseded_by,omitempty"`
 	Checksum     string    `yaml:"checksum"`
 }
 
@@ -57,13 +74,17 @@ type epochYAML struct {
 func (n NodeFile) checksum() string {
 	text := fmt.Sprintf("%q %q %d %d %d %d %d", n.NodeID, n.ClusterID, n.RaftID, n.Generation, n.Incarnation,
 		n.HighestEpoch.Generation, n.HighestEpoch.Term)
+	if len(n.Peers) > 0 || n.Fork != "" || n.TakenOverAt != 0 || n.SupersededBy != 0 {
+		text += fmt.Sprintf(" %q %q %d %d", n.Peers, n.Fork, n.TakenOverAt, n.SupersededBy)
+	}
 	return fmt.Sprintf("%08x", crc32.Checksum([]byte(text), castagnoli))
 }
 
 func (n NodeFile) encode() ([]byte, error) {
 	body, err := yaml.Marshal(nodeYAML{
 		NodeID: string(n.NodeID), ClusterID: string(n.ClusterID), RaftID: n.RaftID, Generation: n.Generation,
-		Incarnation: n.Incarnation, HighestEpoch: epochYAML(n.HighestEpoch), Checksum: n.checksum(),
+		Incarnation: n.Incarnation, HighestEpoch: epochYAML(n.HighestEpoch), Peers: n.Peers,
+		Fork: n.Fork, TakenOverAt: n.TakenOverAt, SupersededBy: n.SupersededBy, Checksum: n.checksum(),
 	})
 	return append([]byte(nodeFileTitle), body...), err
 }
@@ -82,12 +103,15 @@ func decodeNodeFile(data []byte) (NodeFile, error) {
 	n := NodeFile{
 		NodeID: model.NodeID(y.NodeID), ClusterID: model.ClusterID(y.ClusterID), RaftID: y.RaftID,
 		Generation: y.Generation, Incarnation: y.Incarnation, HighestEpoch: model.Epoch(y.HighestEpoch),
+		Peers: y.Peers, Fork: y.Fork, TakenOverAt: y.TakenOverAt, SupersededBy: y.SupersededBy,
 	}
 	switch {
 	case !isID(y.NodeID, "n-"):
 		return NodeFile{}, errors.New("node_id is not n- and 16 hexadecimal digits")
-	case !isID(y.ClusterID, "c-"):
+	case y.ClusterID != "" && !isID(y.ClusterID, "c-"):
 		return NodeFile{}, errors.New("cluster_id is not c- and 16 hexadecimal digits")
+	case len(y.Peers) > MaxPeerHints:
+		return NodeFile{}, fmt.Errorf("peers has more than %d entries", MaxPeerHints)
 	case n.RaftID == 0 || n.RaftID > maxRaftID:
 		return NodeFile{}, errors.New("raft_id is out of range")
 	case n.checksum() != y.Checksum:
@@ -102,8 +126,9 @@ func isID(s, prefix string) bool {
 	return ok && err == nil && len(raw) == 8 && digits == strings.ToLower(digits)
 }
 
-// newNodeFile draws an identity. Its incarnation is not yet counted.
-func newNodeFile(random io.Reader) (NodeFile, error) {
+// newNodeFile draws an identity. Its incarnation is not yet counted. A node that
+// joins has no cluster of its own.
+func newNodeFile(random io.Reader, joins bool) (NodeFile, error) {
 	var raw [24]byte
 	for {
 		if _, err := io.ReadFull(random, raw[:]); err != nil {
@@ -113,17 +138,17 @@ func newNodeFile(random io.Reader) (NodeFile, error) {
 		if id == 0 {
 			continue
 		}
-		return NodeFile{
-			NodeID:    model.NodeID("n-" + hex.EncodeToString(raw[:8])),
-			ClusterID: model.ClusterID("c-" + hex.EncodeToString(raw[8:16])),
-			RaftID:    id, Generation: 1,
-		}, nil
+		n := NodeFile{NodeID: model.NodeID("n-" + hex.EncodeToString(raw[:8])), RaftID: id, Generation: 1}
+		if !joins {
+			n.ClusterID = model.ClusterID("c-" + hex.EncodeToString(raw[8:16]))
+		}
+		return n, nil
 	}
 }
 
 // openNode reads node.yaml, or makes it in a directory without data, and
 // counts this start.
-func (d *DataDir) openNode(random io.Reader) error {
+func (d *DataDir) openNode(random io.Reader, joins bool) error {
 	const op = "open data directory"
 	data, err := readFile(d.FS, nodeFile, maxNodeFile)
 	switch {
@@ -136,7 +161,7 @@ func (d *DataDir) openNode(random io.Reader) error {
 			return model.Errorf(model.CodeCorrupt, op,
 				"node.yaml is missing but %s is there; restore node.yaml from a backup (without it this would be another node)", held)
 		}
-		if d.Node, err = newNodeFile(random); err != nil {
+		if d.Node, err = newNodeFile(random, joins); err != nil {
 			return failed(model.CodeUnavailable, op, "no random numbers for the node's identity", err)
 		}
 	case errors.Is(err, errTooLong):
@@ -152,13 +177,41 @@ func (d *DataDir) openNode(random io.Reader) error {
 	return d.SaveNode()
 }
 
-// SaveNode makes Node durable: afterwards the old node.yaml or the new one is
-// there, whole; the new one if it returned nil.
-func (d *DataDir) SaveNode() error {
-	const op = "save node.yaml"
+// UpdateNode changes node.yaml: the change is applied to a copy, made durable, and
+// only then seen by Identity. It may be called from any goroutine. After an error
+// the old node.yaml or the new one is there, whole, and Identity is the old.
+func (d *DataDir) UpdateNode(change func(*NodeFile)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	data, err := d.Node.encode()
+	next := d.Node
+	next.Peers = append([]string(nil), d.Node.Peers...)
+	change(&next)
+	if err := d.saveNode(next); err != nil {
+		return err
+	}
+	d.Node = next
+	return nil
+}
+
+// Identity is a copy of node.yaml as it is on disk.
+func (d *DataDir) Identity() NodeFile {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.Node
+	n.Peers = append([]string(nil), d.Node.Peers...)
+	return n
+}
+
+// SaveNode makes Node durable, for a caller that is alone with the directory.
+func (d *DataDir) SaveNode() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.saveNode(d.Node)
+}
+
+func (d *DataDir) saveNode(n NodeFile) error {
+	const op = "save node.yaml"
+	data, err := n.encode()
 	if err != nil {
 		return model.Errorf(model.CodeInternal, op, "node.yaml cannot be encoded: %w", err)
 	}

@@ -35,7 +35,7 @@ func start(t *testing.T, dir string, credit int64) (n *node, stop func()) {
 	t.Helper()
 	fs, err := store.NewDirFS(dir)
 	require.NoError(t, err)
-	data, err := actors.OpenData(fs, rand.Reader)
+	data, err := actors.OpenData(fs, rand.Reader, false)
 	require.NoError(t, err)
 	rt, err := live.New(live.Config{
 		Node: data.Dir.Node.NodeID, Incarnation: data.Dir.Node.Incarnation, FS: fs, Log: slog.New(slog.DiscardHandler),

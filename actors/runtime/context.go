@@ -44,6 +44,29 @@ func (c *Context) Request(to *actor.PID, msg proto.Message) {
 // it has none.
 func (c *Context) Reply(msg proto.Message) { c.Send(c.inner.Sender(), msg) }
 
+// SendBulk is Send on the bulk lane: its own connection per node, so that bodies
+// never hold up control messages, for messages up to MaxBulkBytes. In order among
+// the bulk messages of two actors; at most once. To an actor of this node it is Send.
+func (c *Context) SendBulk(to *actor.PID, msg proto.Message) { c.bulk(to, nil, msg) }
+
+// RequestBulk is Request on the bulk lane.
+func (c *Context) RequestBulk(to *actor.PID, msg proto.Message) { c.bulk(to, c.Self(), msg) }
+
+// ReplyBulk is Reply on the bulk lane.
+func (c *Context) ReplyBulk(msg proto.Message) { c.SendBulk(c.inner.Sender(), msg) }
+
+func (c *Context) bulk(to, sender *actor.PID, msg proto.Message) {
+	switch {
+	case to == nil:
+	case to.Address == c.Self().Address && sender != nil:
+		c.inner.Request(to, msg)
+	case to.Address == c.Self().Address:
+		c.inner.Send(to, msg)
+	default:
+		c.shell.host.SendBulk(to, sender, msg)
+	}
+}
+
 // Spawn starts a child under the path of this actor plus "/" plus name. It is
 // supervised as opts say. A name that is taken panics: a child that was stopped
 // has its name until its *actor.Terminated arrives here.

@@ -19,9 +19,17 @@ import (
 // the mailboxes.
 const MaxMessageBytes = 1 << 20
 
+// MaxBulkBytes is the largest message of the bulk lane.
+const MaxBulkBytes = 32 << 20
+
 // Seal wraps msg for another node. It refuses (too_large) what the transport
 // would lose, and (invalid_argument) what it must not carry.
-func Seal(rt Runtime, msg any) (*messages.Envelope, error) {
+func Seal(rt Runtime, msg any) (*messages.Envelope, error) { return seal(rt, msg, MaxMessageBytes) }
+
+// SealBulk is Seal for the bulk lane.
+func SealBulk(rt Runtime, msg any) (*messages.Envelope, error) { return seal(rt, msg, MaxBulkBytes) }
+
+func seal(rt Runtime, msg any, limit int) (*messages.Envelope, error) {
 	const op = "send to another node"
 	m, ok := msg.(proto.Message)
 	if !ok {
@@ -35,8 +43,8 @@ func Seal(rt Runtime, msg any) (*messages.Envelope, error) {
 	if err != nil {
 		return nil, model.Errorf(model.CodeInvalidArgument, op, "%s cannot be encoded: %w", name, err)
 	}
-	if len(payload) > MaxMessageBytes {
-		return nil, model.Errorf(model.CodeTooLarge, op, "%s has %d bytes; at most %d travel between nodes, send less at a time", name, len(payload), MaxMessageBytes)
+	if len(payload) > limit {
+		return nil, model.Errorf(model.CodeTooLarge, op, "%s has %d bytes; at most %d travel between nodes, send less at a time", name, len(payload), limit)
 	}
 	return &messages.Envelope{Type: string(name), Payload: payload, Origin: string(rt.Node()), Incarnation: rt.Incarnation()}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"tiercel/cluster/model"
 )
@@ -22,6 +23,9 @@ type Host interface {
 	// Offload runs work where it may block, then done; done may be called on any
 	// goroutine.
 	Offload(work func() any, done func(result any, failure *WorkPanic))
+	// SendBulk sends to an actor of another node on the bulk lane; sender may be nil.
+	// It never blocks; what does not fit into the lane's queue is lost and counted.
+	SendBulk(to, sender *actor.PID, msg proto.Message)
 	// PropsOptions are the dispatcher and the mailbox of every actor.
 	PropsOptions() []actor.PropsOption
 	// Admit reports whether a message of this incarnation of a node may still be

@@ -46,6 +46,13 @@ type Runtime interface {
 	// Peer is the same on another node. Sending to an unknown or dead node
 	// loses the message, as a network does.
 	Peer(node model.NodeID, path string) *actor.PID
+	// Address is where other nodes reach this one: host:port, or in simulation its id.
+	Address() string
+	// SetPeer tells at which address a node is heard; an empty one forgets it.
+	SetPeer(node model.NodeID, address string)
+	// PeerAt is an actor of whatever node is heard at address: for a node that
+	// joins and knows no identity yet.
+	PeerAt(address, path string) *actor.PID
 	// Halt ends the node because going on would not be honest (a failed fsync
 	// of the log, for instance). Live: logs the reason and ends the process
 	// with status 1. Simulated: the node crashes.

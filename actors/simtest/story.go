@@ -96,7 +96,7 @@ func newStory(p Params) *story {
 // boot opens what the disk kept and starts the one tree.
 func (s *story) boot(rt runtime.Runtime) error {
 	s.ready, s.catalog, s.data = false, nil, nil
-	data, err := actors.OpenData(rt.FS(), randomReader{s.random})
+	data, err := actors.OpenData(rt.FS(), randomReader{s.random}, false)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	goruntime "runtime"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
@@ -116,6 +118,33 @@ func (n *Node) SetPeers(addresses map[model.NodeID]string) {
 	n.peers.Store(&book)
 }
 
+// SetPeer implements runtime.Runtime.
+func (n *Node) SetPeer(node model.NodeID, address string) {
+	for {
+		old := n.peers.Load()
+		if (*old)[node] == address {
+			return
+		}
+		book := maps.Clone(*old)
+		if address == "" {
+			delete(book, node)
+		} else {
+			book[node] = address
+		}
+		if n.peers.CompareAndSwap(old, &book) {
+			return
+		}
+	}
+}
+
+// PeerAt implements runtime.Runtime.
+func (n *Node) PeerAt(address, path string) *actor.PID {
+	if address == n.Address() {
+		return n.Local(path)
+	}
+	return actor.NewPID(address, path)
+}
+
 // Peer implements runtime.Runtime by the address book. The PID of a node that
 // is not in it loses what it is sent; ask again once the book has changed.
 func (n *Node) Peer(node model.NodeID, path string) *actor.PID {
@@ -156,6 +185,11 @@ func (n *Node) Counters() *runtime.Counters { return &n.counters }
 
 // PropsOptions implements runtime.Host: protoactor's own mailbox and dispatcher.
 func (n *Node) PropsOptions() []actor.PropsOption { return nil }
+
+// SendBulk implements runtime.Host.
+func (n *Node) SendBulk(to, sender *actor.PID, msg proto.Message) {
+	(&outbound{n}).SendUserMessage(to, &actor.MessageEnvelope{Message: msg, Sender: sender})
+}
 
 // StartTimer implements runtime.Host.
 func (n *Node) StartTimer(d time.Duration, fire func()) (cancel func()) {

@@ -58,16 +58,27 @@ type remote struct {
 func (r *remote) SendUserMessage(pid *actor.PID, message any) {
 	_, msg, sender := actor.UnwrapEnvelope(message)
 	envelope, err := runtime.Seal(r.proc, msg)
+	r.proc.ship(pid, sender, envelope, err)
+}
+
+// SendBulk implements runtime.Host.
+func (p *process) SendBulk(pid, sender *actor.PID, msg proto.Message) {
+	envelope, err := runtime.SealBulk(p, msg)
+	p.ship(pid, sender, envelope, err)
+}
+
+// ship transmits what was sealed.
+func (p *process) ship(pid, sender *actor.PID, envelope *messages.Envelope, err error) {
 	if err != nil {
-		runtime.Refuse(r.proc, pid, err)
+		runtime.Refuse(p, pid, err)
 		return
 	}
 	payload, err := proto.MarshalOptions{Deterministic: true}.Marshal(envelope)
 	if err != nil {
-		runtime.Refuse(r.proc, pid, err)
+		runtime.Refuse(p, pid, err)
 		return
 	}
-	r.proc.transmit(r.to, &frame{target: pid.Id, sender: sender, payload: payload, name: envelope.GetType()})
+	p.transmit(model.NodeID(pid.Address), &frame{target: pid.Id, sender: sender, payload: payload, name: envelope.GetType()})
 }
 
 // SendSystemMessage implements actor.Process. Only death-watch crosses a network.

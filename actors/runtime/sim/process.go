@@ -75,6 +75,15 @@ func (p *process) Peer(node model.NodeID, path string) *actor.PID {
 	return actor.NewPID(string(node), path)
 }
 
+// Address implements runtime.Runtime: in simulation the node's id.
+func (p *process) Address() string { return string(p.node.id) }
+
+// SetPeer implements runtime.Runtime: here every address is an id.
+func (p *process) SetPeer(model.NodeID, string) {}
+
+// PeerAt implements runtime.Runtime.
+func (p *process) PeerAt(address, path string) *actor.PID { return p.Peer(model.NodeID(address), path) }
+
 // Halt implements runtime.Runtime: the node crashes, and the code that called
 // does not go on.
 func (p *process) Halt(reason error) {

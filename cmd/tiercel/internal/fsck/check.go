@@ -61,7 +61,7 @@ func checkFS(ctx context.Context, below store.FS, o Options) (_ *Report, err err
 	}
 	over := newOverlay(below)
 	// Its writes (the number of this start, empty directories) stay in the overlay.
-	dir, err := store.OpenDataDir(over, rand.Reader)
+	dir, err := store.OpenDataDir(over, rand.Reader, false)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, model.Errorf(model.CodeUnavailable, op, "a node is using the data directory; stop it first")
 	}

@@ -203,7 +203,7 @@ func TestCheck_ANewDirectoryIsClean(t *testing.T) {
 	assert.True(t, report.Clean(), problems(report))
 
 	empty := store.NewMemFS(1)
-	dir, err := store.OpenDataDir(empty, strings.NewReader(strings.Repeat("random", 100)))
+	dir, err := store.OpenDataDir(empty, strings.NewReader(strings.Repeat("random", 100)), false)
 	require.NoError(t, err)
 	require.NoError(t, dir.Close())
 	report, err = checkFS(t.Context(), empty, Options{Jobs: 1, Watch: silent{}})

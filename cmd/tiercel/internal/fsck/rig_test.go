@@ -37,7 +37,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	r := &rig{t: t, fs: store.NewMemFS(1), index: store.NewIndex(), writers: map[uint64]*store.VolumeWriter{}}
 	var err error
-	r.dir, err = store.OpenDataDir(r.fs, rand.NewChaCha8([32]byte{1}))
+	r.dir, err = store.OpenDataDir(r.fs, rand.NewChaCha8([32]byte{1}), false)
 	require.NoError(t, err)
 	r.conf, err = proto.Marshal(&raftpb.ConfState{Voters: []uint64{r.dir.Node.RaftID}})
 	require.NoError(t, err)

@@ -101,7 +101,7 @@ func (s *serving) open() error {
 	if s.listener, err = net.Listen("tcp", s.cfg.HTTP); err != nil {
 		return model.Errorf(model.CodeUnavailable, "listen", "--http %s cannot be used: %w; choose another with --http", s.cfg.HTTP, err)
 	}
-	if s.data, err = actors.OpenData(fs, rand.Reader); err != nil {
+	if s.data, err = actors.OpenData(fs, rand.Reader, false); err != nil {
 		return err
 	}
 	id := s.data.Dir.Node
