@@ -37,6 +37,9 @@ type Options struct {
 	ReplicationFactor  uint32
 	IdempotencyKeys    uint32 // remembered per tenant
 	Worker             *messages.WorkerRow
+	HeartbeatInterval  time.Duration // of a worker to the master; the master's is Tick × HeartbeatTicks
+	Join               []string      // rpc addresses of nodes of the cluster, hints where to ask
+	Failover           bool          // voters may be more than one
 	// Announced hears whether the node can serve, and why not.
 	Announced func(ready bool, reason string)
 	// CatalogLoaded hears of the state machine; for the simulator's checkers.
@@ -50,6 +53,7 @@ func DefaultOptions() Options {
 		SnapshotEveryBytes: 64 << 20, SnapshotChunkBytes: 256 << 10, MaxVolumeBytes: 1 << 30, ReserveBytes: 256 << 20,
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
 		VolumesOpen: 2, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
+		HeartbeatInterval: 30 * time.Second, Failover: true,
 	}
 }
 

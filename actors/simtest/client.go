@@ -27,12 +27,14 @@ type client struct {
 	story   *story
 	number  int
 	random  *rand.Rand
-	gateway *actor.PID
+	at      int // the host whose gateway it uses
 	left    int
 	request uint64
 	now     *step
 	again   *step             // waits to be repeated
+	life    string            // of the gateway that was asked
 	seen    map[string]uint64 // newest version this client saw, by path
+	shown   map[string]uint64 // newest applied index each gateway's life has shown it
 }
 
 // step is the operation under way, which may take several messages.
@@ -85,6 +87,9 @@ func (c *client) next(ctx *runtime.Context) {
 		return
 	}
 	c.left--
+	if c.random.IntN(4) == 0 {
+		c.at = c.random.IntN(len(c.story.hosts))
+	}
 	group := c.random.IntN(len(groups))
 	s := &step{op: operation{client: c.number, in: input{group: group, path: c.random.IntN(len(groups[group].paths))}}}
 	in := &s.op.in
@@ -168,7 +173,12 @@ func (c *client) send(ctx *runtime.Context) {
 	default:
 		s.ask = &messages.FinishUpload{Header: h, Upload: s.upload, File: s.file}
 	}
-	ctx.Request(c.gateway, s.ask)
+	entry := c.story.hosts[c.at]
+	if entry.gone {
+		entry = c.story.anyHost()
+	}
+	c.life = fmt.Sprintf("%s.%d", entry.name, entry.node.Incarnation())
+	ctx.Request(ctx.Runtime().Peer(entry.name, gatewayPath), s.ask)
 	ctx.After(clientTimeout, timeout{request: c.request})
 }
 
@@ -216,11 +226,17 @@ func (c *client) onStat(ctx *runtime.Context, m *messages.StatReply) {
 	if !c.mine(m.Header) {
 		return
 	}
+	c.checkShown(m)
 	switch {
+	case m.Error.GetCode() == string(model.CodeNotFound) && m.Unchecked:
+		c.finish(ctx, output{unknown: true})
 	case m.Error.GetCode() == string(model.CodeNotFound):
 		c.finish(ctx, output{})
 	case m.Error != nil:
 		c.finish(ctx, refusal(m.Error))
+	case m.Unchecked:
+		c.story.checkContent(c.now.op.in, m)
+		c.finish(ctx, output{unknown: true})
 	default:
 		value := c.story.checkContent(c.now.op.in, m)
 		c.finish(ctx, output{present: true, value: value, version: m.Row.Version})
@@ -228,6 +244,20 @@ func (c *client) onStat(ctx *runtime.Context, m *messages.StatReply) {
 }
 
 // refusal sorts an error: some say for certain that nothing happened.
+// checkShown: a gateway never shows an index older than one it has shown.
+func (c *client) checkShown(m *messages.StatReply) {
+	if m.Applied == 0 {
+		return
+	}
+	if m.Unchecked {
+		c.story.count("unchecked read")
+	}
+	if m.Applied < c.shown[c.life] {
+		c.story.violate("the gateway %s showed index %d after %d", c.life, m.Applied, c.shown[c.life])
+	}
+	c.shown[c.life] = max(c.shown[c.life], m.Applied)
+}
+
 func refusal(e *messages.Error) output {
 	if e.Code == string(model.CodeOutcomeUnknown) {
 		return output{unknown: true}
@@ -240,6 +270,7 @@ func (c *client) finish(ctx *runtime.Context, out output) {
 	s := c.now
 	if s.keyed != "" && s.tries < keyedAttempts && (out.unknown || retriable(out.code)) {
 		s.tries++
+		c.at = c.random.IntN(len(c.story.hosts)) // any gateway will do
 		c.story.count("keyed retry")
 		ctx.After(time.Duration(c.random.Int64N(int64(300*time.Millisecond))), againDue{})
 		c.now, c.again = nil, s

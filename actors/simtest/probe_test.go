@@ -8,17 +8,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	"tiercel/actors"
 	"tiercel/actors/runtime"
 	"tiercel/actors/runtime/sim"
 	"tiercel/messages"
-	"tiercel/store"
 )
 
 // probe is a scripted conversation with one node: ask, look, break, ask again.
 type probe struct {
 	t     *testing.T
 	story *story
+	host  *host // whose actors are asked
 	rt    runtime.Runtime
 	pid   *actor.PID
 	got   []proto.Message
@@ -45,27 +44,33 @@ type outgoing struct {
 }
 
 // newProbe boots a node without clients and waits until it serves.
-func newProbe(t *testing.T, seed uint64) *probe {
+func newProbe(t *testing.T, seed uint64) *probe { return newClusterProbe(t, seed, 1) }
+
+// newClusterProbe makes a cluster that serves.
+func newClusterProbe(t *testing.T, seed uint64, nodes int) *probe {
 	t.Helper()
 	t.Cleanup(sim.DeterministicRand(seed))
-	s := newStory(Params{Seed: seed, Log: replayLog(), Trace: replayTrace()})
-	s.node = s.world.AddNode(nodeName, store.NewMemFS(seed), 1, s.boot)
-	p := &probe{t: t, story: s, rt: s.world.Client("probe").Runtime()}
+	s := newStory(Params{Seed: seed, Nodes: nodes, Log: replayLog(), Trace: replayTrace()})
+	for range nodes {
+		s.addHost()
+	}
+	s.keepWatch()
+	p := &probe{t: t, story: s, host: s.hosts[0], rt: s.world.Client("probe").Runtime()}
 	pid, err := p.rt.SpawnRoot("listener", func() runtime.Actor { return &listener{probe: p} })
 	require.NoError(t, err)
 	p.pid = pid
-	p.waitReady()
+	require.True(t, s.world.RunUntil(func() bool { return s.serving() && (nodes == 1 || s.formed(nodes)) }, 2*time.Minute), "the cluster does not serve: %s", s.state())
 	return p
 }
 
 func (p *probe) waitReady() {
 	p.t.Helper()
-	require.True(p.t, p.story.world.RunUntil(func() bool { return p.story.ready && p.story.node.Up() }, time.Minute), "the node does not serve")
+	require.True(p.t, p.story.world.RunUntil(func() bool { return p.host.ready && p.host.node.Up() }, time.Minute), "the node does not serve: %s", p.story.state())
 }
 
 // send puts a request on its way to a path of the node.
 func (p *probe) send(path string, msg proto.Message) {
-	to := p.rt.Peer(nodeName, path)
+	to := p.rt.Peer(p.host.name, path)
 	p.rt.(runtime.Host).System().Root.Send(p.pid, outgoing{to: to, msg: msg})
 }
 
@@ -98,7 +103,7 @@ func (p *probe) put(path, value string, cond *messages.Conditions) *messages.Put
 	p.t.Helper()
 	content := blob(value, 100)
 	p.story.values.add(value, content)
-	return ask[*messages.PutReply](p, actors.GatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
+	return ask[*messages.PutReply](p, gatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
 		Tenant: clientTenant, Path: path, SizeBytes: 100, Crc32C: crcOf(content), Conditions: cond,
 	}})
 }
@@ -107,14 +112,14 @@ func (p *probe) put(path, value string, cond *messages.Conditions) *messages.Put
 // checked on the way.
 func (p *probe) value(path string) string {
 	p.t.Helper()
-	r := ask[*messages.StatReply](p, actors.GatewayPath, &messages.Stat{Header: p.header(), Tenant: clientTenant, Path: path})
+	r := ask[*messages.StatReply](p, gatewayPath, &messages.Stat{Header: p.header(), Tenant: clientTenant, Path: path})
 	if r.Row == nil {
 		require.Equal(p.t, "not_found", r.GetError().GetCode())
 		return ""
 	}
 	value, ok := p.story.values.find(r.Row.Crc32C, r.Row.SizeBytes)
 	require.True(p.t, ok, "unknown content at %s", path)
-	p.story.checkBytes(path, r.Row)
+	p.story.checkBytes(p.story.catalogAt(r.Row.Version), path, r.Row)
 	require.Empty(p.t, p.story.bad)
 	return value
 }

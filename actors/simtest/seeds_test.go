@@ -15,7 +15,7 @@ import (
 
 // storm is the standard run: every fault, a few at a time.
 func storm(seed uint64) Params {
-	return Params{Seed: seed, Log: replayLog(), Trace: replayTrace(), Clients: 3, Operations: 25, Horizon: 6 * time.Second, Faults: faults, FaultCount: int(seed % 7)}
+	return Params{Seed: seed, Log: replayLog(), Trace: replayTrace(), Clients: 3, Operations: 25, Horizon: 6 * time.Second, Faults: mustFaults(1), FaultCount: int(seed % 7)}
 }
 
 // The number of fresh seeds is TIERCEL_SEEDS (default 200) from TIERCEL_SEED
@@ -34,13 +34,58 @@ func TestSeeds(t *testing.T) {
 	}
 	t.Logf("seeds %d to %d; fired: %v", first, first+n-1, fired)
 	if n >= 200 {
-		for _, f := range faults {
-			assert.NotZero(t, fired[f.name], "the fault %q never fired", f.name)
+		for _, f := range mustFaults(1) {
+			assert.NotZero(t, fired[f.Name], "the fault %q never fired", f.Name)
 		}
 	}
 }
 
 // replayLog shows what the actors log when TIERCEL_LOG is set.
+func mustFaults(nodes int) []Fault {
+	out, err := FaultsNamed(nil, nodes)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// cluster are the parameters of a seed with many nodes: most with three or five,
+// now and then a large one.
+func cluster(seed uint64) Params {
+	nodes := [...]int{3, 5, 3, 4, 2, 5, 3, 7}[seed%8]
+	if seed%101 == 0 {
+		nodes = 20
+	}
+	return Params{
+		Seed: seed, Nodes: nodes, Log: replayLog(), Trace: replayTrace(), Clients: 4, Operations: 25, Horizon: 12 * time.Second,
+		Faults: mustFaults(nodes), FaultCount: int(seed % 9),
+	}
+}
+
+func TestClusterSeeds(t *testing.T) {
+	first, n := envInt(t, "TIERCEL_SEED", 1), envInt(t, "TIERCEL_SEEDS", 60)
+	fired := map[string]int{}
+	for seed := first; seed < first+n; seed++ {
+		a := Run(cluster(seed))
+		require.Empty(t, a.Violations, replayCluster(seed))
+		b := Run(cluster(seed))
+		require.Equal(t, a.Hash, b.Hash, "the same seed gave two traces; %s", replayCluster(seed))
+		for name, k := range a.Fired {
+			fired[name] += k
+		}
+	}
+	t.Logf("seeds %d to %d; fired: %v", first, first+n-1, fired)
+	if n >= 200 {
+		for _, f := range faults {
+			assert.NotZero(t, fired[f.Name], "the fault %q never fired", f.Name)
+		}
+	}
+}
+
+func replayCluster(seed uint64) string {
+	return fmt.Sprintf("replay with: TIERCEL_SEED=%d TIERCEL_SEEDS=1 go test ./actors/simtest -run TestClusterSeeds -v", seed)
+}
+
 func replayLog() *slog.Logger {
 	if os.Getenv("TIERCEL_LOG") == "" {
 		return nil

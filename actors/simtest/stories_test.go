@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"tiercel/actors"
 	"tiercel/messages"
 )
 
@@ -73,7 +72,7 @@ func TestStory_ARefusedConditionalWriteStaysRefused(t *testing.T) {
 	require.Nil(t, p.put("/models/a", "there", nil).Error)
 	cmd := extentsOf(p, "/models/a", "only if absent", &messages.Conditions{MustNotExist: true})
 	require.Equal(t, "precondition_failed", repeat(p, session, 1, 0, cmd).Code)
-	deleted := ask[*messages.MutationReply](p, actors.GatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: "/models/a"})
+	deleted := ask[*messages.MutationReply](p, gatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: "/models/a"})
 	require.Nil(t, deleted.Error)
 
 	assert.Equal(t, "precondition_failed", repeat(p, session, 1, 0, cmd).Code, "its answer was given; the same sequence gets it again")
@@ -85,8 +84,8 @@ func TestStory_ACommitThatNamesAnOldGenerationIsRefusedAfterARestart(t *testing.
 	late := extentsOf(p, "/models/late", "late", nil)
 	// More bytes reach the volume and are never committed: their place is taken
 	// again after a restart unless the generation says otherwise.
-	p.story.node.Crash(true)
-	p.story.node.Restart()
+	p.host.node.Crash(true)
+	p.host.node.Restart()
 	p.waitReady()
 	session := openSession(p)
 	result := repeat(p, session, 1, 0, late)
@@ -105,8 +104,8 @@ func TestStory_NoReadIsAnsweredBelowWhatWasAcknowledgedBeforeARestart(t *testing
 			require.Nil(t, r.Error)
 			last = r.Result.Version
 		}
-		p.story.node.Crash(seed%2 == 0)
-		p.story.node.Restart()
+		p.host.node.Crash(seed%2 == 0)
+		p.host.node.Restart()
 		p.got = nil
 		for range 2000 { // from the first moment on, until it is ready
 			p.send("node/log", &messages.ReadIndex{Header: p.header()})
@@ -130,15 +129,15 @@ func TestStory_WritesToOnePathTakeEffectInTheOrderTheyCame(t *testing.T) {
 			value := fmt.Sprintf("value %d", n)
 			content := blob(value, 100*(10-n))
 			p.story.values.add(value, content)
-			p.send(actors.GatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
+			p.send(gatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
 				Tenant: clientTenant, Path: "/models/a", SizeBytes: uint64(len(content)), Crc32C: crcOf(content),
 			}})
 			if n < 9 {
-				p.send(actors.GatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: "/models/a"})
+				p.send(gatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: "/models/a"})
 			}
 		}
 		if seed%2 == 0 {
-			p.story.node.Fail("node/master/coordinator") // and everything is sent again
+			p.host.node.Fail("node/master/coordinator") // and everything is sent again
 		}
 		require.True(t, p.story.world.RunUntil(func() bool { return len(p.got) == 19 }, time.Minute))
 		for _, m := range p.got {
@@ -157,13 +156,13 @@ func TestStory_AnyActorMayFailAndNothingAcknowledgedIsLost(t *testing.T) {
 			for round := range 4 {
 				value := fmt.Sprintf("value %d", round)
 				require.Nil(t, p.put("/models/a", value, nil).Error)
-				p.story.node.Fail(path)
+				p.host.node.Fail(path)
 				p.story.world.Run(time.Duration(round) * 20 * time.Millisecond)
 				assert.Equal(t, value, p.value("/models/a"))
 			}
 			require.Nil(t, p.put("/sessions/after", "after", nil).Error)
-			p.story.node.Crash(true)
-			p.story.node.Restart()
+			p.host.node.Crash(true)
+			p.host.node.Restart()
 			p.waitReady()
 			assert.Equal(t, "value 3", p.value("/models/a"))
 			assert.Equal(t, "after", p.value("/sessions/after"))
@@ -177,22 +176,22 @@ func TestStory_PowerLossAtEveryDiskOperation(t *testing.T) {
 	for at := 1; ; at++ {
 		p := newProbe(t, uint64(at))
 		acknowledged := ""
-		p.story.node.CrashAfter(at, true)
-		for round := 0; round < 12 && p.story.node.Up(); round++ {
+		p.host.node.CrashAfter(at, true)
+		for round := 0; round < 12 && p.host.node.Up(); round++ {
 			value := fmt.Sprintf("value %d", round)
 			content := blob(value, 100)
 			p.story.values.add(value, content)
 			p.got = nil
-			p.send(actors.GatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
+			p.send(gatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
 				Tenant: clientTenant, Path: "/models/a", SizeBytes: 100, Crc32C: crcOf(content),
 			}})
-			p.story.world.RunUntil(func() bool { return len(p.got) > 0 || !p.story.node.Up() }, time.Minute)
+			p.story.world.RunUntil(func() bool { return len(p.got) > 0 || !p.host.node.Up() }, time.Minute)
 			if len(p.got) > 0 && p.got[0].(*messages.PutReply).Error == nil {
 				acknowledged = value
 			}
 		}
-		survived := p.story.node.Up()
-		p.story.node.Restart()
+		survived := p.host.node.Up()
+		p.host.node.Restart()
 		p.waitReady()
 		got := p.value("/models/a")
 		if got != acknowledged { // the one under way may have got through, whole

@@ -1,0 +1,232 @@
+package simtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"tiercel/actors"
+	"tiercel/actors/runtime"
+	"tiercel/actors/runtime/sim"
+	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// host is one node of the story: a machine, and what its newest process holds.
+type host struct {
+	story   *story
+	name    model.NodeID
+	node    *sim.Node
+	number  int
+	data    *actors.Data
+	catalog *rules.Catalog // nil while it holds none
+	ready   bool
+	reason  string
+	gone    bool // replaced: it will never come back
+	epoch   model.Epoch
+}
+
+// Intervals of a simulated cluster: short, so that ten missed ones fit into a run.
+const (
+	heartbeatInterval       = 300 * time.Millisecond
+	masterHeartbeatInterval = 100 * time.Millisecond
+)
+
+// ordinaryDelay is the way of one message over a healthy link.
+var ordinaryDelay = sim.Span{Min: 50 * time.Microsecond, Max: 2 * time.Millisecond}
+
+var diskTypes = [...]string{"nvme", "ssd", "hdd"}
+
+// addHost boots a new machine with an empty disk: the first founds the cluster,
+// the others join it.
+func (s *story) addHost() *host {
+	h := &host{story: s, number: len(s.hosts) + 1}
+	h.name = model.NodeID(fmt.Sprintf("n-%d", h.number))
+	s.hosts = append(s.hosts, h)
+	h.node = s.world.AddNode(h.name, store.NewMemFS(s.params.Seed<<8+uint64(h.number)), 1, h.boot)
+	h.keepUp()
+	return h
+}
+
+// boot opens what the disk kept and starts the one tree.
+func (h *host) boot(rt runtime.Runtime) error {
+	h.ready, h.catalog, h.data = false, nil, nil
+	data, err := actors.OpenData(rt.FS(), randomReader{h.story.random}, h.number > 1)
+	if err != nil {
+		return err
+	}
+	h.data = data
+	data.LogSegmentBytes = 2 << 10 // so that truncation has something to drop
+	_, err = actors.Start(rt, data, h.options(rt))
+	return err
+}
+
+func (h *host) options(rt runtime.Runtime) actors.Options {
+	opt := actors.DefaultOptions()
+	opt.SnapshotEveryBytes = 4 << 10 // many snapshots and truncations in a short run
+	opt.SnapshotChunkBytes = 200     // and writes between any two pieces of one
+	opt.MaxVolumeBytes = 64 << 10
+	opt.ReserveBytes = 0
+	opt.HashEvery = 10
+	opt.UploadIdle = 5 * time.Second
+	opt.Announced = func(ready bool, reason string) { h.ready, h.reason = ready, reason }
+	opt.CatalogLoaded = func(c *rules.Catalog) { h.catalog = c }
+	opt.Worker = &messages.WorkerRow{
+		DiskType: diskTypes[h.number%len(diskTypes)], Host: fmt.Sprintf("host-%d", h.number), Rack: fmt.Sprintf("rack-%d", h.number%2),
+		Address: string(h.name), Version: "sim", Incarnation: rt.Incarnation(),
+	}
+	if h.story.params.Nodes > 1 {
+		h.story.manyNodes(h, &opt)
+	}
+	return opt
+}
+
+// manyNodes are the settings of a cluster.
+func (s *story) manyNodes(h *host, opt *actors.Options) {
+	opt.Tick = masterHeartbeatInterval / 10
+	opt.HeartbeatInterval = heartbeatInterval
+	for _, other := range s.hosts {
+		if other != h {
+			opt.Join = append(opt.Join, string(other.name))
+		}
+	}
+}
+
+type randomReader struct{ *rand.Rand }
+
+func (r randomReader) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(r.Uint32())
+	}
+	return len(p), nil
+}
+
+// keepUp is the operator's service manager: it starts again what has ended.
+func (h *host) keepUp() {
+	w := h.story.world
+	w.At(50*time.Millisecond, func() {
+		switch {
+		case h.gone:
+			return
+		case h.node.Up():
+			h.keepUp()
+			return
+		}
+		h.noteHalt()
+		w.At(h.story.duration(time.Millisecond, 500*time.Millisecond), func() {
+			if !h.node.Up() && !h.gone {
+				h.node.Restart()
+			}
+			h.keepUp()
+		})
+	})
+}
+
+// noteHalt looks at why the node ended itself: damage is a violation, for nothing
+// here damages what was synced.
+func (h *host) noteHalt() {
+	if err := h.node.Halted(); err != nil {
+		h.story.count("halted by itself")
+		if model.CodeOf(err) == model.CodeCorrupt {
+			h.story.violate("%s found its own disk damaged: %v", h.name, err)
+		}
+	}
+}
+
+// living are the hosts that have not been replaced.
+func (s *story) living() []*host {
+	var out []*host
+	for _, h := range s.hosts {
+		if !h.gone {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// anyHost draws one that has not been replaced.
+func (s *story) anyHost() *host {
+	living := s.living()
+	return living[s.world.Rand().IntN(len(living))]
+}
+
+// master is the host of the newest master that any catalog knows, or nil.
+func (s *story) master() *host {
+	var newest *messages.ClusterRow
+	for _, h := range s.living() {
+		if !h.node.Up() || h.catalog == nil {
+			continue
+		}
+		if c := h.catalog.Cluster(); c != nil && (newest == nil || c.Term > newest.Term) {
+			newest = c
+		}
+	}
+	return s.hostOf(newest.GetMaster())
+}
+
+func (s *story) hostOf(node string) *host {
+	for _, h := range s.hosts {
+		if string(h.name) == node {
+			return h
+		}
+	}
+	return nil
+}
+
+// serving reports whether every host runs and takes requests.
+func (s *story) serving() bool {
+	for _, h := range s.living() {
+		if !h.node.Up() || !h.ready {
+			return false
+		}
+	}
+	return true
+}
+
+// formed reports whether n workers are in the catalog, the right number of voters
+// has it, and every gateway serves.
+func (s *story) formed(n int) bool {
+	m := s.master()
+	if m == nil || m.catalog == nil || !s.serving() {
+		return false
+	}
+	nodes, _ := m.catalog.Workers()
+	held := 0
+	for _, h := range s.living() {
+		if h.catalog != nil && h.catalog.Cluster() != nil {
+			held++
+		}
+	}
+	return len(nodes) >= n && held >= wantedVoters(n)
+}
+
+// wantedVoters is how many nodes hold the log: with two, one votes and one stands by.
+func wantedVoters(n int) int {
+	switch {
+	case n >= 5:
+		return 5
+	case n >= 3:
+		return 3
+	}
+	return n
+}
+
+// state tells where everybody is, for a violation.
+func (s *story) state() string {
+	var b strings.Builder
+	for _, h := range s.living() {
+		fmt.Fprintf(&b, "%s up=%v ready=%v (%s)", h.name, h.node.Up(), h.ready, h.reason)
+		if err := h.node.Halted(); err != nil {
+			fmt.Fprintf(&b, " halted: %v", err)
+		}
+		if h.node.Up() && h.catalog != nil {
+			c := h.catalog.Cluster()
+			fmt.Fprintf(&b, " applied %d master %s term %d", h.catalog.Applied(), c.GetMaster(), c.GetTerm())
+		}
+		b.WriteString("; ")
+	}
+	return b.String()
+}
