@@ -46,7 +46,8 @@ func (d *Data) prepare() error {
 	if err != nil {
 		return err
 	}
-	if len(snapshots) == 0 {
+	// A node that joins begins with nothing: the log comes from the others, if ever.
+	if len(snapshots) == 0 && !d.Dir.Node.Joined {
 		if err := d.firstSnapshot(); err != nil {
 			return err
 		}
@@ -93,10 +94,14 @@ func (d *Data) openWAL() (*store.WAL, *store.WALRecovery, error) {
 		return wal, rec, nil
 	}
 	snapshots, err := store.ListSnapshots(d.Dir.FS)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, nil, err
-	}
-	if len(snapshots) != 1 || snapshots[0] != firstIndex {
+	case d.Dir.Node.Joined:
+		// Without a snapshot it has never held the log; with one, it was on its way to
+		// install it. The log actor goes on from there.
+		return wal, rec, nil
+	case len(snapshots) != 1 || snapshots[0] != firstIndex:
 		return nil, nil, model.Errorf(model.CodeCorrupt, "open log", "log/ is empty but snapshots/ has more than the first one; restore log/")
 	}
 	if err := wal.Reset(firstIndex, firstTerm); err != nil {

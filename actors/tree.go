@@ -14,6 +14,7 @@ import (
 	"tiercel/actors/runtime"
 	"tiercel/actors/worker"
 	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/logconf"
 	"tiercel/cluster/tier"
 	"tiercel/messages"
 )
@@ -49,7 +50,7 @@ type Options struct {
 // DefaultOptions are those of a node in production.
 func DefaultOptions() Options {
 	return Options{
-		Tick: 50 * time.Millisecond, HeartbeatTicks: 10, ElectionTicks: 30,
+		Tick: 50 * time.Millisecond, HeartbeatTicks: 10, ElectionTicks: 45,
 		SnapshotEveryBytes: 64 << 20, SnapshotChunkBytes: 256 << 10, MaxVolumeBytes: 1 << 30, ReserveBytes: 256 << 20,
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
 		VolumesOpen: 2, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
@@ -83,15 +84,17 @@ func Start(rt runtime.Runtime, data *Data, opt Options) (*actor.PID, error) {
 }
 
 func children(data *Data, opt Options) []node.Child {
+	takeover := logconf.Takeover{At: data.Dir.Node.TakenOverAt, Self: data.Dir.Node.RaftID}
 	lives := uint64(0) // of the gateway: each opens a session that ends the one before
 	return []node.Child{
 		{Name: "catalog", Producer: func() runtime.Actor {
-			return catalog.New(catalog.Config{LogPath: logPath, CoordinatorPath: coordinatorPath, ChunkBytes: opt.SnapshotChunkBytes, Loaded: opt.CatalogLoaded})
+			return catalog.New(catalog.Config{Path: catalogPath, Joined: data.Dir.Node.Joined, Takeover: takeover, LogPath: logPath, CoordinatorPath: coordinatorPath, ChunkBytes: opt.SnapshotChunkBytes, Loaded: opt.CatalogLoaded})
 		}},
 		{Name: "log", Producer: func() runtime.Actor {
 			return raftlog.New(raftlog.Config{
 				RaftID: data.Dir.Node.RaftID, Tick: opt.Tick, HeartbeatTicks: opt.HeartbeatTicks, ElectionTicks: opt.ElectionTicks,
-				SnapshotEveryBytes: opt.SnapshotEveryBytes, CatalogPath: catalogPath, OwnerPath: nodePath, OpenWAL: data.openWAL,
+				SnapshotEveryBytes: opt.SnapshotEveryBytes, Path: logPath, CatalogPath: catalogPath, OwnerPath: nodePath, OpenWAL: data.openWAL,
+				Takeover: takeover, Identity: data.Dir.Identity, UpdateNode: data.Dir.UpdateNode,
 			})
 		}},
 		{Name: "worker", Producer: func() runtime.Actor {

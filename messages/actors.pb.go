@@ -6145,8 +6145,7 @@ type LogEntry struct {
 	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	Term          uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
 	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-	Kind          uint32                 `protobuf:"varint,4,opt,name=kind,proto3" json:"kind,omitempty"`                           // raftpb.EntryType
-	ConfState     []byte                 `protobuf:"bytes,5,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"` // with a configuration change: raftpb.ConfState after it
+	Kind          uint32                 `protobuf:"varint,4,opt,name=kind,proto3" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6207,13 +6206,6 @@ func (x *LogEntry) GetKind() uint32 {
 		return x.Kind
 	}
 	return 0
-}
-
-func (x *LogEntry) GetConfState() []byte {
-	if x != nil {
-		return x.ConfState
-	}
-	return nil
 }
 
 type EntriesApplied struct {
@@ -6328,7 +6320,8 @@ func (x *CommandsApplied) GetApplied() uint64 {
 	return 0
 }
 
-// Where the catalog stands, and the newest verified snapshot it came from.
+// Where the catalog stands, and the newest verified snapshot with its term and
+// voters (raftpb.ConfState); snapshot 0: this node has never held the log.
 type CatalogLoaded struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Applied       uint64                 `protobuf:"varint,1,opt,name=applied,proto3" json:"applied,omitempty"`
@@ -6443,8 +6436,6 @@ func (x *AttachCatalog) GetLogFirst() uint64 {
 
 type TakeSnapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
-	ConfState     []byte                 `protobuf:"bytes,2,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6479,25 +6470,12 @@ func (*TakeSnapshot) Descriptor() ([]byte, []int) {
 	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
-func (x *TakeSnapshot) GetTerm() uint64 {
-	if x != nil {
-		return x.Term
-	}
-	return 0
-}
-
-func (x *TakeSnapshot) GetConfState() []byte {
-	if x != nil {
-		return x.ConfState
-	}
-	return nil
-}
-
 type SnapshotTaken struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	TruncateBelow uint64                 `protobuf:"varint,2,opt,name=truncate_below,json=truncateBelow,proto3" json:"truncate_below,omitempty"`
 	Error         *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Term          uint64                 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
+	ConfState     []byte                 `protobuf:"bytes,5,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6539,16 +6517,23 @@ func (x *SnapshotTaken) GetIndex() uint64 {
 	return 0
 }
 
-func (x *SnapshotTaken) GetTruncateBelow() uint64 {
+func (x *SnapshotTaken) GetError() *Error {
 	if x != nil {
-		return x.TruncateBelow
+		return x.Error
+	}
+	return nil
+}
+
+func (x *SnapshotTaken) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
 	}
 	return 0
 }
 
-func (x *SnapshotTaken) GetError() *Error {
+func (x *SnapshotTaken) GetConfState() []byte {
 	if x != nil {
-		return x.Error
+		return x.ConfState
 	}
 	return nil
 }
@@ -7113,6 +7098,67 @@ func (x *SnapshotInstalled) GetError() *Error {
 	return nil
 }
 
+// Follower's log -> leader's log: the snapshot could not be installed; send it again.
+type SnapshotRefused struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Error         *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRefused) Reset() {
+	*x = SnapshotRefused{}
+	mi := &file_messages_actors_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRefused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRefused) ProtoMessage() {}
+
+func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
+func (*SnapshotRefused) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *SnapshotRefused) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *SnapshotRefused) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *SnapshotRefused) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 // Master -> log.
 type ChangeVoters struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -7120,13 +7166,14 @@ type ChangeVoters struct {
 	Voters        []uint64               `protobuf:"varint,2,rep,packed,name=voters,proto3" json:"voters,omitempty"`
 	Learners      []uint64               `protobuf:"varint,3,rep,packed,name=learners,proto3" json:"learners,omitempty"`
 	Cause         string                 `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	AllowFewer    bool                   `protobuf:"varint,5,opt,name=allow_fewer,json=allowFewer,proto3" json:"allow_fewer,omitempty"` // fewer voters than now: only for a node that leaves for good
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7138,7 +7185,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7151,7 +7198,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -7182,6 +7229,13 @@ func (x *ChangeVoters) GetCause() string {
 	return ""
 }
 
+func (x *ChangeVoters) GetAllowFewer() bool {
+	if x != nil {
+		return x.AllowFewer
+	}
+	return false
+}
+
 type ChangeVotersReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -7192,7 +7246,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7204,7 +7258,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7217,7 +7271,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -7243,7 +7297,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7255,7 +7309,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7268,7 +7322,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -7295,7 +7349,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7307,7 +7361,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7320,7 +7374,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -7400,7 +7454,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7412,7 +7466,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7425,7 +7479,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -7480,7 +7534,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7492,7 +7546,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7505,7 +7559,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -7532,7 +7586,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7544,7 +7598,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7557,7 +7611,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -7585,7 +7639,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7597,7 +7651,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7610,7 +7664,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -7649,7 +7703,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7661,7 +7715,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7674,7 +7728,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -7759,7 +7813,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7771,7 +7825,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7784,7 +7838,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -7823,7 +7877,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7835,7 +7889,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7848,7 +7902,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -8501,14 +8555,12 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x04term\x18\x04 \x01(\x04R\x04term\"R\n" +
 	"\fApplyEntries\x12.\n" +
 	"\aentries\x18\x01 \x03(\v2\x14.tiercel.v1.LogEntryR\aentries\x12\x12\n" +
-	"\x04term\x18\x02 \x01(\x04R\x04term\"{\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"\\\n" +
 	"\bLogEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x12\n" +
-	"\x04kind\x18\x04 \x01(\rR\x04kind\x12\x1d\n" +
-	"\n" +
-	"conf_state\x18\x05 \x01(\fR\tconfState\"G\n" +
+	"\x04kind\x18\x04 \x01(\rR\x04kind\"G\n" +
 	"\x0eEntriesApplied\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\x04R\aapplied\x12\x1b\n" +
 	"\tlog_bytes\x18\x02 \x01(\x04R\blogBytes\"\x93\x01\n" +
@@ -8523,15 +8575,14 @@ const file_messages_actors_proto_rawDesc = "" +
 	"conf_state\x18\x03 \x01(\fR\tconfState\x12\x1a\n" +
 	"\bsnapshot\x18\x04 \x01(\x04R\bsnapshot\",\n" +
 	"\rAttachCatalog\x12\x1b\n" +
-	"\tlog_first\x18\x01 \x01(\x04R\blogFirst\"A\n" +
-	"\fTakeSnapshot\x12\x12\n" +
-	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x1d\n" +
-	"\n" +
-	"conf_state\x18\x02 \x01(\fR\tconfState\"u\n" +
+	"\tlog_first\x18\x01 \x01(\x04R\blogFirst\"\x0e\n" +
+	"\fTakeSnapshot\"\x81\x01\n" +
 	"\rSnapshotTaken\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\x12%\n" +
-	"\x0etruncate_below\x18\x02 \x01(\x04R\rtruncateBelow\x12'\n" +
-	"\x05error\x18\x03 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x83\x01\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12'\n" +
+	"\x05error\x18\x03 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04term\x18\x04 \x01(\x04R\x04term\x12\x1d\n" +
+	"\n" +
+	"conf_state\x18\x05 \x01(\fR\tconfState\"\x83\x01\n" +
 	"\x11LeadershipChanged\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x18\n" +
@@ -8584,12 +8635,18 @@ const file_messages_actors_proto_rawDesc = "" +
 	"conf_state\x18\x04 \x01(\fR\tconfState\"R\n" +
 	"\x11SnapshotInstalled\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12'\n" +
-	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x84\x01\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"d\n" +
+	"\x0fSnapshotRefused\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12'\n" +
+	"\x05error\x18\x03 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\xa5\x01\n" +
 	"\fChangeVoters\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06voters\x18\x02 \x03(\x04R\x06voters\x12\x1a\n" +
 	"\blearners\x18\x03 \x03(\x04R\blearners\x12\x14\n" +
-	"\x05cause\x18\x04 \x01(\tR\x05cause\"h\n" +
+	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1f\n" +
+	"\vallow_fewer\x18\x05 \x01(\bR\n" +
+	"allowFewer\"h\n" +
 	"\x11ChangeVotersReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"9\n" +
@@ -8654,7 +8711,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 107)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                // 0: tiercel.v1.Envelope
 	(*Header)(nil),                  // 1: tiercel.v1.Header
@@ -8750,77 +8807,78 @@ var file_messages_actors_proto_goTypes = []any{
 	(*FetchSnapshotReply)(nil),      // 91: tiercel.v1.FetchSnapshotReply
 	(*InstallSnapshot)(nil),         // 92: tiercel.v1.InstallSnapshot
 	(*SnapshotInstalled)(nil),       // 93: tiercel.v1.SnapshotInstalled
-	(*ChangeVoters)(nil),            // 94: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),       // 95: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),             // 96: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),        // 97: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),             // 98: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),      // 99: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil), // 100: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                  // 101: tiercel.v1.Lookup
-	(*LookupItem)(nil),              // 102: tiercel.v1.LookupItem
-	(*LookupReply)(nil),             // 103: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),            // 104: tiercel.v1.LookupAnswer
-	nil,                             // 105: tiercel.v1.Error.DetailsEntry
-	nil,                             // 106: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),          // 107: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),           // 108: tiercel.v1.CommandResult
-	(*FileRow)(nil),                 // 109: tiercel.v1.FileRow
-	(*VolumeRow)(nil),               // 110: tiercel.v1.VolumeRow
-	(*Conditions)(nil),              // 111: tiercel.v1.Conditions
-	(*Extent)(nil),                  // 112: tiercel.v1.Extent
-	(*ClusterRow)(nil),              // 113: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),               // 114: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),               // 115: tiercel.v1.WorkerRow
-	(*Command)(nil),                 // 116: tiercel.v1.Command
+	(*SnapshotRefused)(nil),         // 94: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),            // 95: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),       // 96: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),             // 97: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),        // 98: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),             // 99: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),      // 100: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil), // 101: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                  // 102: tiercel.v1.Lookup
+	(*LookupItem)(nil),              // 103: tiercel.v1.LookupItem
+	(*LookupReply)(nil),             // 104: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),            // 105: tiercel.v1.LookupAnswer
+	nil,                             // 106: tiercel.v1.Error.DetailsEntry
+	nil,                             // 107: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),          // 108: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),           // 109: tiercel.v1.CommandResult
+	(*FileRow)(nil),                 // 110: tiercel.v1.FileRow
+	(*VolumeRow)(nil),               // 111: tiercel.v1.VolumeRow
+	(*Conditions)(nil),              // 112: tiercel.v1.Conditions
+	(*Extent)(nil),                  // 113: tiercel.v1.Extent
+	(*ClusterRow)(nil),              // 114: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),               // 115: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),               // 116: tiercel.v1.WorkerRow
+	(*Command)(nil),                 // 117: tiercel.v1.Command
 }
 var file_messages_actors_proto_depIdxs = []int32{
-	105, // 0: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	106, // 0: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	1,   // 1: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	107, // 2: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	108, // 2: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	1,   // 3: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	2,   // 4: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	108, // 5: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	109, // 6: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	110, // 7: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	109, // 5: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	110, // 6: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	111, // 7: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	1,   // 8: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	107, // 9: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	108, // 9: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	1,   // 10: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	2,   // 11: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	1,   // 12: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	1,   // 13: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	2,   // 14: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	1,   // 15: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	107, // 16: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	108, // 16: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	1,   // 17: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	1,   // 18: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	111, // 19: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	112, // 19: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	1,   // 20: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	1,   // 21: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	2,   // 22: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	108, // 23: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	109, // 23: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	1,   // 24: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	1,   // 25: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	2,   // 26: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	109, // 27: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	110, // 28: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	110, // 27: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	111, // 28: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	1,   // 29: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	1,   // 30: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	112, // 32: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	110, // 33: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	113, // 32: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	111, // 33: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	1,   // 34: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	1,   // 35: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	20,  // 37: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	109, // 38: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	110, // 38: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	1,   // 39: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	1,   // 40: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	113, // 42: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	114, // 43: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	110, // 44: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	115, // 45: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	114, // 42: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	115, // 43: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	111, // 44: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	116, // 45: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
 	42,  // 46: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
 	1,   // 47: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
 	24,  // 48: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
@@ -8828,11 +8886,11 @@ var file_messages_actors_proto_depIdxs = []int32{
 	26,  // 50: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
 	2,   // 51: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
 	1,   // 52: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	116, // 53: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	117, // 53: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
 	1,   // 54: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
 	29,  // 55: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	108, // 56: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	113, // 57: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	109, // 56: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	114, // 57: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
 	42,  // 58: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
 	31,  // 59: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
 	1,   // 60: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
@@ -8840,7 +8898,7 @@ var file_messages_actors_proto_depIdxs = []int32{
 	1,   // 62: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
 	35,  // 63: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
 	2,   // 64: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	112, // 65: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	113, // 65: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
 	1,   // 66: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
 	1,   // 67: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
 	2,   // 68: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
@@ -8863,11 +8921,11 @@ var file_messages_actors_proto_depIdxs = []int32{
 	1,   // 85: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
 	2,   // 86: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
 	1,   // 87: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	112, // 88: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	113, // 88: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
 	1,   // 89: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
 	2,   // 90: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
 	1,   // 91: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	115, // 92: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	116, // 92: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
 	1,   // 93: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
 	2,   // 94: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
 	31,  // 95: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
@@ -8875,21 +8933,21 @@ var file_messages_actors_proto_depIdxs = []int32{
 	1,   // 97: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
 	1,   // 98: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
 	42,  // 99: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	115, // 100: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	116, // 100: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
 	59,  // 101: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
 	1,   // 102: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
 	2,   // 103: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
 	61,  // 104: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
 	31,  // 105: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	106, // 106: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	107, // 106: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
 	61,  // 107: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
 	1,   // 108: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
 	1,   // 109: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
 	2,   // 110: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
 	65,  // 111: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	115, // 112: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	116, // 112: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
 	42,  // 113: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	110, // 114: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	111, // 114: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
 	1,   // 115: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
 	1,   // 116: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
 	2,   // 117: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
@@ -8904,7 +8962,7 @@ var file_messages_actors_proto_depIdxs = []int32{
 	1,   // 126: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
 	2,   // 127: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
 	1,   // 128: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	116, // 129: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	117, // 129: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
 	1,   // 130: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
 	2,   // 131: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
 	1,   // 132: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
@@ -8912,39 +8970,40 @@ var file_messages_actors_proto_depIdxs = []int32{
 	2,   // 134: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
 	79,  // 135: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
 	29,  // 136: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	116, // 137: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	117, // 137: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
 	2,   // 138: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
 	31,  // 139: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
 	1,   // 140: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
 	1,   // 141: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
 	2,   // 142: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
 	2,   // 143: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	1,   // 144: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	1,   // 145: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	2,   // 146: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	1,   // 147: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	1,   // 148: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	98,  // 149: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	1,   // 150: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	1,   // 151: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	2,   // 152: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	1,   // 153: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	102, // 154: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	14,  // 155: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	16,  // 156: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	18,  // 157: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	21,  // 158: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	1,   // 159: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	104, // 160: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	15,  // 161: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	17,  // 162: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	19,  // 163: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	22,  // 164: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	165, // [165:165] is the sub-list for method output_type
-	165, // [165:165] is the sub-list for method input_type
-	165, // [165:165] is the sub-list for extension type_name
-	165, // [165:165] is the sub-list for extension extendee
-	0,   // [0:165] is the sub-list for field type_name
+	2,   // 144: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	1,   // 145: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	1,   // 146: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	2,   // 147: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	1,   // 148: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	1,   // 149: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	99,  // 150: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	1,   // 151: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	1,   // 152: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	2,   // 153: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	1,   // 154: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	103, // 155: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	14,  // 156: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	16,  // 157: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	18,  // 158: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	21,  // 159: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	1,   // 160: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	105, // 161: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	15,  // 162: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	17,  // 163: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	19,  // 164: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	22,  // 165: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	166, // [166:166] is the sub-list for method output_type
+	166, // [166:166] is the sub-list for method input_type
+	166, // [166:166] is the sub-list for extension type_name
+	166, // [166:166] is the sub-list for extension extendee
+	0,   // [0:166] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -8954,13 +9013,13 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[102].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[103].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
 		(*LookupItem_Status)(nil),
 	}
-	file_messages_actors_proto_msgTypes[104].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[105].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -8972,7 +9031,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   107,
+			NumMessages:   108,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -38,6 +38,8 @@ type NodeFile struct {
 	Generation   uint64
 	Incarnation  uint64      // starts so far, this one included
 	HighestEpoch model.Epoch // a command of an older one is refused
+	// Joined says that this node was made to join a cluster: it never founds one.
+	Joined bool
 	// Peers are the rpc addresses at which other nodes were last heard, host:port:
 	// where to ask after a restart. Hints, never truth.
 	Peers []string
@@ -58,6 +60,7 @@ type nodeYAML struct {
 	Generation   uint64    `yaml:"generation"`
 	Incarnation  uint64    `yaml:"incarnation"`
 	HighestEpoch epochYAML `yaml:"highest_epoch"`
+	Joined       bool      `yaml:"joined,omitempty"`
 	Peers        []string  `yaml:"peers,omitempty"`
 	Fork         string    `yaml:"fork,omitempty"`
 	TakenOverAt  uint64    `yaml:"taken_over_at,omitempty"`
@@ -74,8 +77,8 @@ type epochYAML struct {
 func (n NodeFile) checksum() string {
 	text := fmt.Sprintf("%q %q %d %d %d %d %d", n.NodeID, n.ClusterID, n.RaftID, n.Generation, n.Incarnation,
 		n.HighestEpoch.Generation, n.HighestEpoch.Term)
-	if len(n.Peers) > 0 || n.Fork != "" || n.TakenOverAt != 0 || n.SupersededBy != 0 {
-		text += fmt.Sprintf(" %q %q %d %d", n.Peers, n.Fork, n.TakenOverAt, n.SupersededBy)
+	if n.Joined || len(n.Peers) > 0 || n.Fork != "" || n.TakenOverAt != 0 || n.SupersededBy != 0 {
+		text += fmt.Sprintf(" %t %q %q %d %d", n.Joined, n.Peers, n.Fork, n.TakenOverAt, n.SupersededBy)
 	}
 	return fmt.Sprintf("%08x", crc32.Checksum([]byte(text), castagnoli))
 }
@@ -83,7 +86,7 @@ func (n NodeFile) checksum() string {
 func (n NodeFile) encode() ([]byte, error) {
 	body, err := yaml.Marshal(nodeYAML{
 		NodeID: string(n.NodeID), ClusterID: string(n.ClusterID), RaftID: n.RaftID, Generation: n.Generation,
-		Incarnation: n.Incarnation, HighestEpoch: epochYAML(n.HighestEpoch), Peers: n.Peers,
+		Incarnation: n.Incarnation, HighestEpoch: epochYAML(n.HighestEpoch), Joined: n.Joined, Peers: n.Peers,
 		Fork: n.Fork, TakenOverAt: n.TakenOverAt, SupersededBy: n.SupersededBy, Checksum: n.checksum(),
 	})
 	return append([]byte(nodeFileTitle), body...), err
@@ -103,7 +106,7 @@ func decodeNodeFile(data []byte) (NodeFile, error) {
 	n := NodeFile{
 		NodeID: model.NodeID(y.NodeID), ClusterID: model.ClusterID(y.ClusterID), RaftID: y.RaftID,
 		Generation: y.Generation, Incarnation: y.Incarnation, HighestEpoch: model.Epoch(y.HighestEpoch),
-		Peers: y.Peers, Fork: y.Fork, TakenOverAt: y.TakenOverAt, SupersededBy: y.SupersededBy,
+		Joined: y.Joined, Peers: y.Peers, Fork: y.Fork, TakenOverAt: y.TakenOverAt, SupersededBy: y.SupersededBy,
 	}
 	switch {
 	case !isID(y.NodeID, "n-"):
@@ -138,7 +141,7 @@ func newNodeFile(random io.Reader, joins bool) (NodeFile, error) {
 		if id == 0 {
 			continue
 		}
-		n := NodeFile{NodeID: model.NodeID("n-" + hex.EncodeToString(raw[:8])), RaftID: id, Generation: 1}
+		n := NodeFile{NodeID: model.NodeID("n-" + hex.EncodeToString(raw[:8])), RaftID: id, Generation: 1, Joined: joins}
 		if !joins {
 			n.ClusterID = model.ClusterID("c-" + hex.EncodeToString(raw[8:16]))
 		}

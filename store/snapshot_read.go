@@ -17,8 +17,11 @@ import (
 //
 // not_found: there is none; corrupt: it is damaged, with the offset.
 func LoadSnapshot(fsys FS, index uint64, fn func([]Pair) error) (SnapshotMeta, error) {
+	return loadSnapshotFile(fsys, snapshotName(index), index, fn)
+}
+
+func loadSnapshotFile(fsys FS, name string, index uint64, fn func([]Pair) error) (SnapshotMeta, error) {
 	const op = "load snapshot"
-	name := snapshotName(index)
 	f, err := fsys.OpenReadOnly(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return SnapshotMeta{}, model.Errorf(model.CodeNotFound, op, "there is no %s", name)

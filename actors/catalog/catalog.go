@@ -2,10 +2,12 @@ package catalog
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
 	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/logconf"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -13,6 +15,7 @@ import (
 
 // Config is what the catalog is told by the tree.
 type Config struct {
+	Path            string // of this actor, on every node
 	LogPath         string
 	CoordinatorPath string // hears the outcome of commands that this node proposed
 	// ChunkBytes of a snapshot are walked in one go; writes wait no longer than that.
@@ -20,6 +23,9 @@ type Config struct {
 	// Loaded hears of the state machine each time it has been loaded: the
 	// simulator's checkers look at it between two messages. Nil: nobody looks.
 	Loaded func(*rules.Catalog)
+	// Joined says that an empty directory is the beginning of a node that joins.
+	Joined   bool
+	Takeover logconf.Takeover
 }
 
 const (
@@ -35,9 +41,14 @@ type Catalog struct {
 	meta store.SnapshotMeta // of the snapshot that was loaded or taken last
 
 	term    uint64
-	syncing bool // just loaded: the log may still send what follows a state we had before
+	conf    *raftpb.ConfState // voters at the applied index
+	syncing bool              // just loaded: the log may still send what follows a state we had before
 	waiting []waitingLookup
 	snap    *snapshotting
+	fetch   *fetching
+	fetches uint64
+
+	membersChanged bool
 }
 
 type waitingLookup struct {
@@ -62,11 +73,25 @@ func (c *Catalog) Receive(ctx *runtime.Context, msg any) {
 	case *messages.Lookup:
 		c.onLookup(ctx, m)
 	case *messages.TakeSnapshot:
-		c.onTakeSnapshot(ctx, m)
+		c.onTakeSnapshot(ctx)
 	case *chunkWritten:
 		c.onChunkWritten(ctx, m)
 	case *snapshotVerified:
 		c.onSnapshotVerified(ctx, m)
+	case *messages.InstallSnapshot:
+		c.onInstallSnapshot(ctx, m)
+	case fetchDue:
+		c.onFetchDue(ctx, m)
+	case *messages.FetchSnapshot:
+		c.onFetchSnapshot(ctx, m)
+	case *pieceRead:
+		ctx.SendBulk(m.to, m.reply)
+	case *messages.FetchSnapshotReply:
+		c.onPiece(ctx, m)
+	case *pieceWritten:
+		c.onPieceWritten(ctx, m)
+	case *installed:
+		c.onInstalled(ctx, m)
 	case *actor.Restarting, *actor.Stopping:
 		c.abortSnapshot()
 	}
@@ -107,6 +132,9 @@ func (c *Catalog) onApply(ctx *runtime.Context, m *messages.ApplyEntries) {
 		}
 	}
 	c.cat.End()
+	if c.membersChanged {
+		c.tellMembers(ctx)
+	}
 	ctx.Reply(&messages.EntriesApplied{Applied: c.cat.Applied(), LogBytes: bytes})
 	if len(done.Outcomes) > 0 {
 		done.Applied = c.cat.Applied()
@@ -118,7 +146,12 @@ func (c *Catalog) onApply(ctx *runtime.Context, m *messages.ApplyEntries) {
 // applyOne applies one entry; the outcome is nil when nobody here waits for it.
 func (c *Catalog) applyOne(ctx *runtime.Context, e *messages.LogEntry) (*messages.CommitOutcome, error) {
 	if e.Kind != raftNormal || len(e.Data) == 0 {
-		// Raft's own entries change nothing but the applied index.
+		// Raft's own entries change nothing but the voters and the applied index.
+		conf, err := logconf.Fold(c.conf, e.Index, raftpb.EntryType(e.Kind), e.Data, c.cfg.Takeover)
+		if err != nil {
+			return nil, err
+		}
+		c.conf = conf
 		return nil, c.cat.Advance(e.Index)
 	}
 	cmd := &messages.Command{}
@@ -129,6 +162,7 @@ func (c *Catalog) applyOne(ctx *runtime.Context, e *messages.LogEntry) (*message
 	if err != nil {
 		return nil, err
 	}
+	c.membersChanged = c.membersChanged || changesMembers(cmd)
 	if cmd.Proposal == 0 || cmd.Origin != string(ctx.Runtime().Node()) {
 		return nil, nil
 	}

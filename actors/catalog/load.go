@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
 	"tiercel/actors/runtime"
 	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/logconf"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -17,20 +21,26 @@ type loaded struct {
 	cat  *rules.Catalog
 	ix   store.Index
 	meta store.SnapshotMeta
+	conf *raftpb.ConfState
 	err  error
 }
 
 func (c *Catalog) onStarted(ctx *runtime.Context) {
-	fs, log := ctx.Runtime().FS(), ctx.Log()
-	ctx.Offload(func() any { return load(fs, log) })
+	fs, log, joined := ctx.Runtime().FS(), ctx.Log(), c.cfg.Joined
+	ctx.Offload(func() any { return load(fs, log, joined) })
 }
 
 // load reads the newest snapshot that verifies. A damaged one is passed over for
 // the one before it, from which the log still goes on.
-func load(fs store.FS, log *slog.Logger) *loaded {
+func load(fs store.FS, log *slog.Logger, joined bool) *loaded {
 	indexes, err := store.ListSnapshots(fs)
 	if err != nil {
 		return &loaded{err: err}
+	}
+	if len(indexes) == 0 && joined {
+		// It has never held the log.
+		ix := store.NewIndex()
+		return &loaded{cat: rules.New(ix), ix: ix, conf: &raftpb.ConfState{}}
 	}
 	var first error
 	for i := len(indexes) - 1; i >= 0; i-- {
@@ -72,7 +82,11 @@ func loadOne(fs store.FS, index uint64) *loaded {
 			return &loaded{err: err}
 		}
 	}
-	return &loaded{cat: cat, ix: ix, meta: meta}
+	conf := &raftpb.ConfState{}
+	if err := proto.Unmarshal(meta.Conf, conf); err != nil {
+		return &loaded{err: model.Errorf(model.CodeCorrupt, "load catalog", "the voters in snapshot %d cannot be read: %w", index, err)}
+	}
+	return &loaded{cat: cat, ix: ix, meta: meta, conf: conf}
 }
 
 func (c *Catalog) onLoaded(ctx *runtime.Context, l *loaded) {
@@ -80,12 +94,19 @@ func (c *Catalog) onLoaded(ctx *runtime.Context, l *loaded) {
 		ctx.Runtime().Halt(fmt.Errorf("the catalog cannot be loaded: %w", l.err))
 		return
 	}
+	c.takeOver(ctx, l)
+	c.sayWhere(ctx)
+}
+
+// takeOver makes a verified state ours.
+func (c *Catalog) takeOver(ctx *runtime.Context, l *loaded) {
 	c.cat, c.ix, c.meta, c.term = l.cat, l.ix, l.meta, l.meta.Term
+	c.conf = logconf.Start(l.conf, l.meta.Index, c.cfg.Takeover)
 	c.syncing = true
 	if c.cfg.Loaded != nil {
 		c.cfg.Loaded(c.cat)
 	}
-	c.sayWhere(ctx)
+	c.tellMembers(ctx)
 }
 
 func (c *Catalog) onAttach(ctx *runtime.Context) {

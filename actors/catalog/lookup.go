@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"slices"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"tiercel/actors/runtime"
@@ -47,7 +49,7 @@ func (c *Catalog) refuse(ctx *runtime.Context, to *actor.PID, m *messages.Lookup
 	for _, item := range m.Items {
 		reply.Answers = append(reply.Answers, messages.RefusedAnswer(item, refusal))
 	}
-	ctx.Send(to, reply)
+	ctx.SendBulk(to, reply)
 }
 
 func (c *Catalog) answer(ctx *runtime.Context, to *actor.PID, m *messages.Lookup) {
@@ -58,7 +60,7 @@ func (c *Catalog) answer(ctx *runtime.Context, to *actor.PID, m *messages.Lookup
 	for _, item := range m.Items {
 		reply.Answers = append(reply.Answers, c.answerItem(item))
 	}
-	ctx.Send(to, reply)
+	ctx.SendBulk(to, reply)
 }
 
 func (c *Catalog) answerItem(item *messages.LookupItem) *messages.LookupAnswer {
@@ -148,9 +150,14 @@ func (c *Catalog) list(m *messages.List) *messages.ListReply {
 
 func (c *Catalog) status(m *messages.ClusterStatus) *messages.ClusterStatusReply {
 	nodes, workers := c.cat.Workers()
+	volumes := c.cat.Volumes()
+	if m.OpenVolumesOnly {
+		volumes = slices.DeleteFunc(volumes, func(v *messages.VolumeRow) bool { return v.State != messages.VolumeState_OPEN })
+	}
+	conf, _ := messages.MarshalDeterministic(c.conf) // it was read from such bytes
 	return &messages.ClusterStatusReply{
 		Header: messages.ReplyHeader(m.Header), Cluster: c.cat.Cluster(), Totals: []*messages.TenantRow{c.cat.Totals()},
-		Volumes: c.cat.Volumes(), WorkerNodes: nodes, Workers: workers,
+		Volumes: volumes, ConfState: conf, WorkerNodes: nodes, Workers: workers,
 		Applied: c.cat.Applied(), StateHash: c.cat.StateHash(), RaftTerm: c.term,
 	}
 }

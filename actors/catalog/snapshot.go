@@ -29,15 +29,20 @@ type snapshotVerified struct {
 	err  error
 }
 
-func (c *Catalog) onTakeSnapshot(ctx *runtime.Context, m *messages.TakeSnapshot) {
+func (c *Catalog) onTakeSnapshot(ctx *runtime.Context) {
 	if c.cat == nil || c.snap != nil || c.cat.Applied() <= c.meta.Index {
 		ctx.Reply(&messages.SnapshotTaken{Error: messages.FromError(
 			model.Errorf(model.CodeUnavailable, "snapshot", "nothing new to take, or one is under way"))})
 		return
 	}
+	conf, err := messages.MarshalDeterministic(c.conf)
+	if err != nil {
+		ctx.Runtime().Halt(err)
+		return
+	}
 	s := &snapshotting{to: ctx.Sender(), walk: c.ix.Snapshot()}
 	s.meta = store.SnapshotMeta{
-		Index: c.cat.Applied(), Term: c.term, Conf: m.ConfState,
+		Index: c.cat.Applied(), Term: c.term, Conf: conf,
 		StateHash: c.cat.StateHash(), ClusterVersion: c.cat.Cluster().GetClusterVersion(),
 	}
 	c.snap = s
@@ -86,7 +91,7 @@ func (c *Catalog) finish(ctx *runtime.Context, err error) {
 	s, previous := c.snap, c.meta.Index
 	s.walk.Close()
 	c.snap = nil
-	reply := &messages.SnapshotTaken{Index: s.meta.Index, Error: messages.FromError(err)}
+	reply := &messages.SnapshotTaken{Index: s.meta.Index, Term: s.meta.Term, ConfState: s.meta.Conf, Error: messages.FromError(err)}
 	if err == nil {
 		c.meta = s.meta
 		fs, log := ctx.Runtime().FS(), ctx.Log()

@@ -23,9 +23,19 @@ func (l *Log) noteSoftState(ctx *runtime.Context, s *raft.SoftState) {
 	if leading == l.leading && s.Lead == l.leader && term == l.term {
 		return
 	}
+	if leading && !l.leading {
+		// The votes were words of a quorum a moment ago; contact is counted from now.
+		for id := range l.conf.GetVoters() {
+			l.peers.heard[l.conf.Voters[id]] = ctx.Now()
+		}
+		for id := range l.conf.GetVotersOutgoing() {
+			l.peers.heard[l.conf.VotersOutgoing[id]] = ctx.Now()
+		}
+	}
 	l.leader, l.term, l.leading = s.Lead, term, leading
 	l.ownTermIndex, l.ownTermDone = 0, false
 	if !leading {
+		l.silence.cutOff = false
 		l.dropReads(ctx)
 	}
 	l.announce(ctx)
@@ -46,8 +56,15 @@ func (l *Log) dropReads(ctx *runtime.Context) {
 
 func (l *Log) announce(ctx *runtime.Context) {
 	ctx.Send(ctx.Runtime().Local(l.cfg.OwnerPath), &messages.LeadershipChanged{
-		Term: l.term, Leading: l.leading, OwnTermApplied: l.ownTermDone,
+		Leader: string(l.nodeOf(ctx, l.leader)), Term: l.term, Leading: l.leading && !l.silence.cutOff, OwnTermApplied: l.ownTermDone,
 	})
+}
+
+func (l *Log) nodeOf(ctx *runtime.Context, id uint64) model.NodeID {
+	if id == l.cfg.RaftID {
+		return ctx.Runtime().Node()
+	}
+	return l.peers.nodes[id]
 }
 
 // onApplied follows the catalog; the first own-term entry opens the reads.
@@ -66,7 +83,6 @@ func (l *Log) onApplied(ctx *runtime.Context, m *messages.EntriesApplied) {
 		l.announce(ctx)
 	}
 	l.trimMemory()
-	l.maybeSnapshot(ctx)
 	l.pump(ctx)
 }
 
@@ -78,6 +94,9 @@ func (l *Log) startRead(r heldRead) {
 
 func (l *Log) finishReads(ctx *runtime.Context, states []raft.ReadState) {
 	for _, s := range states {
+		if len(s.RequestCtx) != 8 {
+			continue
+		}
 		id := binary.BigEndian.Uint64(s.RequestCtx)
 		r, ok := l.reads[id]
 		if !ok {
@@ -89,11 +108,17 @@ func (l *Log) finishReads(ctx *runtime.Context, states []raft.ReadState) {
 }
 
 // trimMemory drops applied entries from memory; the write-ahead log has them.
+// With other members those after the newest snapshot stay: a follower that is
+// behind gets the snapshot and then needs all that follows.
 func (l *Log) trimMemory() {
 	first, err := l.storage.FirstIndex()
 	if err != nil || l.applied < first+2*memoryEntries {
 		return
 	}
+	to := l.applied - memoryEntries
+	if len(l.conf.Voters)+len(l.conf.Learners) > 1 {
+		to = min(to, l.storage.newest.GetIndex())
+	}
 	// The storage only refuses what is already gone.
-	_ = l.storage.Compact(l.applied - memoryEntries)
+	_ = l.storage.Compact(to)
 }

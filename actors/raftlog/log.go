@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/logconf"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -20,18 +21,26 @@ type Config struct {
 	HeartbeatTicks     int
 	ElectionTicks      int
 	SnapshotEveryBytes int64 // log bytes between two snapshots, at least
-	CatalogPath        string
-	OwnerPath          string // hears LeadershipChanged
+	Takeover           logconf.Takeover
+	// Path is that of the log actor on every node.
+	Path        string
+	CatalogPath string
+	OwnerPath   string // hears LeadershipChanged
 	// OpenWAL opens the write-ahead log, after closing the one of an earlier
 	// life of this actor, so that two never write the same directory.
 	OpenWAL func() (*store.WAL, *store.WALRecovery, error)
+	// Identity and UpdateNode are node.yaml: cluster, generation, and the note that
+	// a higher generation was met.
+	Identity   func() store.NodeFile
+	UpdateNode func(func(*store.NodeFile)) error
 }
 
 // Limits of the log's queues.
 const (
 	maxHeldReads        = 4096
 	maxUncommittedBytes = 64 << 20
-	maxMessageBytes     = 1 << 20
+	maxMessageBytes     = 256 << 10 // of entries in one Raft message
+	maxInflight         = 64        // Raft messages to one follower without an answer
 	deliverChunkBytes   = 4 << 20
 	deliverWindow       = 1 << 16 // entries handed to the catalog and not yet applied
 	fullDiskRetry       = 250 * time.Millisecond
@@ -43,7 +52,7 @@ const (
 type Log struct {
 	cfg     Config
 	wal     *store.WAL
-	storage *raft.MemoryStorage
+	storage *storage
 	node    *raft.RawNode
 
 	diskBusy bool
@@ -57,8 +66,10 @@ type Log struct {
 	delivered uint64        // newest index handed to the catalog
 	applied   uint64        // newest index the catalog has applied
 	attached  bool          // the catalog has said where it stands
+	starting  bool          // what the RawNode begins with is being read
 
 	leading      bool
+	announced    bool // leading and in contact, as the owner was told
 	leader       uint64
 	term         uint64
 	ownTermIndex uint64 // first index of the own term, 0 unknown
@@ -67,11 +78,15 @@ type Log struct {
 	reads        map[uint64]heldRead
 	nextRead     uint64
 
-	conf             *raftpb.ConfState
-	bytesSinceSnap   int64
-	snapshotting     bool
-	previousSnapshot uint64
-	truncateBelow    uint64
+	conf           *raftpb.ConfState
+	changing       uint64 // index of the newest configuration change
+	bytesSinceSnap int64
+	snapshotting   bool
+	previous       uint64 // index of the snapshot before the newest
+
+	peers   peers
+	silence silence
+	install *installing // a snapshot on its way in, nil: none
 }
 
 type heldRead struct {
@@ -81,7 +96,7 @@ type heldRead struct {
 
 // New makes the actor.
 func New(cfg Config) *Log {
-	return &Log{cfg: cfg, reads: make(map[uint64]heldRead)}
+	return &Log{cfg: cfg, reads: make(map[uint64]heldRead), conf: &raftpb.ConfState{}, peers: newPeers(), silence: newSilence()}
 }
 
 type tick struct{}
@@ -96,12 +111,16 @@ func (l *Log) Receive(ctx *runtime.Context, msg any) {
 		l.onOpened(ctx, m)
 	case *messages.CatalogLoaded:
 		l.onCatalogLoaded(ctx, m)
+	case *beginning:
+		l.onBeginning(ctx, m)
 	case tick:
 		l.onTick(ctx)
 	case *messages.Propose:
 		l.onPropose(ctx, m)
 	case *messages.ReadIndex:
 		l.onReadIndex(ctx, m)
+	case *messages.RaftMessages:
+		l.onRaftMessages(ctx, m)
 	case *persisted:
 		l.onPersisted(ctx, m)
 	case *entriesRead:
@@ -110,8 +129,26 @@ func (l *Log) Receive(ctx *runtime.Context, msg any) {
 		l.onApplied(ctx, m)
 	case *messages.SnapshotTaken:
 		l.onSnapshotTaken(ctx, m)
+	case *messages.SnapshotInstalled:
+		l.onSnapshotInstalled(ctx, m)
+	case *messages.SnapshotRefused:
+		l.onSnapshotRefused(m)
 	case *truncated:
 		l.onTruncated(ctx, m)
+	case *messages.LogMembers:
+		l.onLogMembers(m)
+	case *messages.CandidateRanks:
+		l.onCandidateRanks(m)
+	case *messages.ChangeVoters:
+		l.onChangeVoters(ctx, m)
+	case *messages.TransferLeadership:
+		l.onTransfer(ctx, m)
+	case *messages.DescribeLog:
+		l.onDescribe(ctx, m)
+	case *messages.Superseded:
+		l.onSuperseded(ctx, m.ClusterId, m.Generation, m.Node)
+	case *noted:
+		l.onNoted(ctx, m)
 	case retryDisk:
 		l.pausing = false
 		l.pump(ctx)
@@ -123,6 +160,8 @@ func (l *Log) onTick(ctx *runtime.Context) {
 	if l.node == nil {
 		return
 	}
+	l.watchSilence(ctx)
+	l.watchSnapshots(ctx)
 	l.node.Tick()
 	l.pump(ctx)
 }
@@ -158,6 +197,8 @@ func (l *Log) refuseProposal() error {
 	switch {
 	case l.node == nil || !l.leading:
 		return model.Errorf(model.CodeNoMaster, "propose", "this node does not lead the log")
+	case l.silence.cutOff:
+		return model.Errorf(model.CodeNoMaster, "propose", "this node is out of contact with the other voters")
 	case l.diskFull:
 		return model.Errorf(model.CodeClusterFull, "propose", "the disk of the log is full; free some space, the write is tried again")
 	}
@@ -177,8 +218,8 @@ func (l *Log) onReadIndex(ctx *runtime.Context, m *messages.ReadIndex) {
 	switch {
 	case l.node == nil || !l.leading:
 		l.refuseRead(ctx, read, model.CodeNoMaster, "this node does not lead the log")
-	case !l.ownTermDone && len(l.held) >= maxHeldReads:
-		l.refuseRead(ctx, read, model.CodeOverloaded, "too many reads wait for the new master")
+	case !l.ownTermDone && len(l.held) >= maxHeldReads || len(l.reads) >= maxHeldReads:
+		l.refuseRead(ctx, read, model.CodeOverloaded, "too many reads wait for the master")
 	case !l.ownTermDone:
 		l.held = append(l.held, read)
 	case l.diskFull && l.alone():
@@ -197,3 +238,6 @@ func (l *Log) refuseRead(ctx *runtime.Context, r heldRead, code model.Code, why 
 		Error:  messages.FromError(model.Errorf(code, "read index", "%s", why)),
 	})
 }
+
+// interval is that of the heartbeats of a leader.
+func (l *Log) interval() time.Duration { return time.Duration(l.cfg.HeartbeatTicks) * l.cfg.Tick }

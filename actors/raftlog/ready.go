@@ -5,6 +5,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/logconf"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -13,15 +14,16 @@ import (
 // pendingReady is one Ready of the RawNode on its way to the disk.
 type pendingReady struct {
 	raft.Ready
-	entries   []store.LogEntry
-	recovered []store.LogEntry // before the RawNode exists
+	entries []store.LogEntry
+	sent    bool // its messages are out
 }
 
 // persisted is the result of one append to the write-ahead log.
 type persisted struct{ err error }
 
-// pump moves everything that can move: a Ready to the disk, committed entries
-// to the catalog. It is called after every change, and is idempotent.
+// pump moves everything that can move: a Ready to the disk, messages to the other
+// members, committed entries to the catalog. It is called after every change, and
+// is idempotent.
 func (l *Log) pump(ctx *runtime.Context) {
 	for l.node != nil && l.ready == nil && l.node.HasReady() {
 		rd := l.node.Ready()
@@ -30,7 +32,12 @@ func (l *Log) pump(ctx *runtime.Context) {
 		l.finishReads(ctx, rd.ReadStates)
 		// What is committed and already on disk need not wait for the next fsync.
 		l.deliverReady(ctx, l.durableCommitted(rd.CommittedEntries))
-		if len(rd.Entries) == 0 && (rd.HardState == nil || !rd.MustSync) {
+		if l.leading {
+			// A leader's messages promise nothing of its own disk: its vote for an
+			// entry counts only at Advance. Followers write while it writes.
+			l.sendReady(ctx)
+		}
+		if len(rd.Entries) == 0 && (rd.HardState == nil || !rd.MustSync) && raft.IsEmptySnap(rd.Snapshot) {
 			// A commit index alone is not persisted: Raft finds it again.
 			l.advance(ctx)
 			continue
@@ -48,10 +55,11 @@ func (l *Log) pump(ctx *runtime.Context) {
 	if l.readTurn {
 		l.deliverFromDisk(ctx)
 		l.persist(ctx)
-		return
+	} else {
+		l.persist(ctx)
+		l.deliverFromDisk(ctx)
 	}
-	l.persist(ctx)
-	l.deliverFromDisk(ctx)
+	l.maybeSnapshot(ctx)
 }
 
 // durableCommitted is the prefix of entries that the write-ahead log holds.
@@ -73,10 +81,23 @@ func (l *Log) persist(ctx *runtime.Context) {
 	if l.ready == nil || l.diskBusy || l.pausing || l.node == nil {
 		return
 	}
-	wal, entries := l.wal, l.ready.entries
+	wal, entries, snapshot := l.wal, l.ready.entries, l.ready.Snapshot.GetMetadata()
 	state := &store.HardState{Term: l.state.GetTerm(), Vote: l.state.GetVote(), Commit: l.state.GetCommit()}
 	l.diskBusy = true
-	ctx.Offload(func() any { return &persisted{err: wal.Append(state, entries, true)} })
+	ctx.Offload(func() any {
+		if snapshot.GetIndex() > wal.Last() || snapshot.GetIndex() > 0 && !holds(wal, snapshot) {
+			if err := wal.Reset(snapshot.GetIndex(), snapshot.GetTerm()); err != nil {
+				return &persisted{err: err}
+			}
+		}
+		return &persisted{err: wal.Append(state, entries, true)}
+	})
+}
+
+// holds reports whether the log has the entry that a snapshot ends with.
+func holds(wal *store.WAL, snapshot *raftpb.SnapshotMetadata) bool {
+	term, err := wal.Term(snapshot.GetIndex())
+	return err == nil && term == snapshot.GetTerm()
 }
 
 func (l *Log) onPersisted(ctx *runtime.Context, m *persisted) {
@@ -92,7 +113,7 @@ func (l *Log) onPersisted(ctx *runtime.Context, m *persisted) {
 		return
 	}
 	l.diskFull = false
-	if err := l.storage.Append(l.ready.Entries); err != nil {
+	if err := l.stored(); err != nil {
 		ctx.Runtime().Halt(err)
 		return
 	}
@@ -105,12 +126,35 @@ func (l *Log) onPersisted(ctx *runtime.Context, m *persisted) {
 
 const entryOverheadBytes = 32
 
-// advance finishes the pending Ready: what it committed goes to the catalog.
+// stored shows Raft what is on disk now.
+func (l *Log) stored() error {
+	if s := l.ready.Snapshot; !raft.IsEmptySnap(s) {
+		if err := l.storage.ApplySnapshot(s); err != nil {
+			return err
+		}
+		l.conf = s.GetMetadata().GetConfState()
+		l.storage.newest = s.GetMetadata()
+		l.committed = max(l.committed, s.GetMetadata().GetIndex())
+		l.bytesSinceSnap = 0
+	}
+	return l.storage.Append(l.ready.Entries)
+}
+
+// advance finishes the pending Ready: its messages go out, what it committed goes
+// to the catalog.
 func (l *Log) advance(ctx *runtime.Context) {
+	l.sendReady(ctx)
 	rd := l.ready.Ready
 	l.ready = nil
 	l.deliverReady(ctx, rd.CommittedEntries)
 	l.node.Advance(rd)
+}
+
+func (l *Log) sendReady(ctx *runtime.Context) {
+	if !l.ready.sent {
+		l.ready.sent = true
+		l.send(ctx, l.ready.Messages)
+	}
 }
 
 // deliverReady hands committed entries to the catalog straight from memory.
@@ -127,6 +171,7 @@ func (l *Log) deliverReady(ctx *runtime.Context, entries []*raftpb.Entry) {
 			continue
 		}
 		l.committed = index
+		l.changeVoters(ctx, e)
 		if l.leading && l.ownTermIndex == 0 && e.GetTerm() == l.term {
 			l.ownTermIndex = index
 		}
@@ -140,6 +185,26 @@ func (l *Log) deliverReady(ctx *runtime.Context, entries []*raftpb.Entry) {
 	}
 }
 
+// changeVoters applies a committed configuration change, to Raft and to our own
+// fold, which must agree.
+func (l *Log) changeVoters(ctx *runtime.Context, e *raftpb.Entry) {
+	if e.GetType() == raftpb.EntryType_EntryNormal {
+		return
+	}
+	change, err := logconf.Decode(e.GetType(), e.Data)
+	if err == nil {
+		l.conf, err = logconf.Fold(l.conf, e.GetIndex(), e.GetType(), e.Data, l.cfg.Takeover)
+	}
+	if err != nil {
+		ctx.Runtime().Halt(err)
+		return
+	}
+	if l.cfg.Takeover.At == 0 || e.GetIndex() > l.cfg.Takeover.At {
+		l.node.ApplyConfChange(change)
+	}
+	ctx.Log().Info("the voters changed", "voters", l.conf.Voters, "outgoing", l.conf.VotersOutgoing, "learners", l.conf.Learners)
+}
+
 // entriesRead is a piece of the log read back for the catalog.
 type entriesRead struct {
 	from    uint64
@@ -150,20 +215,20 @@ type entriesRead struct {
 // deliverFromDisk feeds a catalog that is behind (after a restart) from the
 // write-ahead log, in pieces, with a bounded number under way.
 func (l *Log) deliverFromDisk(ctx *runtime.Context) {
-	if !l.attached || l.diskBusy || l.node == nil || l.delivered >= l.committed || l.delivered-l.applied >= deliverWindow {
+	if !l.attached || l.diskBusy || l.node == nil || l.delivered >= l.committed || l.delivered-l.applied >= deliverWindow || l.install != nil {
 		return
 	}
 	wal, from, to := l.wal, l.delivered+1, l.committed+1
 	l.diskBusy = true
 	ctx.Offload(func() any {
-		entries, err := wal.Entries(from, to, deliverChunkBytes)
+		entries, err := wal.Entries(from, min(to, wal.Last()+1), deliverChunkBytes)
 		return &entriesRead{from: from, entries: entries, err: err}
 	})
 }
 
 func (l *Log) onEntriesRead(ctx *runtime.Context, m *entriesRead) {
 	l.diskBusy, l.readTurn = false, false
-	if m.err != nil {
+	if m.err != nil && m.from == l.delivered+1 && l.install == nil {
 		ctx.Runtime().Halt(m.err)
 		return
 	}

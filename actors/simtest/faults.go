@@ -253,8 +253,8 @@ func (s *story) schedule(random *rand.Rand, horizon time.Duration) {
 	}
 }
 
-// describeFired lists what fired how often, in the order of the faults.
-func describeFired(fired map[string]int) string {
+// DescribeFired lists what fired how often, in the order of the faults.
+func DescribeFired(fired map[string]int) string {
 	var b strings.Builder
 	for _, f := range faults {
 		if n := fired[f.Name]; n > 0 {

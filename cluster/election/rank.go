@@ -1,0 +1,111 @@
+package election
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"tiercel/messages"
+)
+
+// Candidate is what the ranking looks at.
+type Candidate struct {
+	Node     string
+	RaftID   uint64
+	State    messages.WorkerState
+	Licensed bool
+	Voter    bool
+	DiskType string // nvme, ssd, hdd
+	Free     uint64 // bytes
+	Total    uint64 // bytes
+}
+
+// diskWorth orders disk types: SSD is a strong preference, not a wall.
+var diskWorth = map[string]int{"nvme": 3, "ssd": 2, "hdd": 1}
+
+// FreeClass is the free capacity in classes: 0 under 5 % free, then 1, and 2 from
+// 25 %, so that a candidate's class changes seldom.
+func FreeClass(free, total uint64) int {
+	switch {
+	case total == 0 || free < total/20:
+		return 0
+	case free < total/4:
+		return 1
+	}
+	return 2
+}
+
+// Refusal is why a candidate cannot be master; empty: it can.
+func (c Candidate) Refusal() string {
+	switch {
+	case !c.Voter:
+		return "it does not vote"
+	case !c.Licensed:
+		return "its licence has no failover"
+	case c.State == messages.WorkerState_LEFT || c.State == messages.WorkerState_DECOMMISSIONED || c.State == messages.WorkerState_UNREACHABLE:
+		return "it is " + StateName(c.State)
+	}
+	return ""
+}
+
+// StateName is a state as the API writes it.
+func StateName(s messages.WorkerState) string {
+	switch s {
+	case messages.WorkerState_HEALTHY:
+		return "healthy"
+	case messages.WorkerState_DEGRADED:
+		return "degraded"
+	case messages.WorkerState_UNREACHABLE:
+		return "unreachable"
+	case messages.WorkerState_DECOMMISSIONED:
+		return "decommissioned"
+	case messages.WorkerState_LEFT:
+		return "left"
+	}
+	return "unknown"
+}
+
+// Compare orders by class: negative when a is the better master. Zero means that
+// they differ by nothing but the node id.
+func Compare(a, b Candidate) int {
+	return cmp.Or(
+		cmp.Compare(refused(a), refused(b)),
+		cmp.Compare(a.State, b.State),
+		cmp.Compare(diskWorth[b.DiskType], diskWorth[a.DiskType]),
+		cmp.Compare(FreeClass(b.Free, b.Total), FreeClass(a.Free, a.Total)),
+	)
+}
+
+func refused(c Candidate) int {
+	if c.Refusal() != "" {
+		return 1
+	}
+	return 0
+}
+
+// Rank orders candidates, the best first, ties by node id; those that cannot be
+// master come last with the reason.
+func Rank(candidates []Candidate) []*messages.Candidate {
+	sorted := slices.Clone(candidates)
+	slices.SortFunc(sorted, func(a, b Candidate) int { return cmp.Or(Compare(a, b), cmp.Compare(a.Node, b.Node)) })
+	out := make([]*messages.Candidate, len(sorted))
+	for i, c := range sorted {
+		terms := map[string]float64{
+			"health": float64(messages.WorkerState_LEFT-c.State) / float64(messages.WorkerState_LEFT-messages.WorkerState_HEALTHY),
+			"disk":   float64(diskWorth[c.DiskType]) / 3, "free_class": float64(FreeClass(c.Free, c.Total)) / 2,
+		}
+		out[i] = &messages.Candidate{
+			Node: c.Node, RaftId: c.RaftID, Rank: uint32(i), Refusal: c.Refusal(), Terms: terms,
+			// For people: the order is by the terms one after the other, not by this sum.
+			Score: 0.5*terms["health"] + 0.3*terms["disk"] + 0.2*terms["free_class"],
+		}
+	}
+	return out
+}
+
+// CampaignDelay is how long after the master has fallen silent the candidate of a
+// rank campaigns: two ticks apart, so that the better one has asked for the votes
+// before the next begins.
+func CampaignDelay(rank uint32, tick time.Duration) time.Duration {
+	return time.Duration(min(rank, 16)) * 2 * tick
+}

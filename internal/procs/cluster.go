@@ -1,0 +1,210 @@
+package procs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Options of a cluster.
+type Options struct {
+	Binary string // of tiercel, see Build
+	Dir    string // data directories and logs go below it
+	Nodes  int
+	Args   []string // more flags of every node
+	// ReadyWithin bounds each start; 0: 60 s.
+	ReadyWithin time.Duration
+}
+
+// Cluster is a number of server processes that joined each other.
+type Cluster struct {
+	opt    Options
+	client *http.Client
+	Nodes  []*Node
+}
+
+// Build compiles tiercel into dir and returns the path of the binary.
+func Build(dir string) (string, error) {
+	binary := filepath.Join(dir, "tiercel")
+	if out, err := exec.Command("go", "build", "-o", binary, "tiercel/cmd/tiercel").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build tiercel: %w: %s", err, out)
+	}
+	return binary, nil
+}
+
+// diskTypes and racks are given out in turn.
+var diskTypes = [...]string{"nvme", "ssd", "hdd"}
+
+// Start starts n nodes, the first one founding the cluster, and waits until all
+// of them serve and know each other.
+func Start(opt Options) (*Cluster, error) {
+	if opt.ReadyWithin == 0 {
+		opt.ReadyWithin = time.Minute
+	}
+	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second}}
+	ports, err := freePorts(2 * opt.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	for i := range opt.Nodes {
+		c.Nodes = append(c.Nodes, &Node{
+			cluster: c, number: i + 1, dir: filepath.Join(opt.Dir, fmt.Sprintf("node-%d", i+1)),
+			HTTP: fmt.Sprintf("127.0.0.1:%d", ports[2*i]), RPC: fmt.Sprintf("127.0.0.1:%d", ports[2*i+1]),
+		})
+	}
+	for i, n := range c.Nodes {
+		err := n.Start()
+		if err == nil && (i == 0 || i == len(c.Nodes)-1) {
+			// The founder first; the others may come at the same time.
+			err = n.WaitReady(opt.ReadyWithin)
+		}
+		if err != nil {
+			c.Kill()
+			return nil, err
+		}
+	}
+	return c, c.WaitFormed(opt.ReadyWithin)
+}
+
+// freePorts asks the system for ports that nobody listens on right now.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	var open []net.Listener
+	defer func() {
+		for _, l := range open {
+			_ = l.Close() // only the number was wanted
+		}
+	}()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, l)
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// Kill ends every node with SIGKILL.
+func (c *Cluster) Kill() {
+	for _, n := range c.Nodes {
+		n.Kill()
+	}
+}
+
+// Stop ends every node with SIGTERM and reports those that did not end cleanly.
+func (c *Cluster) Stop() error {
+	var errs []error
+	for _, n := range c.Nodes {
+		errs = append(errs, n.Stop(30*time.Second))
+	}
+	return errors.Join(errs...)
+}
+
+// WaitFormed waits until every node is ready and a master lists all workers as healthy.
+func (c *Cluster) WaitFormed(within time.Duration) error {
+	deadline := time.Now().Add(within)
+	var last error
+	for time.Now().Before(deadline) {
+		if last = c.formed(); last == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("the cluster did not form within %v: %w", within, last)
+}
+
+func (c *Cluster) formed() error {
+	for _, n := range c.Nodes {
+		if !n.Ready() {
+			return fmt.Errorf("%s is not ready", n)
+		}
+	}
+	var list struct {
+		Workers []struct {
+			State, Role string
+		}
+	}
+	if err := c.Get(c.Nodes[0], "/cluster/workers", &list); err != nil {
+		return err
+	}
+	healthy, voters := 0, 0
+	for _, w := range list.Workers {
+		if w.State == "healthy" {
+			healthy++
+		}
+		if w.Role == "master" || w.Role == "voter" {
+			voters++
+		}
+	}
+	wanted := 1
+	if len(c.Nodes) >= 5 {
+		wanted = 5
+	} else if len(c.Nodes) >= 3 {
+		wanted = 3
+	}
+	if healthy < len(c.Nodes) || voters < wanted {
+		return fmt.Errorf("%d of %d workers are healthy and %d of %d vote", healthy, len(c.Nodes), voters, wanted)
+	}
+	return nil
+}
+
+// Get reads a JSON document of the API from a node.
+func (c *Cluster) Get(n *Node, path string, into any) error {
+	resp, err := c.client.Get(n.URL() + path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s of %s: %s", path, n, resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// Master is the node that the others call master, asked of each until one knows.
+func (c *Cluster) Master(ctx context.Context) (*Node, error) {
+	for {
+		for _, n := range c.Nodes {
+			if !n.Running() {
+				continue
+			}
+			var m struct {
+				Address string
+			}
+			if err := c.Get(n, "/cluster/master", &m); err != nil {
+				continue
+			}
+			for _, candidate := range c.Nodes {
+				if candidate.RPC == m.Address && candidate.Running() {
+					return candidate, nil
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("nobody names a master that runs: %w", ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Logs is the end of every node's log, for a failure.
+func (c *Cluster) Logs(lines int) string {
+	var b strings.Builder
+	for _, n := range c.Nodes {
+		text, _ := os.ReadFile(n.logName()) // without a log there is nothing to show
+		all := strings.Split(strings.TrimSpace(string(text)), "\n")
+		fmt.Fprintf(&b, "--- %s\n%s\n", n, strings.Join(all[max(0, len(all)-lines):], "\n"))
+	}
+	return b.String()
+}
