@@ -9,6 +9,7 @@ import (
 	"tiercel/actors/catalog"
 	"tiercel/actors/gateway"
 	"tiercel/actors/master"
+	"tiercel/actors/member"
 	"tiercel/actors/node"
 	"tiercel/actors/raftlog"
 	"tiercel/actors/runtime"
@@ -40,6 +41,9 @@ type Options struct {
 	Worker             *messages.WorkerRow
 	HeartbeatInterval  time.Duration // of a worker to the master; the master's is Tick × HeartbeatTicks
 	Join               []string      // rpc addresses of nodes of the cluster, hints where to ask
+	AppendPatience     time.Duration // of a volume's primary for a follower
+	BrakeShare         float64       // of the workers, missing at once, that hold mass repair
+	HandOverAfter      int           // heartbeat intervals until the lead goes to a better candidate; 0: never
 	Failover           bool          // voters may be more than one
 	// Announced hears whether the node can serve, and why not.
 	Announced func(ready bool, reason string)
@@ -54,41 +58,73 @@ func DefaultOptions() Options {
 		SnapshotEveryBytes: 64 << 20, SnapshotChunkBytes: 256 << 10, MaxVolumeBytes: 1 << 30, ReserveBytes: 256 << 20,
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
 		VolumesOpen: 2, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
-		HeartbeatInterval: 30 * time.Second, Failover: true,
+		HeartbeatInterval: 30 * time.Second, Failover: true, AppendPatience: 1500 * time.Millisecond,
+		BrakeShare: 0.3, HandOverAfter: 10,
 	}
 }
 
 // clusterVersion gates command kinds: what this binary may log.
 const clusterVersion = 1
 
-// The paths of the actors.
+// The paths of the actors, the same on every node.
 const (
 	nodePath        = "node"
+	memberPath      = nodePath + "/member"
 	logPath         = nodePath + "/log"
 	catalogPath     = nodePath + "/catalog"
-	workerPath      = nodePath + "/worker"
+	WorkerPath      = nodePath + "/worker"
 	GatewayPath     = nodePath + "/gateway"
 	coordinatorPath = nodePath + "/master/coordinator"
+	controllerPath  = nodePath + "/master/controller"
 )
 
 // Start spawns the tree of a node. The runtime's node and incarnation must be
 // those of data.
 func Start(rt runtime.Runtime, data *Data, opt Options) (*actor.PID, error) {
+	t := tree{rt: rt, data: data, opt: opt, boot: 1}
+	if host, ok := rt.(runtime.Host); ok {
+		t.boot = host.Rand() | 1
+	}
 	return rt.SpawnRoot(nodePath, func() runtime.Actor {
 		return node.New(node.Config{
-			Children:    children(data, opt),
-			Master:      func(term uint64) runtime.Producer { return masterOf(data, opt, term) },
-			GatewayPath: GatewayPath,
+			Member: node.Child{Name: "member", Producer: t.member}, Children: t.children(),
+			Master: func(term uint64) runtime.Producer { return t.master(term) }, MemberPath: memberPath,
 		})
 	})
 }
 
-func children(data *Data, opt Options) []node.Child {
+// tree is what the actors of one node are made of.
+type tree struct {
+	rt   runtime.Runtime
+	data *Data
+	opt  Options
+	boot uint64 // random per process
+}
+
+// masterInterval is that of the leader's heartbeats and of the master's word.
+func (o *Options) masterInterval() time.Duration {
+	return time.Duration(o.HeartbeatTicks) * o.Tick
+}
+
+func (t *tree) member() runtime.Actor {
+	return member.New(member.Config{
+		Path: memberPath, NodePath: nodePath, GatewayPath: GatewayPath, LogPath: logPath, ControllerPath: controllerPath,
+		CoordinatorPath: coordinatorPath, Join: t.opt.Join, Worker: t.opt.Worker, Boot: t.boot, MaxClusterVersion: clusterVersion,
+		HeartbeatInterval: t.opt.HeartbeatInterval, MasterInterval: t.opt.masterInterval(),
+		Identity: t.data.Dir.Identity, UpdateNode: t.data.Dir.UpdateNode,
+	})
+}
+
+func (t *tree) children() []node.Child {
+	data, opt := t.data, t.opt
 	takeover := logconf.Takeover{At: data.Dir.Node.TakenOverAt, Self: data.Dir.Node.RaftID}
 	lives := uint64(0) // of the gateway: each opens a session that ends the one before
 	return []node.Child{
 		{Name: "catalog", Producer: func() runtime.Actor {
-			return catalog.New(catalog.Config{Path: catalogPath, Joined: data.Dir.Node.Joined, Takeover: takeover, LogPath: logPath, CoordinatorPath: coordinatorPath, ChunkBytes: opt.SnapshotChunkBytes, Loaded: opt.CatalogLoaded})
+			return catalog.New(catalog.Config{
+				Path: catalogPath, LogPath: logPath, CoordinatorPath: coordinatorPath, ChunkBytes: opt.SnapshotChunkBytes,
+				Loaded: opt.CatalogLoaded, Joined: data.Dir.Node.Joined, Takeover: takeover,
+			})
 		}},
 		{Name: "log", Producer: func() runtime.Actor {
 			return raftlog.New(raftlog.Config{
@@ -99,15 +135,17 @@ func children(data *Data, opt Options) []node.Child {
 		}},
 		{Name: "worker", Producer: func() runtime.Actor {
 			return worker.New(worker.Config{
-				Volumes: data.Volumes, CoordinatorPath: coordinatorPath, DiskType: opt.Worker.DiskType, MaxVolumeBytes: opt.MaxVolumeBytes,
+				Volumes: data.Volumes, Path: WorkerPath, CoordinatorPath: coordinatorPath, MemberPath: memberPath,
+				DiskType: opt.Worker.DiskType, MaxVolumeBytes: opt.MaxVolumeBytes,
 				ReserveBytes: opt.ReserveBytes, CapacityBytes: opt.CapacityBytes, ReportEvery: opt.ReportEvery,
+				AppendPatience: opt.AppendPatience, Epoch: data.Dir.Identity().HighestEpoch, UpdateNode: data.Dir.UpdateNode,
 			})
 		}},
 		{Name: "gateway", Producer: func() runtime.Actor {
 			lives++
 			return gateway.New(gateway.Config{
-				CoordinatorPath: coordinatorPath, LogPath: logPath, CatalogPath: catalogPath,
-				VolumePath:  func(v, g uint64) string { return fmt.Sprintf("%s/volume/%d.%d", workerPath, v, g) },
+				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, LogPath: logPath, CatalogPath: catalogPath, MemberPath: memberPath,
+				VolumePath:  func(v, g uint64) string { return fmt.Sprintf("%s/volume/%d.%d", WorkerPath, v, g) },
 				Incarnation: data.Dir.Node.Incarnation<<20 + lives, Announced: opt.Announced,
 				DefaultBudget: opt.DefaultBudget, QueueBytes: opt.QueueBytes, UploadIdle: opt.UploadIdle,
 			})
@@ -115,17 +153,23 @@ func children(data *Data, opt Options) []node.Child {
 	}
 }
 
-func masterOf(data *Data, opt Options, term uint64) runtime.Producer {
-	cluster := data.Dir.Node.ClusterID
+func (t *tree) master(term uint64) runtime.Producer {
+	data, opt := t.data, t.opt
 	return func() runtime.Actor {
+		id := data.Dir.Identity()
+		row := &messages.WorkerRow{
+			Address: t.rt.Address(), DiskType: opt.Worker.DiskType, Dc: opt.Worker.Dc, Rack: opt.Worker.Rack, Host: opt.Worker.Host,
+			Version: opt.Worker.Version, Incarnation: t.rt.Incarnation(), RaftId: id.RaftID, MaxClusterVersion: clusterVersion,
+		}
 		return master.New(master.Config{
-			Term: term, Worker: opt.Worker,
-			LogPath: logPath, CatalogPath: catalogPath, WorkerPath: workerPath, GatewayPath: GatewayPath,
+			Term: term, Generation: id.Generation, Fork: id.Fork, Worker: row, RaftID: id.RaftID,
+			LogPath: logPath, CatalogPath: catalogPath, WorkerPath: WorkerPath, MemberPath: memberPath, CoordinatorPath: coordinatorPath,
 			Bootstrap: &messages.Bootstrap{
-				ClusterId: string(cluster), ReplicationFactor: opt.ReplicationFactor, Tiers: tier.DefaultRows(),
-				ClusterVersion: clusterVersion, IdempotencyKeysPerTenant: opt.IdempotencyKeys,
+				ClusterId: string(id.ClusterID), ReplicationFactor: opt.ReplicationFactor, Tiers: tier.DefaultRows(),
+				ClusterVersion: clusterVersion, IdempotencyKeysPerTenant: opt.IdempotencyKeys, Failover: opt.Failover,
 			},
 			VolumesOpen: opt.VolumesOpen, HashEvery: opt.HashEvery, ReconcileTick: opt.ReportEvery,
+			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter,
 		})
 	}
 }

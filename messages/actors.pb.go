@@ -319,6 +319,7 @@ type PutReply struct {
 	EpochGeneration   uint64         `protobuf:"varint,6,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
 	EpochTerm         uint64         `protobuf:"varint,7,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
 	ReplicationFactor uint32         `protobuf:"varint,8,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"` // N, for the receipt's copies_wanted
+	InSync            []string       `protobuf:"bytes,10,rep,name=in_sync,json=inSync,proto3" json:"in_sync,omitempty"`                                  // members that held it when it was acknowledged
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -414,6 +415,13 @@ func (x *PutReply) GetReplicationFactor() uint32 {
 		return x.ReplicationFactor
 	}
 	return 0
+}
+
+func (x *PutReply) GetInSync() []string {
+	if x != nil {
+		return x.InSync
+	}
+	return nil
 }
 
 // A large body: OpenUpload, then UploadPart in order (each acknowledged when
@@ -2725,16 +2733,17 @@ func (x *AppendedItem) GetInSync() []string {
 	return nil
 }
 
-// Primary -> follower: the bytes of [offset, offset+len), in order per link. A gap
-// is refused: the follower stops. sync: answer only after the fsync that covers it.
+// Primary -> follower: the records of one group commit, in order per link. They
+// begin at offset: a gap is refused and ends the follower. Both encode the same
+// bytes; header_crc32c of each record and the end prove it.
 type ReplicateRecords struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
 	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
 	Offset        uint64                 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
-	Data          []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
-	Sync          bool                   `protobuf:"varint,6,opt,name=sync,proto3" json:"sync,omitempty"`
+	End           uint64                 `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`
+	Items         []*AppendItem          `protobuf:"bytes,6,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2797,18 +2806,18 @@ func (x *ReplicateRecords) GetOffset() uint64 {
 	return 0
 }
 
-func (x *ReplicateRecords) GetData() []byte {
+func (x *ReplicateRecords) GetEnd() uint64 {
 	if x != nil {
-		return x.Data
+		return x.End
 	}
-	return nil
+	return 0
 }
 
-func (x *ReplicateRecords) GetSync() bool {
+func (x *ReplicateRecords) GetItems() []*AppendItem {
 	if x != nil {
-		return x.Sync
+		return x.Items
 	}
-	return false
+	return nil
 }
 
 type ReplicateRecordsReply struct {
@@ -4677,6 +4686,43 @@ func (x *IAmHere) GetBoot() uint64 {
 	return 0
 }
 
+// Member -> node actor: this node may take part; the other actors start.
+type Admitted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Admitted) Reset() {
+	*x = Admitted{}
+	mi := &file_messages_actors_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Admitted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Admitted) ProtoMessage() {}
+
+func (x *Admitted) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
+func (*Admitted) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+}
+
 type Heartbeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -4695,7 +4741,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4707,7 +4753,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4720,7 +4766,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -4803,7 +4849,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4815,7 +4861,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4828,7 +4874,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -4862,7 +4908,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4874,7 +4920,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4887,7 +4933,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -4968,7 +5014,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4980,7 +5026,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4993,7 +5039,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Candidate) GetNode() string {
@@ -5050,7 +5096,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5062,7 +5108,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5075,7 +5121,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -5110,7 +5156,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5122,7 +5168,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5135,7 +5181,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -5164,7 +5210,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5176,7 +5222,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5189,7 +5235,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -5243,7 +5289,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5255,7 +5301,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5268,7 +5314,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -5385,7 +5431,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5397,7 +5443,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5410,7 +5456,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -5436,7 +5482,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5448,7 +5494,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5461,7 +5507,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -5530,7 +5576,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5542,7 +5588,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5555,7 +5601,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -5585,7 +5631,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5597,7 +5643,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5610,7 +5656,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -5659,7 +5705,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5671,7 +5717,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5684,7 +5730,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -5718,7 +5764,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5730,7 +5776,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5743,7 +5789,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -5769,7 +5815,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5781,7 +5827,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5794,7 +5840,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -5814,7 +5860,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5826,7 +5872,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5839,7 +5885,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -5866,7 +5912,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5878,7 +5924,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5891,7 +5937,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -5920,7 +5966,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5932,7 +5978,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5945,7 +5991,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -5985,7 +6031,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5997,7 +6043,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6010,7 +6056,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -6032,7 +6078,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6044,7 +6090,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6057,7 +6103,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -6098,7 +6144,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6110,7 +6156,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6123,7 +6169,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -6152,7 +6198,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6164,7 +6210,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6177,7 +6223,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -6218,7 +6264,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6230,7 +6276,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6243,7 +6289,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -6271,7 +6317,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6283,7 +6329,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6296,7 +6342,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -6334,7 +6380,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6346,7 +6392,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6359,7 +6405,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -6399,7 +6445,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6411,7 +6457,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6424,7 +6470,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -6442,7 +6488,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6454,7 +6500,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6467,7 +6513,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 type SnapshotTaken struct {
@@ -6482,7 +6528,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6494,7 +6540,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6507,7 +6553,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -6552,7 +6598,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6564,7 +6610,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6577,7 +6623,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -6623,7 +6669,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6635,7 +6681,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6648,7 +6694,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -6706,7 +6752,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6718,7 +6764,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6731,7 +6777,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -6775,7 +6821,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6787,7 +6833,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6800,7 +6846,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -6843,7 +6889,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6855,7 +6901,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6868,7 +6914,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -6906,7 +6952,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6918,7 +6964,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6931,7 +6977,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -6990,7 +7036,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7002,7 +7048,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7015,7 +7061,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -7056,7 +7102,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7068,7 +7114,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7081,7 +7127,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -7110,7 +7156,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7122,7 +7168,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7135,7 +7181,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -7173,7 +7219,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7185,7 +7231,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7198,7 +7244,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -7246,7 +7292,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7258,7 +7304,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7271,7 +7317,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -7297,7 +7343,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7309,7 +7355,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7322,7 +7368,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -7349,7 +7395,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7361,7 +7407,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7374,7 +7420,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -7454,7 +7500,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7466,7 +7512,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7479,7 +7525,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -7534,7 +7580,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7546,7 +7592,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7559,7 +7605,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -7586,7 +7632,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7598,7 +7644,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7611,7 +7657,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -7639,7 +7685,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7651,7 +7697,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7664,7 +7710,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -7703,7 +7749,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7715,7 +7761,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7728,7 +7774,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -7813,7 +7859,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7825,7 +7871,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7838,7 +7884,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -7877,7 +7923,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7889,7 +7935,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7902,7 +7948,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -8006,7 +8052,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
 	"\x04file\x18\x02 \x01(\v2\x1a.tiercel.v1.FileAttributesR\x04file\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x12'\n" +
-	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\x80\x03\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\x99\x03\n" +
 	"\bPutReply\x12\x1b\n" +
 	"\tbody_held\x18\t \x01(\bR\bbodyHeld\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
@@ -8017,7 +8063,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x10epoch_generation\x18\x06 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
 	"\n" +
 	"epoch_term\x18\a \x01(\x04R\tepochTerm\x12-\n" +
-	"\x12replication_factor\x18\b \x01(\rR\x11replicationFactor\"h\n" +
+	"\x12replication_factor\x18\b \x01(\rR\x11replicationFactor\x12\x17\n" +
+	"\ain_sync\x18\n" +
+	" \x03(\tR\x06inSync\"h\n" +
 	"\n" +
 	"OpenUpload\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
@@ -8215,16 +8263,16 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\adurable\x18\x04 \x01(\bR\adurable\x12\x1d\n" +
 	"\n" +
 	"durable_on\x18\x05 \x03(\tR\tdurableOn\x12\x17\n" +
-	"\ain_sync\x18\x06 \x03(\tR\x06inSync\"\xb6\x01\n" +
+	"\ain_sync\x18\x06 \x03(\tR\x06inSync\"\xce\x01\n" +
 	"\x10ReplicateRecords\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
 	"generation\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x12\n" +
-	"\x04data\x18\x05 \x01(\fR\x04data\x12\x12\n" +
-	"\x04sync\x18\x06 \x01(\bR\x04sync\"\xe8\x01\n" +
+	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x10\n" +
+	"\x03end\x18\x05 \x01(\x04R\x03end\x12,\n" +
+	"\x05items\x18\x06 \x03(\v2\x16.tiercel.v1.AppendItemR\x05items\"\xe8\x01\n" +
 	"\x15ReplicateRecordsReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
@@ -8426,7 +8474,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
-	"\x04boot\x18\x04 \x01(\x04R\x04boot\"\xeb\x02\n" +
+	"\x04boot\x18\x04 \x01(\x04R\x04boot\"\n" +
+	"\n" +
+	"\bAdmitted\"\xeb\x02\n" +
 	"\tHeartbeat\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12 \n" +
@@ -8711,7 +8761,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 109)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                // 0: tiercel.v1.Envelope
 	(*Header)(nil),                  // 1: tiercel.v1.Header
@@ -8771,114 +8821,115 @@ var file_messages_actors_proto_goTypes = []any{
 	(*GreetReply)(nil),              // 55: tiercel.v1.GreetReply
 	(*AreYouThere)(nil),             // 56: tiercel.v1.AreYouThere
 	(*IAmHere)(nil),                 // 57: tiercel.v1.IAmHere
-	(*Heartbeat)(nil),               // 58: tiercel.v1.Heartbeat
-	(*PeerLatency)(nil),             // 59: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),            // 60: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),               // 61: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),          // 62: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),             // 63: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),        // 64: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),              // 65: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),          // 66: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),     // 67: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),           // 68: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),      // 69: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),              // 70: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),         // 71: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),            // 72: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),       // 73: tiercel.v1.ReleaseBrakeReply
-	(*Propose)(nil),                 // 74: tiercel.v1.Propose
-	(*ProposeReply)(nil),            // 75: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),               // 76: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),          // 77: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),            // 78: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                // 79: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),          // 80: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),         // 81: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),           // 82: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),           // 83: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),            // 84: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),           // 85: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),       // 86: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),            // 87: tiercel.v1.RaftMessages
-	(*Superseded)(nil),              // 88: tiercel.v1.Superseded
-	(*LogMembers)(nil),              // 89: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),           // 90: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),      // 91: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),         // 92: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),       // 93: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),         // 94: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),            // 95: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),       // 96: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),             // 97: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),        // 98: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),             // 99: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),      // 100: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil), // 101: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                  // 102: tiercel.v1.Lookup
-	(*LookupItem)(nil),              // 103: tiercel.v1.LookupItem
-	(*LookupReply)(nil),             // 104: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),            // 105: tiercel.v1.LookupAnswer
-	nil,                             // 106: tiercel.v1.Error.DetailsEntry
-	nil,                             // 107: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),          // 108: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),           // 109: tiercel.v1.CommandResult
-	(*FileRow)(nil),                 // 110: tiercel.v1.FileRow
-	(*VolumeRow)(nil),               // 111: tiercel.v1.VolumeRow
-	(*Conditions)(nil),              // 112: tiercel.v1.Conditions
-	(*Extent)(nil),                  // 113: tiercel.v1.Extent
-	(*ClusterRow)(nil),              // 114: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),               // 115: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),               // 116: tiercel.v1.WorkerRow
-	(*Command)(nil),                 // 117: tiercel.v1.Command
+	(*Admitted)(nil),                // 58: tiercel.v1.Admitted
+	(*Heartbeat)(nil),               // 59: tiercel.v1.Heartbeat
+	(*PeerLatency)(nil),             // 60: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),            // 61: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),               // 62: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),          // 63: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),             // 64: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),        // 65: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),              // 66: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),          // 67: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),     // 68: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),           // 69: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),      // 70: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),              // 71: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),         // 72: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),            // 73: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),       // 74: tiercel.v1.ReleaseBrakeReply
+	(*Propose)(nil),                 // 75: tiercel.v1.Propose
+	(*ProposeReply)(nil),            // 76: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),               // 77: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),          // 78: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),            // 79: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                // 80: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),          // 81: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),         // 82: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),           // 83: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),           // 84: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),            // 85: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),           // 86: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),       // 87: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),            // 88: tiercel.v1.RaftMessages
+	(*Superseded)(nil),              // 89: tiercel.v1.Superseded
+	(*LogMembers)(nil),              // 90: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),           // 91: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),      // 92: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),         // 93: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),       // 94: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),         // 95: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),            // 96: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),       // 97: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),             // 98: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),        // 99: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),             // 100: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),      // 101: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil), // 102: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                  // 103: tiercel.v1.Lookup
+	(*LookupItem)(nil),              // 104: tiercel.v1.LookupItem
+	(*LookupReply)(nil),             // 105: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),            // 106: tiercel.v1.LookupAnswer
+	nil,                             // 107: tiercel.v1.Error.DetailsEntry
+	nil,                             // 108: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),          // 109: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),           // 110: tiercel.v1.CommandResult
+	(*FileRow)(nil),                 // 111: tiercel.v1.FileRow
+	(*VolumeRow)(nil),               // 112: tiercel.v1.VolumeRow
+	(*Conditions)(nil),              // 113: tiercel.v1.Conditions
+	(*Extent)(nil),                  // 114: tiercel.v1.Extent
+	(*ClusterRow)(nil),              // 115: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),               // 116: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),               // 117: tiercel.v1.WorkerRow
+	(*Command)(nil),                 // 118: tiercel.v1.Command
 }
 var file_messages_actors_proto_depIdxs = []int32{
-	106, // 0: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	107, // 0: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	1,   // 1: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	108, // 2: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	109, // 2: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	1,   // 3: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	2,   // 4: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	109, // 5: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	110, // 6: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	111, // 7: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	110, // 5: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	111, // 6: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	112, // 7: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	1,   // 8: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	108, // 9: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	109, // 9: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	1,   // 10: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	2,   // 11: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	1,   // 12: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	1,   // 13: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	2,   // 14: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	1,   // 15: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	108, // 16: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	109, // 16: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	1,   // 17: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	1,   // 18: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	112, // 19: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	113, // 19: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	1,   // 20: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	1,   // 21: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	2,   // 22: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	109, // 23: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	110, // 23: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	1,   // 24: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	1,   // 25: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	2,   // 26: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	110, // 27: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	111, // 28: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	111, // 27: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	112, // 28: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	1,   // 29: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	1,   // 30: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	113, // 32: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	111, // 33: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	114, // 32: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	112, // 33: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	1,   // 34: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	1,   // 35: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	20,  // 37: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	110, // 38: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	111, // 38: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	1,   // 39: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	1,   // 40: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	114, // 42: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	115, // 43: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	111, // 44: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	116, // 45: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	115, // 42: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	116, // 43: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	112, // 44: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	117, // 45: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
 	42,  // 46: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
 	1,   // 47: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
 	24,  // 48: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
@@ -8886,11 +8937,11 @@ var file_messages_actors_proto_depIdxs = []int32{
 	26,  // 50: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
 	2,   // 51: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
 	1,   // 52: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	117, // 53: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	118, // 53: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
 	1,   // 54: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
 	29,  // 55: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	109, // 56: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	114, // 57: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	110, // 56: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	115, // 57: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
 	42,  // 58: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
 	31,  // 59: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
 	1,   // 60: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
@@ -8898,112 +8949,113 @@ var file_messages_actors_proto_depIdxs = []int32{
 	1,   // 62: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
 	35,  // 63: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
 	2,   // 64: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	113, // 65: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	114, // 65: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
 	1,   // 66: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	1,   // 67: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	2,   // 68: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	1,   // 69: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	1,   // 70: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	40,  // 71: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	42,  // 72: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	2,   // 73: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	41,  // 74: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	1,   // 75: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	1,   // 76: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	2,   // 77: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	1,   // 78: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	1,   // 79: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	2,   // 80: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	1,   // 81: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	1,   // 82: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	2,   // 83: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	1,   // 84: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	1,   // 85: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	2,   // 86: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	1,   // 87: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	113, // 88: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	1,   // 89: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	2,   // 90: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	1,   // 91: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	116, // 92: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	1,   // 93: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	2,   // 94: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	31,  // 95: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	1,   // 96: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	1,   // 97: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	1,   // 98: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	42,  // 99: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	116, // 100: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	59,  // 101: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	1,   // 102: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	2,   // 103: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	61,  // 104: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	31,  // 105: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	107, // 106: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	61,  // 107: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	1,   // 108: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	1,   // 109: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	2,   // 110: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	65,  // 111: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	116, // 112: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	42,  // 113: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	111, // 114: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	1,   // 115: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	1,   // 116: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	2,   // 117: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	61,  // 118: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	1,   // 119: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	1,   // 120: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	2,   // 121: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	1,   // 122: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	1,   // 123: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	2,   // 124: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	1,   // 125: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	1,   // 126: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	2,   // 127: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	1,   // 128: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	117, // 129: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	1,   // 130: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	2,   // 131: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	1,   // 132: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	1,   // 133: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	2,   // 134: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	79,  // 135: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	29,  // 136: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	117, // 137: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	2,   // 138: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	31,  // 139: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	1,   // 140: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	1,   // 141: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	2,   // 142: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	2,   // 143: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	2,   // 144: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	1,   // 145: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	1,   // 146: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	2,   // 147: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	1,   // 148: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	1,   // 149: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	99,  // 150: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	1,   // 151: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	1,   // 152: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	2,   // 153: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	1,   // 154: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	103, // 155: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	14,  // 156: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	16,  // 157: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	18,  // 158: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	21,  // 159: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	1,   // 160: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	105, // 161: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	15,  // 162: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	17,  // 163: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	19,  // 164: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	22,  // 165: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	166, // [166:166] is the sub-list for method output_type
-	166, // [166:166] is the sub-list for method input_type
-	166, // [166:166] is the sub-list for extension type_name
-	166, // [166:166] is the sub-list for extension extendee
-	0,   // [0:166] is the sub-list for field type_name
+	33,  // 67: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	1,   // 68: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	2,   // 69: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	1,   // 70: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	1,   // 71: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	40,  // 72: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	42,  // 73: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	2,   // 74: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	41,  // 75: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	1,   // 76: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	1,   // 77: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	2,   // 78: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	1,   // 79: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	1,   // 80: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	2,   // 81: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	1,   // 82: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	1,   // 83: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	2,   // 84: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	1,   // 85: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	1,   // 86: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	2,   // 87: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	1,   // 88: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	114, // 89: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	1,   // 90: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	2,   // 91: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	1,   // 92: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	117, // 93: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	1,   // 94: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	2,   // 95: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	31,  // 96: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	1,   // 97: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	1,   // 98: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	1,   // 99: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	42,  // 100: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	117, // 101: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	60,  // 102: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	1,   // 103: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	2,   // 104: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	62,  // 105: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	31,  // 106: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	108, // 107: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	62,  // 108: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	1,   // 109: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	1,   // 110: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	2,   // 111: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	66,  // 112: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	117, // 113: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	42,  // 114: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	112, // 115: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	1,   // 116: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	1,   // 117: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	2,   // 118: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	62,  // 119: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	1,   // 120: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	1,   // 121: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	2,   // 122: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	1,   // 123: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	1,   // 124: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	2,   // 125: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	1,   // 126: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	1,   // 127: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	2,   // 128: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	1,   // 129: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	118, // 130: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	1,   // 131: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	2,   // 132: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	1,   // 133: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	1,   // 134: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	2,   // 135: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	80,  // 136: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	29,  // 137: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	118, // 138: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	2,   // 139: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	31,  // 140: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	1,   // 141: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	1,   // 142: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	2,   // 143: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	2,   // 144: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	2,   // 145: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	1,   // 146: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	1,   // 147: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	2,   // 148: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	1,   // 149: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	1,   // 150: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	100, // 151: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	1,   // 152: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	1,   // 153: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	2,   // 154: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	1,   // 155: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	104, // 156: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	14,  // 157: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	16,  // 158: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	18,  // 159: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	21,  // 160: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	1,   // 161: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	106, // 162: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	15,  // 163: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	17,  // 164: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	19,  // 165: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	22,  // 166: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	167, // [167:167] is the sub-list for method output_type
+	167, // [167:167] is the sub-list for method input_type
+	167, // [167:167] is the sub-list for extension type_name
+	167, // [167:167] is the sub-list for extension extendee
+	0,   // [0:167] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -9013,13 +9065,13 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[103].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[104].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
 		(*LookupItem_Status)(nil),
 	}
-	file_messages_actors_proto_msgTypes[105].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[106].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -9031,7 +9083,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   108,
+			NumMessages:   109,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

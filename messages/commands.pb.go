@@ -443,6 +443,7 @@ type Bootstrap struct {
 	Tiers                    []*TierRow             `protobuf:"bytes,3,rep,name=tiers,proto3" json:"tiers,omitempty"`
 	ClusterVersion           uint32                 `protobuf:"varint,4,opt,name=cluster_version,json=clusterVersion,proto3" json:"cluster_version,omitempty"`
 	IdempotencyKeysPerTenant uint32                 `protobuf:"varint,5,opt,name=idempotency_keys_per_tenant,json=idempotencyKeysPerTenant,proto3" json:"idempotency_keys_per_tenant,omitempty"`
+	Failover                 bool                   `protobuf:"varint,6,opt,name=failover,proto3" json:"failover,omitempty"` // voters may be more than one
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
 }
@@ -510,6 +511,13 @@ func (x *Bootstrap) GetIdempotencyKeysPerTenant() uint32 {
 		return x.IdempotencyKeysPerTenant
 	}
 	return 0
+}
+
+func (x *Bootstrap) GetFailover() bool {
+	if x != nil {
+		return x.Failover
+	}
+	return false
 }
 
 // Opens a session and ends every session of the same node with a lower
@@ -1832,14 +1840,15 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\rverify_member\x18$ \x01(\v2\x18.tiercel.v1.VerifyMemberH\x00R\fverifyMember\x12C\n" +
 	"\x0fset_storm_brake\x18% \x01(\v2\x19.tiercel.v1.SetStormBrakeH\x00R\rsetStormBrake\x12H\n" +
 	"\x10raise_generation\x18& \x01(\v2\x1b.tiercel.v1.RaiseGenerationH\x00R\x0fraiseGenerationB\x06\n" +
-	"\x04kind\"\xec\x01\n" +
+	"\x04kind\"\x88\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12-\n" +
 	"\x12replication_factor\x18\x02 \x01(\rR\x11replicationFactor\x12)\n" +
 	"\x05tiers\x18\x03 \x03(\v2\x13.tiercel.v1.TierRowR\x05tiers\x12'\n" +
 	"\x0fcluster_version\x18\x04 \x01(\rR\x0eclusterVersion\x12=\n" +
-	"\x1bidempotency_keys_per_tenant\x18\x05 \x01(\rR\x18idempotencyKeysPerTenant\"C\n" +
+	"\x1bidempotency_keys_per_tenant\x18\x05 \x01(\rR\x18idempotencyKeysPerTenant\x12\x1a\n" +
+	"\bfailover\x18\x06 \x01(\bR\bfailover\"C\n" +
 	"\vOpenSession\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"m\n" +

@@ -108,6 +108,15 @@ func (h *recordHeader) record(body []byte) Record {
 	}
 }
 
+// RecordsBytes is how much records take in a volume file, headers included.
+func RecordsBytes(recs []Record) uint64 {
+	sum := 0
+	for i := range recs {
+		sum += headerBytes(len(recs[i].Tenant), len(recs[i].Path), len(recs[i].Body)) + len(recs[i].Body)
+	}
+	return uint64(sum)
+}
+
 // checkRecord refuses what would not decode.
 func checkRecord(r *Record) error {
 	const op = "append"

@@ -20,8 +20,12 @@ func (c *Catalog) onLookup(ctx *runtime.Context, m *messages.Lookup) {
 		c.answer(ctx, ctx.Sender(), m)
 		return
 	}
+	if c.cat != nil && len(c.conf.GetVoters()) == 0 {
+		c.refuseFor(ctx, m, model.Errorf(model.CodeUnavailable, "lookup", "this node holds no catalog"))
+		return
+	}
 	if len(c.waiting) >= maxWaiting {
-		c.refuse(ctx, ctx.Sender(), m)
+		c.refuseFor(ctx, m, model.Errorf(model.CodeOverloaded, "lookup", "too many lookups wait for the catalog to catch up"))
 		return
 	}
 	c.waiting = append(c.waiting, waitingLookup{from: ctx.Sender(), ask: m})
@@ -43,8 +47,12 @@ func (c *Catalog) answerWaiting(ctx *runtime.Context) {
 	c.waiting = kept
 }
 
-func (c *Catalog) refuse(ctx *runtime.Context, to *actor.PID, m *messages.Lookup) {
-	refusal := messages.FromError(model.Errorf(model.CodeOverloaded, "lookup", "too many lookups wait for the catalog to catch up"))
+func (c *Catalog) refuseFor(ctx *runtime.Context, m *messages.Lookup, err error) {
+	c.refuse(ctx, ctx.Sender(), m, err)
+}
+
+func (c *Catalog) refuse(ctx *runtime.Context, to *actor.PID, m *messages.Lookup, err error) {
+	refusal := messages.FromError(err)
 	reply := &messages.LookupReply{Header: messages.ReplyHeader(m.Header)}
 	for _, item := range m.Items {
 		reply.Answers = append(reply.Answers, messages.RefusedAnswer(item, refusal))

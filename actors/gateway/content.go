@@ -3,6 +3,9 @@ package gateway
 import (
 	"errors"
 
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -68,7 +71,7 @@ func (g *Gateway) flushBegin(ctx *runtime.Context) {
 	g.nextID++
 	g.beginReq, g.beginAt = g.nextID, ctx.Now()
 	m.Header = &messages.Header{Request: g.beginReq}
-	ctx.Request(ctx.Runtime().Local(g.cfg.CoordinatorPath), m)
+	ctx.Request(g.onMasterNode(ctx, g.cfg.CoordinatorPath), m)
 }
 
 // resolveTier settles where the content goes: what was asked, or what the path says.
@@ -100,9 +103,9 @@ func (g *Gateway) onBegun(ctx *runtime.Context, m *messages.BeginReply) {
 	if m.Header.GetRequest() == g.beginReq {
 		g.beginReq = 0
 	}
-	type target struct{ volume, generation uint64 }
 	var order []target
 	batches := make(map[target]*messages.AppendRecords)
+	bytes := make(map[target]int)
 	retry := false
 	for _, grant := range m.Grants {
 		o, ok := g.ops[grant.Item]
@@ -113,13 +116,18 @@ func (g *Gateway) onBegun(ctx *runtime.Context, m *messages.BeginReply) {
 			retry = g.refused(ctx, o, grant.Error.Err("begin")) || retry
 			continue
 		}
-		t := target{grant.Volume, grant.Generation}
+		t := target{grant.Volume, grant.Generation, grant.Primary}
 		b := batches[t]
-		if b == nil {
+		if b == nil || bytes[t]+len(o.body) > maxBulkBytes {
+			if b == nil {
+				order = append(order, t)
+			} else {
+				g.appendTo(ctx, t, b)
+			}
 			b = &messages.AppendRecords{Header: &messages.Header{}, Volume: t.volume, Generation: t.generation}
-			batches[t] = b
-			order = append(order, t)
+			batches[t], bytes[t] = b, 0
 		}
+		bytes[t] += len(o.body)
 		o.volume, o.members = grant.Volume, grant.Members
 		o.appends++
 		g.to(ctx, o, appending)
@@ -129,12 +137,42 @@ func (g *Gateway) onBegun(ctx *runtime.Context, m *messages.BeginReply) {
 		})
 	}
 	for _, t := range order {
-		ctx.Request(ctx.Runtime().Local(g.cfg.VolumePath(t.volume, t.generation)), batches[t])
+		g.appendTo(ctx, t, batches[t])
 	}
 	if retry {
 		ctx.After(retryPause, retryBegin{})
 	}
 	g.flushBegin(ctx)
+}
+
+// target is a volume that content goes to.
+type target struct {
+	volume, generation uint64
+	primary            string
+}
+
+// appendTo sends content to a volume's primary and watches it: when its process is
+// gone, the content goes elsewhere at once.
+func (g *Gateway) appendTo(ctx *runtime.Context, t target, m *messages.AppendRecords) {
+	pid := ctx.Runtime().Peer(model.NodeID(t.primary), g.cfg.VolumePath(t.volume, t.generation))
+	if key := pid.Address + "/" + pid.Id; g.watched[key] == 0 {
+		g.watched[key] = t.volume
+		ctx.Watch(pid)
+	}
+	ctx.RequestBulk(pid, m)
+}
+
+// onPrimaryGone sends what was on its way to a volume elsewhere.
+func (g *Gateway) onPrimaryGone(ctx *runtime.Context, m *actor.Terminated) {
+	key := m.Who.Address + "/" + m.Who.Id
+	volume := g.watched[key]
+	delete(g.watched, key)
+	for _, o := range g.inOrder() {
+		if o.state == appending && o.volume == volume {
+			o.avoid = appendUnique(o.avoid, volume)
+			g.queueBegin(ctx, o)
+		}
+	}
 }
 
 // refused handles an error on the way of the content. What another try can mend
@@ -143,7 +181,9 @@ func (g *Gateway) refused(ctx *runtime.Context, o *op, err error) (again bool) {
 	switch model.CodeOf(err) {
 	case model.CodeVolumeSealed:
 		o.avoid = appendUnique(o.avoid, o.volume)
-	case model.CodeUnavailable, model.CodeNoMaster:
+	case model.CodeUnavailable, model.CodeNoMaster, model.CodeStaleEpoch:
+	case model.CodeInsufficientReplicas:
+		o.refusal = err // the answer, should it last
 	default:
 		g.fail(ctx, o, err)
 		return false
@@ -172,7 +212,7 @@ func (g *Gateway) onAppended(ctx *runtime.Context, m *messages.AppendRecordsRepl
 			retry = g.refused(ctx, o, err) || retry
 			continue
 		}
-		o.extent, o.durable = item.Extent, item.Durable
+		o.extent, o.durable, o.durableOn, o.inSync = item.Extent, item.Durable, item.DurableOn, item.InSync
 		g.to(ctx, o, inLane)
 		if g.atHead(o) {
 			ready = append(ready, o)
@@ -191,6 +231,7 @@ func (g *Gateway) commit(ctx *runtime.Context, ops []*op) {
 		return
 	}
 	m := &messages.Commit{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(ops))}
+	bytes := 0
 	for _, o := range ops {
 		if g.ops[o.id] != o {
 			continue
@@ -208,10 +249,14 @@ func (g *Gateway) commit(ctx *runtime.Context, ops []*op) {
 		g.to(ctx, o, committing)
 		c := messages.CopyCommand(o.command) // what was sent before is not ours to change
 		c.LowWater = g.window.low
+		if bytes += proto.Size(c); bytes > maxCommitBytes && len(m.Commands) > 0 {
+			ctx.Request(g.onMasterNode(ctx, g.cfg.CoordinatorPath), m)
+			m, bytes = &messages.Commit{Header: &messages.Header{}}, proto.Size(c)
+		}
 		m.Commands = append(m.Commands, c)
 	}
 	if len(m.Commands) > 0 {
-		ctx.Request(ctx.Runtime().Local(g.cfg.CoordinatorPath), m)
+		ctx.Request(g.onMasterNode(ctx, g.cfg.CoordinatorPath), m)
 	}
 }
 

@@ -13,9 +13,12 @@ import (
 
 // Config is what the gateway is told by the tree.
 type Config struct {
+	// Paths, the same on every node.
 	CoordinatorPath string
+	ControllerPath  string
 	LogPath         string
 	CatalogPath     string
+	MemberPath      string
 	VolumePath      func(volume, generation uint64) string
 	Incarnation     uint64 // of the session: grows with every life of this actor
 	// Announced hears whether this node can serve, and why not. Nil: nobody listens.
@@ -31,8 +34,15 @@ const (
 	maxOps       = 1 << 15
 	sweepEvery   = 100 * time.Millisecond
 	stepPatience = 3 * time.Second // then a step is repeated; repeating is harmless
-	retryPause   = 20 * time.Millisecond
-	maxUploads   = 4096
+	// appendPatience is how long a volume's primary may be silent, before the content
+	// goes to another; a little more than that has for its followers.
+	appendPatience = 2 * time.Second
+	// maxBulkBytes of bodies go to a volume in one message.
+	maxBulkBytes = 16 << 20
+	// maxCommitBytes of commands go to the master in one message.
+	maxCommitBytes = 600 << 10
+	retryPause     = 20 * time.Millisecond
+	maxUploads     = 4096
 )
 
 // Gateway is the actor.
@@ -54,8 +64,10 @@ type Gateway struct {
 	beginAt  time.Time
 	beginReq uint64
 
-	uploads map[uint64]*upload
-	reads   reads
+	uploads  map[uint64]*upload
+	reads    reads
+	watched  map[string]uint64 // volume by the path of its actor that is watched
+	forwards map[uint64]*forward
 }
 
 type sweepDue struct{}
@@ -64,7 +76,7 @@ type sweepDue struct{}
 func New(cfg Config) *Gateway {
 	return &Gateway{
 		cfg: cfg, ops: make(map[uint64]*op), lanes: make(map[string][]*op), uploads: make(map[uint64]*upload),
-		reads: reads{lookups: make(map[uint64]*readBatch)},
+		reads: reads{lookups: make(map[uint64]*readBatch)}, watched: make(map[string]uint64), forwards: make(map[uint64]*forward),
 	}
 }
 
@@ -101,6 +113,12 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 		g.onLookup(ctx, m)
 	case *messages.MasterReady:
 		g.onMaster(ctx, m)
+	case *messages.ListWorkers, *messages.DescribeMaster, *messages.PromoteWorker, *messages.RemoveNode, *messages.ReleaseBrake:
+		g.onForward(ctx, m.(headed))
+	case *messages.ListWorkersReply, *messages.DescribeMasterReply, *messages.PromoteWorkerReply, *messages.RemoveNodeReply, *messages.ReleaseBrakeReply:
+		g.onForwarded(ctx, m.(headed))
+	case *actor.Terminated:
+		g.onPrimaryGone(ctx, m)
 	case retryBegin:
 		g.onRetryBegin(ctx)
 	case sweepDue:
@@ -112,7 +130,7 @@ func (g *Gateway) onStarted(ctx *runtime.Context) {
 	// Numbers of an earlier life of this actor may still be on their way.
 	g.nextID = 1 + ctx.Rand()>>8<<4
 	g.announce("no master is known yet")
-	ctx.Send(ctx.Runtime().Local(g.cfg.CoordinatorPath), &messages.MasterReady{})
+	ctx.Request(ctx.Runtime().Local(g.cfg.MemberPath), &messages.MasterReady{})
 	ctx.After(sweepEvery, sweepDue{})
 }
 
@@ -120,6 +138,13 @@ func (g *Gateway) onStarted(ctx *runtime.Context) {
 // gets everything under way once more, under the same sequences.
 func (g *Gateway) onMaster(ctx *runtime.Context, m *messages.MasterReady) {
 	old := g.master
+	if m.Node == "" { // nobody leads, or the master is silent
+		if old != nil && m.EpochTerm >= old.EpochTerm && old.Ready {
+			g.master = without(old, m.Reason)
+			g.announce(m.Reason)
+		}
+		return
+	}
 	if old != nil && m.EpochTerm < old.EpochTerm && m.EpochGeneration <= old.EpochGeneration {
 		return
 	}
@@ -132,6 +157,7 @@ func (g *Gateway) onMaster(ctx *runtime.Context, m *messages.MasterReady) {
 		return
 	}
 	if old == nil || !old.Ready || old.EpochTerm != m.EpochTerm {
+		g.opening = time.Time{}
 		g.resendAll(ctx)
 	}
 	if g.session == 0 {
@@ -141,6 +167,19 @@ func (g *Gateway) onMaster(ctx *runtime.Context, m *messages.MasterReady) {
 	g.announce("")
 	g.flushBegin(ctx)
 	g.flushReads(ctx)
+}
+
+// without is a master's word taken back.
+func without(m *messages.MasterReady, reason string) *messages.MasterReady {
+	return &messages.MasterReady{
+		Node: m.Node, EpochGeneration: m.EpochGeneration, EpochTerm: m.EpochTerm, Reason: reason,
+		Cluster: m.Cluster, Capacity: m.Capacity, Address: m.Address, Peers: m.Peers,
+	}
+}
+
+// onMasterNode is an actor on the master's node.
+func (g *Gateway) onMasterNode(ctx *runtime.Context, path string) *actor.PID {
+	return ctx.Runtime().Peer(model.NodeID(g.master.GetNode()), path)
 }
 
 // serving reports whether commands can be sent.
@@ -160,7 +199,7 @@ func (g *Gateway) openSession(ctx *runtime.Context) {
 	g.opening = ctx.Now()
 	g.nextID++
 	g.openID = g.nextID
-	ctx.Request(ctx.Runtime().Local(g.cfg.CoordinatorPath), &messages.Commit{Header: &messages.Header{}, Commands: []*messages.Command{{
+	ctx.Request(g.onMasterNode(ctx, g.cfg.CoordinatorPath), &messages.Commit{Header: &messages.Header{}, Commands: []*messages.Command{{
 		Proposal: g.openID, ProposedUnixMs: ctx.Now().UnixMilli(),
 		Kind: &messages.Command_OpenSession{OpenSession: &messages.OpenSession{
 			Node: string(ctx.Runtime().Node()), Incarnation: g.cfg.Incarnation,

@@ -38,6 +38,9 @@ type op struct {
 	extent  *messages.Extent
 	members []string
 	durable bool
+	// durableOn and inSync are the members that have fsynced the content, and that hold it.
+	durableOn, inSync []string
+	refusal           error // why there is no volume for it at the moment
 
 	upload   *upload
 	part     uint64
@@ -160,6 +163,7 @@ func (g *Gateway) onSweep(ctx *runtime.Context) {
 		g.openSession(ctx)
 	}
 	g.sweepReads(ctx, now)
+	g.sweepForwards(ctx, now)
 	g.sweepUploads(ctx, now)
 	g.begin = slices.DeleteFunc(g.begin, func(o *op) bool { return g.ops[o.id] != o })
 	if len(g.ops) == 0 {
@@ -170,7 +174,7 @@ func (g *Gateway) onSweep(ctx *runtime.Context) {
 		switch {
 		case now.After(o.deadline):
 			g.fail(ctx, o, g.late(o))
-		case now.Sub(o.since) < stepPatience:
+		case now.Sub(o.since) < patienceOf(o.state):
 		case o.state == committing:
 			again = append(again, o)
 		case o.state == beginning || o.state == appending:
@@ -187,11 +191,20 @@ func (g *Gateway) onSweep(ctx *runtime.Context) {
 	g.flushBegin(ctx)
 }
 
+func patienceOf(s state) time.Duration {
+	if s == appending {
+		return appendPatience
+	}
+	return stepPatience
+}
+
 // late says honestly what is known of a write whose time is up.
 func (g *Gateway) late(o *op) error {
 	switch {
 	case o.sequence != 0:
 		return model.Errorf(model.CodeOutcomeUnknown, "commit", "the time ran out before the outcome was known; read to see what happened, or repeat with the same Idempotency-Key")
+	case o.refusal != nil:
+		return o.refusal
 	case !g.serving():
 		return model.Errorf(model.CodeNoMaster, "queue", "there was no master within the time allowed; nothing was stored")
 	}
@@ -207,7 +220,7 @@ func (g *Gateway) resendAll(ctx *runtime.Context) {
 	var again []*op
 	for _, o := range g.inOrder() {
 		switch {
-		case o.state == beginning:
+		case o.state == beginning, o.state == appending && ctx.Now().Sub(o.since) >= appendPatience/2:
 			g.queueBegin(ctx, o)
 		case o.state == committing, o.state == inLane && g.atHead(o):
 			again = append(again, o)

@@ -26,7 +26,12 @@ type reads struct {
 	batch   *readBatch            // waits for its index
 	lookups map[uint64]*readBatch // wait for the catalog
 	count   int
+	shown   uint64    // the highest applied index that was shown
+	lostAt  time.Time // since when there is no master; zero: there is one
 }
+
+// uncheckedAfter without a master, reads are answered without a quorum's word.
+const uncheckedAfter = time.Second
 
 type read struct {
 	from     *actor.PID
@@ -35,9 +40,10 @@ type read struct {
 }
 
 type readBatch struct {
-	id    uint64
-	items []*read
-	since time.Time
+	id        uint64
+	items     []*read
+	since     time.Time
+	unchecked bool
 }
 
 func (g *Gateway) onRead(ctx *runtime.Context, msg any) {
@@ -83,7 +89,16 @@ func checkList(m *messages.List) error {
 
 // flushReads asks for an index for all that waits, one batch at a time.
 func (g *Gateway) flushReads(ctx *runtime.Context) {
-	if g.reads.batch != nil || len(g.reads.waiting) == 0 || !g.serving() {
+	if g.serving() {
+		g.reads.lostAt = time.Time{}
+	} else if g.reads.lostAt.IsZero() {
+		g.reads.lostAt = ctx.Now()
+	}
+	if g.reads.batch != nil || len(g.reads.waiting) == 0 {
+		return
+	}
+	if !g.serving() {
+		g.flushUnchecked(ctx)
 		return
 	}
 	n := min(len(g.reads.waiting), maxReadsBatch)
@@ -91,7 +106,31 @@ func (g *Gateway) flushReads(ctx *runtime.Context) {
 	b := &readBatch{id: g.nextID, items: g.reads.waiting[:n:n], since: ctx.Now()}
 	g.reads.waiting = slices.Clone(g.reads.waiting[n:])
 	g.reads.batch = b
-	ctx.Request(ctx.Runtime().Local(g.cfg.LogPath), &messages.ReadIndex{Header: &messages.Header{Request: b.id}})
+	ctx.Request(g.onMasterNode(ctx, g.cfg.LogPath), &messages.ReadIndex{Header: &messages.Header{Request: b.id}})
+}
+
+// flushUnchecked answers from the catalog of this node while there is no master,
+// never from an index older than one that was shown before.
+func (g *Gateway) flushUnchecked(ctx *runtime.Context) {
+	if g.reads.shown == 0 && g.master == nil || ctx.Now().Sub(g.reads.lostAt) < uncheckedAfter {
+		return
+	}
+	n := min(len(g.reads.waiting), maxReadsBatch)
+	g.nextID++
+	b := &readBatch{id: g.nextID, items: g.reads.waiting[:n:n], since: ctx.Now(), unchecked: true}
+	g.reads.waiting = slices.Clone(g.reads.waiting[n:])
+	g.lookup(ctx, b, ctx.Runtime().Local(g.cfg.CatalogPath), max(1, g.reads.shown))
+}
+
+// lookup asks a catalog at or above an index.
+func (g *Gateway) lookup(ctx *runtime.Context, b *readBatch, catalog *actor.PID, at uint64) {
+	ask := &messages.Lookup{Header: &messages.Header{Request: b.id}, MinApplied: at, Items: make([]*messages.LookupItem, len(b.items))}
+	for i, r := range b.items {
+		ask.Items[i] = r.item
+	}
+	b.since = ctx.Now()
+	g.reads.lookups[b.id] = b
+	ctx.Request(catalog, ask)
 }
 
 func (g *Gateway) onReadIndex(ctx *runtime.Context, m *messages.ReadIndexReply) {
@@ -105,15 +144,7 @@ func (g *Gateway) onReadIndex(ctx *runtime.Context, m *messages.ReadIndexReply) 
 		g.reads.waiting = append(b.items, g.reads.waiting...)
 		return
 	}
-	ask := &messages.Lookup{
-		Header: &messages.Header{Request: b.id}, MinApplied: m.Index, Items: make([]*messages.LookupItem, len(b.items)),
-	}
-	for i, r := range b.items {
-		ask.Items[i] = r.item
-	}
-	b.since = ctx.Now()
-	g.reads.lookups[b.id] = b
-	ctx.Request(ctx.Runtime().Local(g.cfg.CatalogPath), ask)
+	g.lookup(ctx, b, actor.NewPID(ctx.Sender().GetAddress(), g.cfg.CatalogPath), m.Index)
 	g.flushReads(ctx)
 }
 
@@ -123,8 +154,26 @@ func (g *Gateway) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		return
 	}
 	delete(g.reads.lookups, b.id)
+	g.reads.shown = max(g.reads.shown, m.Applied)
 	for i, r := range b.items {
+		if b.unchecked {
+			mark(m.Answers[i])
+		}
 		g.answerRead(ctx, r, m.Answers[i])
+	}
+}
+
+// mark says of an answer of our own catalog that no quorum was asked.
+func mark(a *messages.LookupAnswer) {
+	switch k := a.Kind.(type) {
+	case *messages.LookupAnswer_Stat:
+		k.Stat.Unchecked = true
+	case *messages.LookupAnswer_Manifest:
+		k.Manifest.Unchecked = true
+	case *messages.LookupAnswer_List:
+		k.List.Unchecked = true
+	case *messages.LookupAnswer_Status:
+		k.Status.Unchecked = true
 	}
 }
 

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -82,8 +84,9 @@ func replyPut(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandR
 		if o.extent != nil {
 			v := &messages.VolumeRow{Id: o.volume, Tier: o.file.Tier, Generation: o.extent.Generation, State: messages.VolumeState_OPEN}
 			for _, node := range o.members {
-				v.Members = append(v.Members, &messages.VolumeMember{Node: node, Verified: o.durable})
+				v.Members = append(v.Members, &messages.VolumeMember{Node: node, Verified: slices.Contains(o.durableOn, node)})
 			}
+			r.InSync = o.inSync
 			r.Row.Extents = []*messages.Extent{o.extent}
 			r.Volumes = []*messages.VolumeRow{v}
 		}

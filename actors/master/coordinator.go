@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
@@ -13,26 +14,15 @@ import (
 	"tiercel/messages"
 )
 
-// Config is what the master tree is told by the node.
-type Config struct {
-	Term        uint64
-	Worker      *messages.WorkerRow
-	LogPath     string
-	CatalogPath string
-	WorkerPath  string
-	GatewayPath string
-	// Bootstrap is logged once, by the first master of a cluster.
-	Bootstrap     *messages.Bootstrap
-	VolumesOpen   int           // usable volumes per tier
-	HashEvery     uint64        // entries between two logged state hashes, at least
-	ReconcileTick time.Duration // the longest time between two looks at the volumes
-}
-
 // proposalPatience is how long a proposal may stay without an outcome before its
 // memory is dropped here; whoever asked has its own, shorter patience.
 const (
 	proposalPatience = 2 * time.Minute
 	maxProposals     = 1 << 17
+	// maxReplyItems bounds one reply that travels to another node.
+	maxReplyItems = 2000
+	// maxProposeBytes bounds the commands of one Propose, which stays on this node.
+	maxProposeBytes = 8 << 20
 )
 
 // Coordinator is the actor through which every write begins and commits.
@@ -41,14 +31,16 @@ type Coordinator struct {
 	proposals map[uint64]*proposal // by our number
 	next      uint64
 
-	cluster  *messages.ClusterRow
-	capacity *messages.CapacityReport
-	granted  uint64 // bytes granted since that report
-	steward  steward
-	usable   map[model.Tier][]placement.Open
-	grants   map[uint64]grant // volume -> what a grant of it says
-	ready    bool
-	reason   string
+	cluster *messages.ClusterRow
+	nodes   []string // every worker in the catalog
+	rows    []*messages.WorkerRow
+	steward steward
+	space   map[string]*space // by node
+	usable  map[model.Tier][]placement.Open
+	grants  map[uint64]grant // volume -> what a grant of it says
+	short   map[model.Tier]string
+	ready   bool
+	reason  string
 }
 
 // proposal remembers who asked for a command.
@@ -59,13 +51,23 @@ type proposal struct {
 	then  func(*runtime.Context, *messages.CommitOutcome) // the coordinator's own
 }
 
-type grant struct{ generation uint64 }
+type grant struct {
+	generation uint64
+	members    []string
+}
+
+// space is what a worker last said of its disk, and what was granted since.
+type space struct {
+	report  *messages.CapacityReport
+	granted uint64
+}
 
 type housekeeping struct{}
+type announceDue struct{}
 
 func newCoordinator(cfg Config) *Coordinator {
 	return &Coordinator{
-		cfg: cfg, proposals: make(map[uint64]*proposal), reason: "the master has just started",
+		cfg: cfg, proposals: make(map[uint64]*proposal), reason: "the master has just started", space: make(map[string]*space),
 		usable: make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(),
 	}
 }
@@ -82,30 +84,44 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 	case *messages.ProposeReply:
 		c.onDropped(ctx, m)
 	case *messages.CommandsApplied:
-		c.onApplied(ctx, m)
+		c.deliver(ctx, m.Outcomes)
 	case *messages.CapacityReport:
 		c.onCapacity(ctx, m)
 	case *messages.LookupReply:
 		c.onLookup(ctx, m)
 	case *messages.ReportVolumesReply:
 		c.onReport(ctx, m)
+	case lookDue:
+		c.onLookDue(ctx, m)
 	case *messages.OpenVolumeReply:
 		c.onVolumeOpened(ctx, m)
 	case *messages.FenceVolumeReply:
 		c.onFenced(ctx, m)
+	case stepDue:
+		c.onStepDue(ctx, m)
+	case *messages.SettleVolumeReply:
+		c.onSettled(ctx, m)
 	case *messages.VolumeStopped:
 		c.onVolumeStopped(ctx, m)
 	case housekeeping:
 		c.onHousekeeping(ctx)
+	case announceDue:
+		c.onAnnounceDue(ctx)
 	case *messages.MasterReady:
-		c.announce(ctx) // a gateway asks again
+		c.onAsked(ctx)
 	}
 }
 
 func (c *Coordinator) onStarted(ctx *runtime.Context) {
 	c.next = ctx.Rand() >> 16 << 16 // a restarted coordinator must not take an old outcome for its own
 	ctx.After(c.cfg.ReconcileTick, housekeeping{})
+	ctx.After(c.cfg.MasterInterval, announceDue{})
 	c.reconcile(ctx)
+}
+
+// header carries the epoch with every order to a worker.
+func (c *Coordinator) header() *messages.Header {
+	return &messages.Header{EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term}
 }
 
 // onBegin grants each item a volume: the less loaded of the best two.
@@ -119,7 +135,8 @@ func (c *Coordinator) onBegin(ctx *runtime.Context, m *messages.Begin) {
 
 func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *messages.BeginGrant {
 	g := &messages.BeginGrant{Item: item.Item}
-	open := c.usable[model.Tier(item.Tier)]
+	tier := model.Tier(item.Tier)
+	open, full := c.withRoom(c.usable[tier], item.Bytes)
 	i, ok := placement.Gather(open, int64(item.Bytes), item.Avoid)
 	if !ok {
 		i, ok = placement.Choose(open, int64(item.Bytes), item.Avoid, ctx.Rand())
@@ -129,20 +146,66 @@ func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *mes
 		i, ok = placement.Choose(open, int64(item.Bytes), nil, ctx.Rand())
 	}
 	switch {
-	case c.capacity != nil && c.granted+item.Bytes > c.capacity.WritableBytes:
+	case ok:
+		c.take(tier, open[i].Volume, item.Bytes)
+		gr := c.grants[open[i].Volume]
+		g.Volume, g.Generation, g.Primary, g.Members = open[i].Volume, gr.generation, gr.members[0], gr.members
+	case full || c.allFull():
 		g.Error = messages.FromError(model.Errorf(model.CodeClusterFull, "begin",
-			"the disk is full up to its reserve (%d bytes free); delete files or add space", c.capacity.FreeBytes))
-	case !ok:
+			"the disks are full up to their reserve; delete files or add space"))
+	case c.short[tier] != "" && tier == model.TierCritical:
+		g.Error = messages.FromError(model.Errorf(model.CodeInsufficientReplicas, "begin", "%s", c.short[tier]))
+	default:
 		g.Error = messages.FromError(model.Errorf(model.CodeUnavailable, "begin",
 			"no volume of tier %d takes writes at the moment; one is being opened", item.Tier))
-	default:
-		open[i].Outstanding += int64(item.Bytes)
-		c.granted += item.Bytes
-		g.Volume, g.Generation = open[i].Volume, c.grants[open[i].Volume].generation
-		g.Primary = string(ctx.Runtime().Node())
-		g.Members = []string{g.Primary}
 	}
 	return g
+}
+
+// withRoom leaves out volumes of which a member has no room; full: all of them.
+func (c *Coordinator) withRoom(open []placement.Open, bytes uint64) (fit []placement.Open, full bool) {
+	if !slices.ContainsFunc(open, func(o placement.Open) bool { return !c.hasRoom(o.Volume, bytes) }) {
+		return open, false
+	}
+	for _, o := range open {
+		if c.hasRoom(o.Volume, bytes) {
+			fit = append(fit, o)
+		}
+	}
+	return fit, len(open) > 0 && len(fit) == 0
+}
+
+func (c *Coordinator) hasRoom(volume, bytes uint64) bool {
+	for _, node := range c.grants[volume].members {
+		if s := c.space[node]; s != nil && s.granted+bytes > s.report.WritableBytes {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Coordinator) take(tier model.Tier, volume, bytes uint64) {
+	open := c.usable[tier]
+	for i := range open {
+		if open[i].Volume == volume {
+			open[i].Outstanding += int64(bytes)
+		}
+	}
+	for _, node := range c.grants[volume].members {
+		if s := c.space[node]; s != nil {
+			s.granted += bytes
+		}
+	}
+}
+
+// allFull reports whether no worker that was heard takes new content.
+func (c *Coordinator) allFull() bool {
+	for _, s := range c.space {
+		if s.report.AcceptsWrites {
+			return false
+		}
+	}
+	return len(c.space) > 0
 }
 
 // onCommit passes commands to the log under numbers of our own.
@@ -156,13 +219,17 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 		return
 	}
 	out := &messages.Propose{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(m.Commands))}
-	to, now := ctx.Sender(), ctx.Now()
+	to, now, bytes := ctx.Sender(), ctx.Now(), 0
 	for _, cmd := range m.Commands {
 		c.next++
 		c.proposals[c.next] = &proposal{to: to, id: cmd.Proposal, since: now}
 		c.arrived(cmd)
 		own := messages.CopyCommand(cmd)
 		own.Origin, own.Proposal = string(ctx.Runtime().Node()), c.next
+		if bytes += proto.Size(own); bytes > maxProposeBytes && len(out.Commands) > 0 {
+			ctx.Request(ctx.Runtime().Local(c.cfg.LogPath), out)
+			out, bytes = &messages.Propose{Header: &messages.Header{}}, 0
+		}
 		out.Commands = append(out.Commands, own)
 	}
 	ctx.Request(ctx.Runtime().Local(c.cfg.LogPath), out)
@@ -198,11 +265,7 @@ func (c *Coordinator) onDropped(ctx *runtime.Context, m *messages.ProposeReply) 
 	c.deliver(ctx, outcomes)
 }
 
-func (c *Coordinator) onApplied(ctx *runtime.Context, m *messages.CommandsApplied) {
-	c.deliver(ctx, m.Outcomes)
-}
-
-// deliver hands outcomes to whoever asked, one reply per asker.
+// deliver hands outcomes to whoever asked, together as far as they fit.
 func (c *Coordinator) deliver(ctx *runtime.Context, outcomes []*messages.CommitOutcome) {
 	var replies []*messages.CommitReply
 	var askers []*actor.PID
@@ -225,25 +288,35 @@ func (c *Coordinator) deliver(ctx *runtime.Context, outcomes []*messages.CommitO
 		replies[i].Outcomes = append(replies[i].Outcomes, &messages.CommitOutcome{
 			Proposal: p.id, Result: o.Result, Index: o.Index, Dropped: o.Dropped,
 		})
+		if len(replies[i].Outcomes) == maxReplyItems {
+			ctx.Send(p.to, replies[i])
+			replies[i] = &messages.CommitReply{Header: &messages.Header{}}
+		}
 	}
 	for i, to := range askers {
-		ctx.Send(to, replies[i])
+		if len(replies[i].Outcomes) > 0 {
+			ctx.Send(to, replies[i])
+		}
 	}
 }
 
+// onCapacity takes a worker's word of its disk; what was granted before it counts
+// no more, because by now it has arrived or was given up.
 func (c *Coordinator) onCapacity(ctx *runtime.Context, m *messages.CapacityReport) {
-	changed := c.capacity == nil || c.capacity.AcceptsWrites != m.AcceptsWrites
-	c.capacity, c.granted = m, 0
+	old := c.space[m.Node]
+	c.space[m.Node] = &space{report: m}
+	c.steward.cleared(m.Node, ctx.Now())
 	for _, open := range c.usable {
 		for i := range open {
-			open[i].Outstanding = 0 // the report stands for what has arrived by now
+			if slices.Contains(c.grants[open[i].Volume].members, m.Node) {
+				open[i].Outstanding = 0
+			}
 		}
 	}
-	if changed {
+	if old == nil || old.report.AcceptsWrites != m.AcceptsWrites {
 		c.reconcile(ctx)
 	}
 	c.judgeReady(ctx)
-	c.announce(ctx)
 }
 
 func (c *Coordinator) onHousekeeping(ctx *runtime.Context) {
@@ -255,38 +328,4 @@ func (c *Coordinator) onHousekeeping(ctx *runtime.Context) {
 		}
 	}
 	c.reconcile(ctx)
-}
-
-// judgeReady says whether this master can serve: its own term is in the catalog
-// and every tier has a usable volume, or cannot have one because the disk is full.
-func (c *Coordinator) judgeReady(ctx *runtime.Context) {
-	ready, reason := true, ""
-	if c.cluster.GetTerm() != c.cfg.Term || c.cluster.GetMaster() != string(ctx.Runtime().Node()) {
-		ready, reason = false, "the master's start is not in the log yet"
-	}
-	full := c.capacity != nil && !c.capacity.AcceptsWrites
-	for _, tier := range model.Tiers {
-		if ready && !full && len(c.usable[tier]) == 0 {
-			ready, reason = c.ready, "no volume of the "+tier.Name()+" tier is open yet"
-		}
-	}
-	if full {
-		reason = "the disk is full up to its reserve; deletes and reads go on"
-	}
-	if ready == c.ready && reason == c.reason {
-		return
-	}
-	c.ready, c.reason = ready, reason
-	c.announce(ctx)
-}
-
-func (c *Coordinator) announce(ctx *runtime.Context) {
-	m := &messages.MasterReady{
-		Node: string(ctx.Runtime().Node()), EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term,
-		Ready: c.ready, Reason: c.reason, Cluster: c.cluster,
-	}
-	if c.capacity != nil {
-		m.Capacity = append(m.Capacity, c.capacity)
-	}
-	ctx.Request(ctx.Runtime().Local(c.cfg.GatewayPath), m)
 }

@@ -1,13 +1,18 @@
 // Package master is the tree of actors that only the node that leads the log runs,
 // one tree per epoch: Master supervises, the Coordinator admits writes, passes
-// commands to the log, and keeps each tier supplied with usable volumes.
+// commands to the log and keeps each tier supplied with usable volumes on many
+// workers, the Controller hears heartbeats, judges health, ranks the candidates
+// for the next master and looks after the voters.
 //
 // It owns nothing durable: everything it decides goes through the log, and a new
 // master starts from the catalog and a pulled round of reports. It refuses writes
 // that no volume can take, each with its reason.
 //
 // Invariants: a grant names a volume and generation that the catalog has open; a
-// command's outcome is told to whoever asked, once, and only after it was applied.
+// command's outcome is told to whoever asked, once, and only after it was applied;
+// every order to a worker carries the epoch; a volume is sealed only with what its
+// fenced members say, and never below what was committed.
 //
-// Read first: coordinator.go (begin and commit), steward.go (volumes).
+// Read first: coordinator.go (begin and commit), look.go and steps.go (volumes),
+// controller.go (health).
 package master

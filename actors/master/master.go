@@ -1,10 +1,38 @@
 package master
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"tiercel/actors/runtime"
+	"tiercel/messages"
 )
+
+// Config is what the master tree is told by the node.
+type Config struct {
+	Term       uint64
+	Generation uint64 // of the cluster, as node.yaml has it
+	Fork       string // of the newest take-over, empty: none
+	Worker     *messages.WorkerRow
+	RaftID     uint64
+	// Paths, the same on every node.
+	LogPath         string
+	CatalogPath     string
+	WorkerPath      string
+	MemberPath      string
+	CoordinatorPath string
+	// Bootstrap is logged once, by the first master of a cluster.
+	Bootstrap         *messages.Bootstrap
+	VolumesOpen       int           // usable volumes per tier
+	HashEvery         uint64        // entries between two logged state hashes, at least
+	ReconcileTick     time.Duration // the longest time between two looks at the volumes
+	HeartbeatInterval time.Duration // of workers
+	MasterInterval    time.Duration // between two words of this master
+	BrakeShare        float64       // of the workers, missing at once
+	// HandOverAfter intervals of a candidate being better by class, the lead goes there.
+	HandOverAfter int
+}
 
 // Master supervises the tree of one epoch.
 type Master struct{ cfg Config }
@@ -17,5 +45,6 @@ func (m *Master) Receive(ctx *runtime.Context, msg any) {
 	if _, ok := msg.(*actor.Started); ok {
 		cfg := m.cfg
 		ctx.Spawn("coordinator", func() runtime.Actor { return newCoordinator(cfg) })
+		ctx.Spawn("controller", func() runtime.Actor { return newController(cfg) })
 	}
 }

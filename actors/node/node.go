@@ -15,19 +15,22 @@ type Child struct {
 
 // Config is what the node is told by the tree.
 type Config struct {
-	Children []Child // started in this order
+	// Member decides whether this node may take part. It runs alone at first.
+	Member   Child
+	Children []Child // started in this order once the node is admitted
 	// Master makes the tree of one epoch.
-	Master      func(term uint64) runtime.Producer
-	GatewayPath string
+	Master     func(term uint64) runtime.Producer
+	MemberPath string
 }
 
 // Node is the actor.
 type Node struct {
-	cfg    Config
-	master *actor.PID
-	term   uint64 // of the running tree
-	ending bool   // the running tree was told to stop
-	wanted uint64 // term of the tree that should run, 0: none
+	cfg      Config
+	admitted bool
+	master   *actor.PID
+	term     uint64 // of the running tree
+	ending   bool   // the running tree was told to stop
+	wanted   uint64 // term of the tree that should run, 0: none
 	// stopping: the end of the master tree is part of the node's own end.
 	stopping bool
 }
@@ -39,7 +42,9 @@ func New(cfg Config) *Node { return &Node{cfg: cfg} }
 func (n *Node) Receive(ctx *runtime.Context, msg any) {
 	switch m := msg.(type) {
 	case *actor.Started:
-		n.onStarted(ctx)
+		ctx.Spawn(n.cfg.Member.Name, n.cfg.Member.Producer)
+	case *messages.Admitted:
+		n.onAdmitted(ctx)
 	case *messages.LeadershipChanged:
 		n.onLeadership(ctx, m)
 	case *actor.Terminated:
@@ -49,22 +54,27 @@ func (n *Node) Receive(ctx *runtime.Context, msg any) {
 	}
 }
 
-func (n *Node) onStarted(ctx *runtime.Context) {
+// onAdmitted starts the rest, once: a member that was restarted says it again.
+func (n *Node) onAdmitted(ctx *runtime.Context) {
+	if n.admitted || n.stopping {
+		return
+	}
+	n.admitted = true
 	for _, c := range n.cfg.Children {
 		ctx.Spawn(c.Name, c.Producer)
 	}
 }
 
 // onLeadership starts the master tree when an entry of the own term is applied,
-// and stops all of it as soon as the lead is lost.
+// and stops all of it as soon as the lead is lost or out of contact.
 func (n *Node) onLeadership(ctx *runtime.Context, m *messages.LeadershipChanged) {
 	n.wanted = 0
 	if m.Leading && m.OwnTermApplied {
 		n.wanted = m.Term
 	}
-	if n.wanted == 0 {
-		ctx.Send(ctx.Runtime().Local(n.cfg.GatewayPath), &messages.MasterReady{
-			Node: string(ctx.Runtime().Node()), EpochTerm: m.Term, Reason: "a master is being elected",
+	if m.Leader == "" || m.Leader == string(ctx.Runtime().Node()) && !m.Leading {
+		ctx.Send(ctx.Runtime().Local(n.cfg.MemberPath), &messages.MasterReady{
+			EpochTerm: m.Term, Reason: "a master is being elected",
 		})
 	}
 	n.settle(ctx)

@@ -1,17 +1,22 @@
 // Package worker is the part of a node that holds volumes: the Worker actor opens,
-// fences and reports them, and one Volume actor per writable volume does its group
-// commit.
+// fences, settles and reports them, and one Volume actor per writable copy does
+// its group commit and, on the primary, the replication to the followers.
 //
-// It owns the volume files (through store.Volumes). It refuses appends of another
-// generation than the one it has open, and appends while the disk is below its
-// reserve. Volumes decide nothing about themselves: the row in the catalog is the
-// arbiter, the worker reports and obeys.
+// It owns the volume files (through store.Volumes). It refuses commands of an
+// older epoch than the highest it has obeyed, appends of another generation than
+// the one it has open, and appends while the disk is below its reserve. Volumes
+// decide nothing about themselves: the row in the catalog is the arbiter, the
+// worker reports and obeys.
 //
 // Invariants:
-//   - An append of a synced tier is answered only after the fsync that covers it.
+//   - A higher epoch is durable before it is obeyed; a lower one never is.
+//   - An append of tier 1 is answered only after the fsync of every member that
+//     covers it, one of tier 2 after that of the primary.
+//   - A follower writes what the primary wrote at the same offset, or stops.
 //   - After a failed fsync a volume takes no more appends, ever, in that generation.
 //   - A volume actor that was restarted does not go on writing: it stops and says so,
 //     and the master seals the volume.
 //
-// Read first: volume.go (group commit), worker.go (opening and fencing).
+// Read first: volume.go (group commit), replicate.go (primary and followers),
+// worker.go (opening and fencing), settle.go (a copy that was away).
 package worker

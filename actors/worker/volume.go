@@ -20,25 +20,36 @@ const (
 // lazySync is how long an append of an unsynced tier may stay in memory only.
 const lazySync = time.Second
 
-// Volume is the actor of one writable volume: it orders appends and makes
-// everything that waits durable with one fsync. A batch never waits for a timer
-// when the disk is idle.
+// Volume is the actor of one writable copy. The primary orders appends, makes
+// everything that waits durable with one fsync and sends it to the followers at
+// the same time; a batch never waits for a timer when the disk is idle.
 type Volume struct {
 	worker     *actor.PID
 	writer     *store.VolumeWriter
 	id         uint64
 	generation uint64
-	synced     bool // the tier promises fsync before the answer
+	tier       model.Tier
 	maxBytes   uint64
+	self       string // node
+	primary    string
+	followers  []*follower   // of the primary
+	patience   time.Duration // for a follower's acknowledgement
 
 	pending      []pendingAppend
 	pendingBytes int
-	flight       []pendingAppend // the batch at the disk
-	busy         bool
-	stopped      string // why no more appends are taken
-	full         bool
-	dirty        bool // written but not synced (unsynced tiers)
-	syncTimer    bool
+	busy         bool     // a batch, or a sync, is at the disk
+	flight       []*batch // written or being written, oldest first, not yet answered
+	checking     bool     // a look at the followers is due
+
+	replicas []replica // of a follower: what waits for its disk
+	next     uint64    // of a follower: where the next batch must begin
+
+	stopped   string // why no more appends are taken
+	suspect   string // the member that was the reason
+	full      bool
+	dirty     bool // written but not synced (unsynced tiers)
+	syncTimer bool
+	shared    *shared
 }
 
 // pendingAppend is one item of one request, waiting for the disk.
@@ -49,12 +60,23 @@ type pendingAppend struct {
 	record  store.Record
 }
 
-// appended is the result of one group commit.
+// batch is one group commit on its way to every member that must have it.
+type batch struct {
+	items  []pendingAppend
+	placed []store.Placed
+	end    uint64
+	since  time.Time
+	done   bool // by the own disk
+	err    error
+}
+
+// appended is the result of one group commit on the own disk.
 type appended struct {
-	batch  []pendingAppend
+	batch  *batch
 	placed []store.Placed
 	end    uint64
 	err    error
+	began  time.Time
 }
 
 type lazySyncDue struct{}
@@ -63,24 +85,41 @@ type lazySynced struct{ err error }
 // Receive handles one message; each case is one line.
 func (v *Volume) Receive(ctx *runtime.Context, msg any) {
 	switch m := msg.(type) {
+	case *actor.Started:
+		v.onStarted(ctx)
 	case *actor.Restarting:
 		v.onRestarting(ctx)
 	case *messages.AppendRecords:
 		v.onAppend(ctx, m)
 	case *appended:
 		v.onAppended(ctx, m)
+	case *messages.ReplicateRecords:
+		v.onReplicate(ctx, m)
+	case *replicated:
+		v.onReplicated(ctx, m)
+	case *messages.ReplicateRecordsReply:
+		v.onAcknowledged(ctx, m)
+	case checkDue:
+		v.onCheck(ctx)
+	case *actor.Terminated:
+		v.onFollowerGone(ctx, m)
 	case lazySyncDue:
 		v.onLazySyncDue(ctx)
 	case *lazySynced:
 		v.onLazySynced(ctx, m)
+	case *messages.FenceVolume:
+		v.onFenced(ctx)
 	}
 }
 
 // onRestarting gives the generation up: what was under way when the actor failed
 // is unknown, so the master seals the volume and opens another.
-func (v *Volume) onRestarting(ctx *runtime.Context) {
-	v.pending = append(v.flight, v.pending...)
-	v.stop(ctx, "the volume actor failed")
+func (v *Volume) onRestarting(ctx *runtime.Context) { v.stop(ctx, "the volume actor failed", "") }
+
+// onFenced ends appends: what is not answered yet goes elsewhere.
+func (v *Volume) onFenced(ctx *runtime.Context) {
+	v.full = false
+	v.stop(ctx, "it was fenced by the master", "")
 }
 
 func (v *Volume) onAppend(ctx *runtime.Context, m *messages.AppendRecords) {
@@ -95,29 +134,44 @@ func (v *Volume) onAppend(ctx *runtime.Context, m *messages.AppendRecords) {
 	from, request := ctx.Sender(), m.Header.GetRequest()
 	for _, it := range m.Items {
 		v.pendingBytes += len(it.Body)
-		v.pending = append(v.pending, pendingAppend{from: from, request: request, item: it.Item, record: store.Record{
-			Tenant: it.Tenant, Path: it.Path, Session: it.Session, Sequence: it.Sequence,
-			Part: it.Part, Parts: it.Parts, Body: it.Body,
-		}})
+		v.pending = append(v.pending, pendingAppend{from: from, request: request, item: it.Item, record: recordOf(it)})
 	}
 	v.flush(ctx)
+}
+
+func recordOf(it *messages.AppendItem) store.Record {
+	return store.Record{
+		Tenant: it.Tenant, Path: it.Path, Session: it.Session, Sequence: it.Sequence,
+		Part: it.Part, Parts: it.Parts, Body: it.Body,
+	}
 }
 
 func (v *Volume) refuse(m *messages.AppendRecords) error {
 	switch {
 	case m.Generation != v.generation:
 		return model.Errorf(model.CodeVolumeSealed, "append", "volume %d is at generation %d, not %d", v.id, v.generation, m.Generation)
+	case v.primary != v.self:
+		return model.Errorf(model.CodeVolumeSealed, "append", "volume %d takes appends on its primary %s", v.id, v.primary)
 	case v.stopped != "":
-		return model.Errorf(model.CodeVolumeSealed, "append", "volume %d takes no more appends: %s", v.id, v.stopped)
+		return v.stoppedError()
 	case v.pendingBytes > maxPendingBytes:
 		return model.Errorf(model.CodeOverloaded, "append", "volume %d has %d bytes waiting for the disk", v.id, v.pendingBytes)
 	}
 	return nil
 }
 
-// flush starts the next group commit with everything that waits, up to a bound.
+func (v *Volume) stoppedError() error {
+	err := model.Errorf(model.CodeVolumeSealed, "append", "volume %d takes no more appends: %s", v.id, v.stopped)
+	if v.suspect != "" {
+		return err.With("suspect", v.suspect)
+	}
+	return err
+}
+
+// flush starts the next group commit with everything that waits, up to a bound,
+// if every follower has credit for it.
 func (v *Volume) flush(ctx *runtime.Context) {
-	if v.busy || len(v.pending) == 0 {
+	if v.busy || len(v.pending) == 0 || v.stopped != "" || !v.credit() {
 		return
 	}
 	n, bytes := 0, 0
@@ -125,49 +179,69 @@ func (v *Volume) flush(ctx *runtime.Context) {
 		bytes += len(v.pending[n].record.Body)
 		n++
 	}
-	batch := v.pending[:n:n]
+	b := &batch{items: v.pending[:n:n], since: ctx.Now()}
 	v.pending = append([]pendingAppend(nil), v.pending[n:]...)
 	v.pendingBytes -= bytes
-	v.busy, v.flight = true, batch
-	writer, sync := v.writer, v.synced
+	v.busy = true
+	v.flight = append(v.flight, b)
+	v.replicate(ctx, b, bytes)
+	writer, sync, began := v.writer, v.tier.Synced(), ctx.Now()
+	records := make([]store.Record, len(b.items))
+	for i := range b.items {
+		records[i] = b.items[i].record
+	}
 	ctx.Offload(func() any {
-		records := make([]store.Record, len(batch))
-		for i := range batch {
-			records[i] = batch[i].record
-		}
 		placed, err := writer.AppendBatch(records, sync)
-		return &appended{batch: batch, placed: placed, end: writer.End(), err: err}
+		return &appended{batch: b, placed: placed, end: writer.End(), err: err, began: began}
 	})
 }
 
 func (v *Volume) onAppended(ctx *runtime.Context, m *appended) {
-	v.busy, v.flight = false, nil
-	v.answer(ctx, m)
-	switch {
-	case m.err != nil && v.writer.Poisoned() != nil:
-		v.stop(ctx, "its disk failed: "+m.err.Error())
+	v.busy = false
+	v.meter(ctx, m.began)
+	b := m.batch
+	b.done, b.placed, b.end, b.err = true, m.placed, m.end, m.err
+	if m.err != nil && (len(v.followers) > 0 || v.writer.Poisoned() != nil) {
+		// The followers have what this disk does not; the copies differ from here on.
+		v.stop(ctx, "the disk of "+v.self+" failed: "+m.err.Error(), v.self)
 		return
-	case m.err == nil && !v.synced:
+	}
+	v.settleBatches(ctx)
+	if m.err == nil && !v.tier.Synced() {
 		v.scheduleLazySync(ctx)
 	}
 	if m.end >= v.maxBytes && v.stopped == "" {
 		v.full = true
-		v.stop(ctx, "it is full")
+		v.stop(ctx, "it is full", "")
 		return
 	}
 	v.flush(ctx)
 }
 
+// settleBatches answers the batches that every member has as its tier says.
+func (v *Volume) settleBatches(ctx *runtime.Context) {
+	for len(v.flight) > 0 {
+		b := v.flight[0]
+		if !b.done || b.err == nil && v.tier == model.TierCritical && !v.allHave(b.end) {
+			return
+		}
+		v.flight = v.flight[1:]
+		v.answer(ctx, b)
+	}
+}
+
 // answer replies to each requester once for its items of the batch.
-func (v *Volume) answer(ctx *runtime.Context, m *appended) {
-	refusal := messages.FromError(m.err)
-	for i := 0; i < len(m.batch); {
-		first := &m.batch[i]
+func (v *Volume) answer(ctx *runtime.Context, b *batch) {
+	refusal := messages.FromError(b.err)
+	durable, inSync := v.holders(b.end)
+	for i := 0; i < len(b.items); {
+		first := &b.items[i]
 		reply := &messages.AppendRecordsReply{Header: &messages.Header{Request: first.request}, Volume: v.id}
-		for ; i < len(m.batch) && m.batch[i].from.Equal(first.from) && m.batch[i].request == first.request; i++ {
-			item := &messages.AppendedItem{Item: m.batch[i].item, Error: refusal, Durable: v.synced}
-			if m.err == nil {
-				p := &m.placed[i]
+		for ; i < len(b.items) && b.items[i].from.Equal(first.from) && b.items[i].request == first.request; i++ {
+			item := &messages.AppendedItem{Item: b.items[i].item, Error: refusal}
+			if b.err == nil {
+				p := &b.placed[i]
+				item.Durable, item.DurableOn, item.InSync = v.tier.Synced(), durable, inSync
 				item.Extent = &messages.Extent{
 					Volume: v.id, Generation: v.generation, Offset: p.Offset,
 					RecordBytes: p.RecordBytes, BodyBytes: p.BodyBytes, HeaderCrc32C: p.HeaderCRC,
@@ -179,16 +253,29 @@ func (v *Volume) answer(ctx *runtime.Context, m *appended) {
 	}
 }
 
-// stop takes no more appends and refuses those that wait; the master hears of it
-// through the worker.
-func (v *Volume) stop(ctx *runtime.Context, why string) {
-	v.stopped = why
-	refused := &appended{batch: v.pending, err: model.Errorf(model.CodeVolumeSealed, "append", "volume %d takes no more appends: %s", v.id, why)}
+// stop takes no more appends and refuses those that wait or are not everywhere
+// they must be; the master hears of it through the worker. An append that is only
+// being synced when the volume turns full is still answered.
+func (v *Volume) stop(ctx *runtime.Context, why, suspect string) {
+	if v.stopped == "" {
+		v.stopped, v.suspect = why, suspect
+		ctx.Send(v.worker, &messages.VolumeStopped{
+			Volume: v.id, Generation: v.generation, Watermark: v.writer.Watermark(), Cause: why, Full: v.full,
+			Node: v.self, Suspect: suspect,
+		})
+	}
+	refused := &batch{items: v.pending, err: v.stoppedError()}
 	v.pending, v.pendingBytes = nil, 0
+	if !v.full {
+		flight := v.flight
+		v.flight = nil
+		for _, b := range flight {
+			b.err = v.stoppedError()
+			v.answer(ctx, b)
+		}
+		v.refuseReplicas(ctx)
+	}
 	v.answer(ctx, refused)
-	ctx.Send(v.worker, &messages.VolumeStopped{
-		Volume: v.id, Generation: v.generation, Watermark: v.writer.Watermark(), Cause: why, Full: v.full,
-	})
 }
 
 // scheduleLazySync bounds what a power loss can take from an unsynced tier.
@@ -217,7 +304,7 @@ func (v *Volume) onLazySyncDue(ctx *runtime.Context) {
 func (v *Volume) onLazySynced(ctx *runtime.Context, m *lazySynced) {
 	v.busy = false
 	if m.err != nil {
-		v.stop(ctx, "its disk failed: "+m.err.Error())
+		v.stop(ctx, "the disk of "+v.self+" failed: "+m.err.Error(), v.self)
 		return
 	}
 	v.flush(ctx)

@@ -2,9 +2,11 @@ package worker
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
@@ -15,7 +17,9 @@ import (
 // Config is what the worker is told by the tree.
 type Config struct {
 	Volumes         *store.Volumes
-	CoordinatorPath string
+	Path            string // of this actor, on every node
+	CoordinatorPath string // on the master's node
+	MemberPath      string // hears every capacity report
 	DiskType        string
 	MaxVolumeBytes  uint64
 	// ReserveBytes of the disk are kept free of new content, so that the log,
@@ -24,6 +28,11 @@ type Config struct {
 	// CapacityBytes caps what is reported as total; 0: the file system's size.
 	CapacityBytes uint64
 	ReportEvery   time.Duration
+	// AppendPatience is how long a primary waits for a follower's acknowledgement.
+	AppendPatience time.Duration
+	// Epoch is the highest that was obeyed, and UpdateNode makes a higher one durable.
+	Epoch      model.Epoch
+	UpdateNode func(func(*store.NodeFile)) error
 }
 
 // Worker is the actor.
@@ -31,6 +40,13 @@ type Worker struct {
 	cfg      Config
 	open     map[uint64]*openVolume
 	capacity *messages.CapacityReport
+	epoch    model.Epoch // the highest obeyed, durable
+	raising  bool        // a higher one is being made durable
+	orders   []order     // that wait for it
+	master   *actor.PID  // the coordinator of the newest epoch; nil: not heard in this life
+	busyNs   *atomic.Int64
+	reported time.Time
+	settling map[uint64]*settling
 }
 
 type openVolume struct {
@@ -38,11 +54,15 @@ type openVolume struct {
 	pid        *actor.PID
 	writable   bool
 	full       bool
+	suspect    string
+	shared     *shared
 }
 
 // New makes the actor.
 func New(cfg Config) *Worker {
-	return &Worker{cfg: cfg, open: make(map[uint64]*openVolume)}
+	return &Worker{
+		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, busyNs: new(atomic.Int64), settling: make(map[uint64]*settling),
+	}
 }
 
 type reportDue struct{}
@@ -74,18 +94,28 @@ func (w *Worker) Receive(ctx *runtime.Context, msg any) {
 		w.onReportDue(ctx)
 	case *capacityRead:
 		w.onCapacityRead(ctx, m)
-	case *messages.ReportVolumes:
-		w.onReportVolumes(ctx, m)
-	case *messages.OpenVolume:
-		w.onOpen(ctx, m)
+	case *messages.ReportVolumes, *messages.OpenVolume, *messages.FenceVolume, *messages.SettleVolume:
+		w.onOrder(ctx, m.(orderMessage))
+	case *raised:
+		w.onRaised(ctx, m)
 	case *volumeOpened:
 		w.onOpened(ctx, m)
-	case *messages.FenceVolume:
-		w.onFence(ctx, m)
 	case *volumeFenced:
 		w.onFenced(ctx, m)
 	case *messages.VolumeStopped:
 		w.onVolumeStopped(ctx, m)
+	case *messages.ReadExtent:
+		w.onReadExtent(ctx, m)
+	case *messages.ReadVolume:
+		w.onReadVolume(ctx, m)
+	case *readDone:
+		ctx.SendBulk(m.to, m.reply)
+	case *messages.ReadVolumeReply:
+		w.onPiece(ctx, m)
+	case *settled:
+		w.onSettled(ctx, m)
+	case settleDue:
+		w.onSettleDue(ctx, m)
 	}
 }
 
@@ -113,46 +143,90 @@ func (w *Worker) onCapacityRead(ctx *runtime.Context, m *capacityRead) {
 	}
 	w.capacity = &messages.CapacityReport{
 		Node: string(ctx.Runtime().Node()), TotalBytes: total, FreeBytes: free, UsedBytes: uint64(m.used),
-		DiskType: w.cfg.DiskType, AcceptsWrites: writable > 0, WritableBytes: writable,
+		DiskType: w.cfg.DiskType, AcceptsWrites: writable > 0, WritableBytes: writable, Volumes: uint64(len(w.cfg.Volumes.States())),
+		IoLoad: w.load(ctx.Now()), IoLoadKnown: true,
 	}
-	ctx.Send(ctx.Runtime().Local(w.cfg.CoordinatorPath), w.capacity)
+	ctx.Send(w.master, w.capacity)
+	ctx.Send(ctx.Runtime().Local(w.cfg.MemberPath), w.capacity)
 }
 
-// onReportVolumes answers a new master's pull: what is on disk, as it is.
-func (w *Worker) onReportVolumes(ctx *runtime.Context, m *messages.ReportVolumes) {
+// load is the share of the time since the last report in which volumes kept the
+// disk busy; with several at once it is full.
+func (w *Worker) load(now time.Time) float64 {
+	span := now.Sub(w.reported)
+	w.reported = now
+	busy := time.Duration(w.busyNs.Swap(0))
+	if span <= 0 {
+		return 0
+	}
+	return min(1, float64(busy)/float64(span))
+}
+
+// reportPage bounds the volumes of one answer.
+const reportPage = 2000
+
+// reportVolumes answers a master's pull: what is on disk, as it is.
+func (w *Worker) reportVolumes(ctx *runtime.Context, to *actor.PID, m *messages.ReportVolumes) {
 	reply := &messages.ReportVolumesReply{
-		Header: messages.ReplyHeader(m.Header), Node: string(ctx.Runtime().Node()), Capacity: w.capacity,
+		Header: messages.ReplyHeader(m.Header), Node: string(ctx.Runtime().Node()), Incarnation: ctx.Runtime().Incarnation(), Capacity: w.capacity,
+	}
+	wanted := make(map[uint64]bool, len(m.Volumes))
+	for _, id := range m.Volumes {
+		wanted[id] = true
 	}
 	for _, s := range w.cfg.Volumes.States() {
-		o := w.open[uint64(s.ID)]
-		reply.Volumes = append(reply.Volumes, &messages.VolumeReport{
-			Volume: uint64(s.ID), Tier: uint32(s.Tier), Generation: s.Generation, ReplicaGen: s.ReplicaGen,
-			End: s.End, Watermark: s.Watermark, Fenced: s.Fenced, Damage: s.Damage,
-			Writable: o != nil && o.writable && o.generation == s.Generation && !s.Fenced,
-			Stopped:  o != nil && !o.writable && o.generation == s.Generation,
-			Full:     o != nil && o.full && o.generation == s.Generation,
-		})
+		id := uint64(s.ID)
+		if len(m.Volumes) > 0 && !wanted[id] || len(m.Volumes) == 0 && id <= m.After {
+			continue
+		}
+		if len(reply.Volumes) == reportPage {
+			reply.More = true
+			break
+		}
+		reply.Volumes = append(reply.Volumes, w.report(&s))
 	}
-	ctx.Reply(reply)
+	ctx.SendBulk(to, reply)
 }
 
-// onOpen creates a volume or reopens it at a new generation. Asking again for
-// what is open already is answered yes.
-func (w *Worker) onOpen(ctx *runtime.Context, m *messages.OpenVolume) {
+func (w *Worker) report(s *store.VolumeState) *messages.VolumeReport {
+	r := &messages.VolumeReport{
+		Volume: uint64(s.ID), Tier: uint32(s.Tier), Generation: s.Generation, ReplicaGen: s.ReplicaGen,
+		End: s.End, Watermark: s.Watermark, Fenced: s.Fenced, Damage: s.Damage,
+	}
+	if o := w.open[r.Volume]; o != nil && o.generation == s.Generation {
+		r.Writable, r.Stopped, r.Full, r.Suspect = o.writable && !s.Fenced, !o.writable, o.full, o.suspect
+		if lag := o.shared.lag.Load(); lag != nil {
+			r.Followers = *lag
+		}
+	}
+	return r
+}
+
+// openVolume creates a copy or reopens it at a new generation, in the role that
+// the order of members gives this node. Asking again for what is open already is
+// answered yes.
+func (w *Worker) openVolume(ctx *runtime.Context, to *actor.PID, m *messages.OpenVolume) {
 	if o := w.open[m.Volume]; o != nil && o.generation >= m.Generation {
-		reply := &messages.OpenVolumeReply{Header: messages.ReplyHeader(m.Header), Volume: m.Volume, Generation: o.generation}
+		reply := w.openReply(ctx, m, nil)
+		reply.Generation = o.generation
 		if !o.writable || o.generation != m.Generation {
 			reply.Error = messages.FromError(model.Errorf(model.CodeVolumeSealed, "open volume",
 				"volume %d was open at generation %d and is not any more", m.Volume, o.generation))
 		}
-		ctx.Reply(reply)
+		ctx.Send(to, reply)
 		return
 	}
-	to, volumes := ctx.Sender(), w.cfg.Volumes
+	volumes := w.cfg.Volumes
 	ctx.Offload(func() any {
 		writer, err := openWriter(volumes, m)
 		return &volumeOpened{to: to, ask: m, writer: writer, err: err}
 	})
+}
+
+func (w *Worker) openReply(ctx *runtime.Context, m *messages.OpenVolume, err error) *messages.OpenVolumeReply {
+	return &messages.OpenVolumeReply{
+		Header: messages.ReplyHeader(m.Header), Volume: m.Volume, Generation: m.Generation, Node: string(ctx.Runtime().Node()), Error: messages.FromError(err),
+	}
 }
 
 func openWriter(volumes *store.Volumes, m *messages.OpenVolume) (*store.VolumeWriter, error) {
@@ -164,42 +238,55 @@ func openWriter(volumes *store.Volumes, m *messages.OpenVolume) (*store.VolumeWr
 }
 
 func (w *Worker) onOpened(ctx *runtime.Context, m *volumeOpened) {
-	reply := &messages.OpenVolumeReply{
-		Header: messages.ReplyHeader(m.ask.Header), Volume: m.ask.Volume, Generation: m.ask.Generation,
-		Error: messages.FromError(m.err),
+	if o := w.open[m.ask.Volume]; m.err == nil && (o == nil || o.generation < m.ask.Generation) {
+		w.spawnVolume(ctx, m)
 	}
-	if m.err == nil {
-		old := w.open[m.ask.Volume]
-		if old != nil {
-			ctx.Stop(old.pid)
-		}
-		tier := model.Tier(m.ask.Tier)
-		v := &openVolume{generation: m.ask.Generation, writable: true}
-		self, writer, ask := ctx.Self(), m.writer, m.ask
-		lives := 0
-		v.pid = ctx.Spawn(fmt.Sprintf("volume/%d.%d", ask.Volume, ask.Generation), func() runtime.Actor {
-			lives++
-			vol := &Volume{
-				worker: self, writer: writer, id: ask.Volume, generation: ask.Generation,
-				synced: tier.Synced(), maxBytes: w.cfg.MaxVolumeBytes,
-			}
-			if lives > 1 {
-				vol.stopped = "the volume actor failed"
-			}
-			return vol
-		})
-		w.open[m.ask.Volume] = v
-	}
-	ctx.Send(m.to, reply)
+	ctx.Send(m.to, w.openReply(ctx, m.ask, m.err))
 }
 
-// onFence makes sure that no append of this generation lands any more, and says
-// how long the copy is.
-func (w *Worker) onFence(ctx *runtime.Context, m *messages.FenceVolume) {
+func (w *Worker) spawnVolume(ctx *runtime.Context, m *volumeOpened) {
+	if old := w.open[m.ask.Volume]; old != nil {
+		ctx.Stop(old.pid)
+	}
+	self, writer, ask, node := ctx.Self(), m.writer, m.ask, string(ctx.Runtime().Node())
+	name := fmt.Sprintf("volume/%d.%d", ask.Volume, ask.Generation)
+	v := &openVolume{generation: ask.Generation, writable: true, shared: &shared{busyNs: w.busyNs}}
+	lives, patience, maxBytes := 0, w.cfg.AppendPatience, w.cfg.MaxVolumeBytes
+	members := ask.Members
+	if len(members) == 0 {
+		members = []string{node}
+	}
+	var pids []*actor.PID
+	for _, other := range members[1:] {
+		pids = append(pids, ctx.Runtime().Peer(model.NodeID(other), w.cfg.Path+"/"+name))
+	}
+	v.pid = ctx.Spawn(name, func() runtime.Actor {
+		lives++
+		vol := &Volume{
+			worker: self, writer: writer, id: ask.Volume, generation: ask.Generation, tier: model.Tier(ask.Tier), maxBytes: maxBytes,
+			self: node, primary: members[0], patience: patience, next: writer.End(), shared: v.shared,
+		}
+		if members[0] == node {
+			for i, pid := range pids {
+				vol.followers = append(vol.followers, &follower{node: members[1+i], pid: pid, watermark: writer.End()})
+			}
+		}
+		if lives > 1 {
+			vol.stopped = "the volume actor failed"
+		}
+		return vol
+	})
+	w.open[m.ask.Volume] = v
+}
+
+// fenceVolume makes sure that no append of this generation lands any more, and
+// says how long the copy is.
+func (w *Worker) fenceVolume(ctx *runtime.Context, to *actor.PID, m *messages.FenceVolume) {
 	if o := w.open[m.Volume]; o != nil && o.generation == m.Generation {
 		o.writable = false
+		ctx.Send(o.pid, m)
 	}
-	to, volumes := ctx.Sender(), w.cfg.Volumes
+	volumes := w.cfg.Volumes
 	ctx.Offload(func() any {
 		id := model.VolumeID(m.Volume)
 		watermark, err := volumes.Fence(id)
@@ -217,17 +304,23 @@ func (w *Worker) onFenced(ctx *runtime.Context, m *volumeFenced) {
 		delete(w.open, m.ask.Volume)
 	}
 	ctx.Send(m.to, &messages.FenceVolumeReply{
-		Header: messages.ReplyHeader(m.ask.Header), Volume: m.ask.Volume, Generation: m.ask.Generation,
+		Header: messages.ReplyHeader(m.ask.Header), Volume: m.ask.Volume, Generation: m.ask.Generation, Node: string(ctx.Runtime().Node()),
 		Watermark: m.watermark, Digest: m.digest, Error: messages.FromError(m.err),
 	})
 }
 
 func (w *Worker) onVolumeStopped(ctx *runtime.Context, m *messages.VolumeStopped) {
 	if o := w.open[m.Volume]; o != nil && o.generation == m.Generation {
-		o.writable, o.full = false, m.Full
+		o.writable, o.full, o.suspect = false, m.Full, m.Suspect
 	}
 	if !m.Full {
-		ctx.Log().Error("a volume stopped taking appends", "volume", m.Volume, "cause", m.Cause)
+		ctx.Log().Warn("a volume stopped taking appends", "volume", m.Volume, "cause", m.Cause)
 	}
-	ctx.Send(ctx.Runtime().Local(w.cfg.CoordinatorPath), m)
+	ctx.Send(w.master, m)
+}
+
+// orderMessage is what a master may order; its header carries the epoch.
+type orderMessage interface {
+	proto.Message
+	GetHeader() *messages.Header
 }

@@ -163,7 +163,17 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 	case *messages.Command_ReopenVolume:
 		return c.reopenVolume(e, k.ReopenVolume)
 	case *messages.Command_RegisterWorker:
-		return c.registerWorker(k.RegisterWorker)
+		return c.registerWorker(e, k.RegisterWorker)
+	case *messages.Command_ChangeWorkerState:
+		return c.changeWorkerState(e, k.ChangeWorkerState)
+	case *messages.Command_RemoveWorker:
+		return c.removeWorker(e, k.RemoveWorker)
+	case *messages.Command_VerifyMember:
+		return c.verifyMember(k.VerifyMember)
+	case *messages.Command_SetStormBrake:
+		return c.setStormBrake(e, k.SetStormBrake)
+	case *messages.Command_RaiseGeneration:
+		return c.raiseGeneration(e, k.RaiseGeneration)
 	case *messages.Command_MasterStarted:
 		return c.masterStarted(e, k.MasterStarted)
 	case *messages.Command_CheckStateHash:

@@ -52,6 +52,7 @@ func (c *Catalog) bootstrap(e entry, boot *messages.Bootstrap) *messages.Command
 		ReplicationFactor:        boot.ReplicationFactor,
 		CreatedUnixMs:            e.cmd.ProposedUnixMs,
 		IdempotencyKeysPerTenant: boot.IdempotencyKeysPerTenant,
+		Failover:                 boot.Failover,
 	}
 	for _, tier := range boot.Tiers {
 		row.Tiers = append(row.Tiers, proto.CloneOf(tier))
@@ -91,6 +92,8 @@ func (c *Catalog) masterStarted(e entry, started *messages.MasterStarted) *messa
 		return refuse("bad_field", "field", "node")
 	case term == 0:
 		return refuse("bad_field", "field", "term")
+	case started.Generation != 0 && started.Generation != old.Generation:
+		return refuse("stale_generation_of_cluster", "generation", decimal(old.Generation))
 	case term < old.Term, term == old.Term && node != old.Master:
 		return refuse("stale_term", "term", decimal(old.Term), "master", old.Master)
 	case term == old.Term:
@@ -100,32 +103,6 @@ func (c *Catalog) masterStarted(e entry, started *messages.MasterStarted) *messa
 	row.Term, row.Master, row.MasterSinceUnixMs = term, node, e.cmd.ProposedUnixMs
 	c.setCluster(row)
 	return &messages.CommandResult{Version: e.index}
-}
-
-// registerWorker enters a worker or replaces what is known of it, unless that
-// was said by a later incarnation.
-func (c *Catalog) registerWorker(register *messages.RegisterWorker) *messages.CommandResult {
-	node, row := register.GetNode(), register.GetWorker()
-	if !validName(node) {
-		return refuse("bad_field", "field", "node")
-	}
-	for _, label := range [...]string{
-		row.GetAddress(), row.GetDiskType(), row.GetDc(), row.GetRack(), row.GetHost(), row.GetVersion(),
-	} {
-		if !validText(label, MaxNameBytes) {
-			return refuse("bad_field", "field", "worker")
-		}
-	}
-	old := c.workers[node]
-	switch {
-	case row == nil:
-		return refuse("bad_field", "field", "worker")
-	case old.GetIncarnation() > row.Incarnation:
-		return refuse("stale_incarnation", "incarnation", decimal(old.Incarnation))
-	}
-	c.workers[node] = proto.CloneOf(row)
-	c.setRow(workerKey(node), row)
-	return &messages.CommandResult{Created: old == nil}
 }
 
 // checkStateHash compares the proposer's hash of the state after entry at_index

@@ -124,7 +124,7 @@ func (a *audit) volumes() {
 		if v.row.LiveBytes != a.live[id] {
 			a.problem("volume %d counts %d live bytes, and the rows name %d", id, v.row.LiveBytes, a.live[id])
 		}
-		if len(v.row.Members) == 0 {
+		if len(v.row.Members) == 0 && v.row.State == messages.VolumeState_OPEN {
 			a.problem("volume %d has no member", id)
 		}
 		if v.row.State == messages.VolumeState_SEALED && v.row.SealedEnd < v.row.CommittedEnd && len(v.row.Lost) == 0 {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -103,7 +104,15 @@ func (c *Catalog) sealVolume(seal *messages.SealVolume) *messages.CommandResult 
 	case messages.VolumeState_OPEN:
 		v.row.State = messages.VolumeState_SEALED
 		v.row.SealedEnd = max(v.row.CommittedEnd, seal.SurvivorEnd)
-		v.row.Digest = append([]byte(nil), seal.Digest...)
+		// A survivor that is shorter than what was committed is damaged, never a voice:
+		// its digest says nothing of the volume.
+		whole := seal.SurvivorEnd == v.row.SealedEnd && len(seal.Digest) > 0
+		if whole {
+			v.row.Digest = append([]byte(nil), seal.Digest...)
+		}
+		for _, m := range v.row.Members {
+			m.Verified = whole && slices.Contains(seal.Intact, m.Node)
+		}
 		c.changed(v)
 	case messages.VolumeState_SEALED:
 	default:

@@ -31,11 +31,15 @@ func report(change ...func(*messages.VolumeReport)) *messages.VolumeReport {
 
 func TestPlan_JudgesAnOpenVolumeByRowAndReport(t *testing.T) {
 	seal := func(survivor bool) volumes.Action {
-		return volumes.Action{Kind: volumes.Seal, Volume: 7, Generation: 3, Survivor: survivor}
+		a := volumes.Action{Kind: volumes.Seal, Tier: 1, Volume: 7, Generation: 3, Start: 100, Members: []string{"n-1"}}
+		if survivor {
+			a.Reachable = a.Members
+		}
+		return a
 	}
-	open := volumes.Action{Kind: volumes.Open, Tier: 1, Volume: 7, Generation: 3, Start: 100, ReplicaGen: 9}
+	open := volumes.Action{Kind: volumes.Open, Tier: 1, Volume: 7, Generation: 3, Start: 100, Members: []string{"n-1"}}
 	reopen := func(end uint64) volumes.Action {
-		return volumes.Action{Kind: volumes.Reopen, Tier: 1, Volume: 7, Generation: 3, Recovered: end}
+		return volumes.Action{Kind: volumes.Reopen, Tier: 1, Volume: 7, Generation: 3, Start: 100, Recovered: end, Members: []string{"n-1"}}
 	}
 	empty := func(r *messages.VolumeRow) { r.CommittedEnd = 0 }
 	tests := []struct {
@@ -58,51 +62,154 @@ func TestPlan_JudgesAnOpenVolumeByRowAndReport(t *testing.T) {
 		{"generation logged, never opened, and too short to begin there: judged by the catalog", row(),
 			report(func(r *messages.VolumeReport) { r.Generation, r.End = 2, 50 }), false, reopen(50)},
 		{"a generation the catalog does not know: sealed", row(), report(func(r *messages.VolumeReport) { r.Generation = 4 }), false, seal(false)},
-		{"several members: sealed after a restart, never reopened",
-			row(func(r *messages.VolumeRow) { r.Members = append(r.Members, &messages.VolumeMember{Node: "n-2"}) }), report(), false, seal(true)},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			in := volumes.Input{Node: "n-1", Rows: []*messages.VolumeRow{tc.row}, Fresh: map[uint64]bool{7: tc.fresh}, Accepts: true}
-			if tc.report != nil {
-				in.Reports = []*messages.VolumeReport{tc.report}
-			}
-			usable, actions := volumes.Plan(in)
+			in := volumes.Input{Rows: []*messages.VolumeRow{tc.row}, Fresh: map[uint64]bool{7: tc.fresh}, Workers: []volumes.Worker{worker("n-1", tc.report)}}
+			usable, actions, _ := volumes.Plan(in)
 			assert.Empty(t, usable)
 			if assert.Len(t, actions, 1) {
 				got := actions[0]
 				assert.Equal(t, tc.want.Kind == volumes.Seal, got.Cause != "", "a seal says why")
-				got.Cause = ""
+				got.Cause, got.Reachable = "", present(got, tc.want)
 				assert.Equal(t, tc.want, got)
 			}
 		})
 	}
 }
 
+// present leaves out who can be fenced when the action fences nobody.
+func present(got, want volumes.Action) []string {
+	if got.Kind != volumes.Seal {
+		return want.Reachable
+	}
+	return got.Reachable
+}
+
+// worker is healthy and answered.
+func worker(node string, reports ...*messages.VolumeReport) volumes.Worker {
+	w := volumes.Worker{
+		Node: node, State: messages.WorkerState_HEALTHY, Accepts: true, Reached: true, DiskType: "ssd", Host: node,
+		Reports: map[uint64]*messages.VolumeReport{},
+	}
+	for _, r := range reports {
+		if r != nil {
+			w.Reports[r.Volume] = r
+		}
+	}
+	return w
+}
+
+func writable(r *messages.VolumeReport) { r.Writable = true }
+
+func three(r *messages.VolumeRow) {
+	r.Members = append(r.Members, &messages.VolumeMember{Node: "n-2"}, &messages.VolumeMember{Node: "n-3"})
+}
+
+func TestPlan_JudgesAVolumeOfSeveralMembers(t *testing.T) {
+	away := func(w volumes.Worker) volumes.Worker { w.Reached = false; return w }
+	gone := func(w volumes.Worker) volumes.Worker {
+		w.Reached, w.State = false, messages.WorkerState_UNREACHABLE
+		return w
+	}
+	ok := report(writable)
+	for _, c := range []struct {
+		name    string
+		workers []volumes.Worker
+		usable  bool
+		seal    bool
+		fenced  []string
+	}{
+		{"all write", []volumes.Worker{worker("n-1", ok), worker("n-2", ok), worker("n-3", ok)}, true, false, nil},
+		{"a follower did not answer: the primary watches it", []volumes.Worker{worker("n-1", ok), away(worker("n-2")), worker("n-3", ok)}, true, false, nil},
+		{"a follower was restarted", []volumes.Worker{worker("n-1", ok), worker("n-2", report()), worker("n-3", ok)}, false, true, []string{"n-1", "n-2", "n-3"}},
+		{"the primary is away", []volumes.Worker{away(worker("n-1")), worker("n-2", ok), worker("n-3", ok)}, false, true, []string{"n-2", "n-3"}},
+		{"the primary stopped", []volumes.Worker{worker("n-1", report(func(r *messages.VolumeReport) { r.Stopped = true })), worker("n-2", ok), worker("n-3", ok)}, false, true, []string{"n-1", "n-2", "n-3"}},
+		{"all are away: nothing can be known", []volumes.Worker{away(worker("n-1")), away(worker("n-2")), away(worker("n-3"))}, false, false, nil},
+		{"all are gone", []volumes.Worker{gone(worker("n-1")), gone(worker("n-2")), gone(worker("n-3"))}, false, true, nil},
+		{"a damaged copy is no voice", []volumes.Worker{away(worker("n-1")), worker("n-2", report(func(r *messages.VolumeReport) { r.Damage = "torn" })), worker("n-3", ok)}, false, true, []string{"n-3"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			usable, actions, _ := volumes.Plan(volumes.Input{Rows: []*messages.VolumeRow{row(three)}, Workers: c.workers})
+			assert.Equal(t, c.usable, len(usable) == 1)
+			if !c.seal {
+				assert.Empty(t, actions)
+				return
+			}
+			if assert.Len(t, actions, 1) {
+				assert.Equal(t, volumes.Seal, actions[0].Kind, "never reopened")
+				assert.Equal(t, c.fenced, actions[0].Reachable)
+			}
+		})
+	}
+}
+
 func TestPlan_CreatesWhatEachTierLacks(t *testing.T) {
-	in := volumes.Input{Node: "n-1", PerTier: 1, Accepts: true,
-		Rows:    []*messages.VolumeRow{row()},
-		Reports: []*messages.VolumeReport{report(func(r *messages.VolumeReport) { r.Writable = true })}}
-	usable, actions := volumes.Plan(in)
-	assert.Equal(t, []volumes.Usable{{Volume: 7, Generation: 3, Tier: 1, End: 600}}, usable)
-	assert.Equal(t, []volumes.Action{
-		{Kind: volumes.Create, Tier: model.TierImportant}, {Kind: volumes.Create, Tier: model.TierRebuildable}}, actions)
+	in := volumes.Input{PerTier: 1, ReplicationFactor: 2, Rows: []*messages.VolumeRow{row()}, Workers: []volumes.Worker{worker("n-1", report(writable))}}
+	usable, actions, short := volumes.Plan(in)
+	assert.Equal(t, []volumes.Usable{{Volume: 7, Generation: 3, Tier: 1, End: 600, Members: []string{"n-1"}}}, usable)
+	assert.Empty(t, short)
+	var tiers []model.Tier
+	for _, a := range actions {
+		assert.Equal(t, volumes.Create, a.Kind)
+		assert.Equal(t, []string{"n-1"}, a.Members)
+		tiers = append(tiers, a.Tier)
+	}
+	assert.Equal(t, []model.Tier{model.TierImportant, model.TierRebuildable}, tiers)
+}
+
+func TestPlan_ChoosesEligibleWorkersOnHostsOfTheirOwn(t *testing.T) {
+	with := func(node, disk, host string, change func(*volumes.Worker)) volumes.Worker {
+		w := worker(node)
+		w.DiskType, w.Host = disk, host
+		if change != nil {
+			change(&w)
+		}
+		return w
+	}
+	in := volumes.Input{PerTier: 1, ReplicationFactor: 2, Workers: []volumes.Worker{
+		with("n-1", "hdd", "h1", nil), with("n-2", "ssd", "h2", nil), with("n-3", "nvme", "h2", nil), with("n-4", "ssd", "h4", nil),
+		with("n-5", "ssd", "h5", func(w *volumes.Worker) { w.Suspect = true }),
+		with("n-6", "ssd", "h6", func(w *volumes.Worker) { w.Accepts = false }),
+		with("n-7", "ssd", "h7", func(w *volumes.Worker) { w.State = messages.WorkerState_DEGRADED }),
+		with("n-8", "ssd", "h8", func(w *volumes.Worker) { w.Reached = false }),
+	}}
+	_, actions, _ := volumes.Plan(in)
+	chosen := map[model.Tier][]string{}
+	for _, a := range actions {
+		chosen[a.Tier] = a.Members
+	}
+	assert.Equal(t, []string{"n-2", "n-4", "n-1"}, chosen[model.TierCritical], "three hosts, SSD first")
+	assert.Len(t, chosen[model.TierImportant], 2)
+	assert.Equal(t, []string{"n-1"}, chosen[model.TierRebuildable], "HDD first")
+}
+
+func TestPlan_TierOneNeedsTwoCopiesWhereThereAreTwoWorkers(t *testing.T) {
+	in := volumes.Input{PerTier: 1, ReplicationFactor: 2, Workers: []volumes.Worker{worker("n-1"), worker("n-2")}}
+	in.Workers[1].Suspect = true
+	_, actions, short := volumes.Plan(in)
+	assert.Contains(t, short[model.TierCritical], "needs 2")
+	for _, a := range actions {
+		assert.NotEqual(t, model.TierCritical, a.Tier)
+	}
+	in.Workers[1].State = messages.WorkerState_LEFT
+	_, _, short = volumes.Plan(in)
+	assert.Empty(t, short, "who has left does not count")
+}
+
+func TestPlan_WidensAVolumeWhenThereAreMoreWorkers(t *testing.T) {
+	in := volumes.Input{PerTier: 0, ReplicationFactor: 2, Rows: []*messages.VolumeRow{row()}, Workers: []volumes.Worker{worker("n-1", report(writable)), worker("n-2")}}
+	_, actions, _ := volumes.Plan(in)
+	if assert.Len(t, actions, 1) {
+		assert.Equal(t, volumes.Seal, actions[0].Kind)
+		assert.Equal(t, []string{"n-1"}, actions[0].Reachable)
+	}
 }
 
 func TestPlan_OpensNothingOnAFullDisk(t *testing.T) {
-	in := volumes.Input{Node: "n-1", PerTier: 1, Accepts: false,
-		Rows: []*messages.VolumeRow{row()}, Reports: []*messages.VolumeReport{report()}}
-	usable, actions := volumes.Plan(in)
-	assert.Empty(t, usable)
-	assert.Empty(t, actions)
-}
-
-func TestPlan_LeavesVolumesOfOthersAndSealedOnesAlone(t *testing.T) {
-	in := volumes.Input{Node: "n-1", Accepts: true, Rows: []*messages.VolumeRow{
-		row(func(r *messages.VolumeRow) { r.Members[0].Node = "n-2" }),
-		row(func(r *messages.VolumeRow) { r.State = messages.VolumeState_SEALED }),
-	}}
-	usable, actions := volumes.Plan(in)
+	in := volumes.Input{PerTier: 1, ReplicationFactor: 2, Rows: []*messages.VolumeRow{row()}, Workers: []volumes.Worker{worker("n-1", report())}}
+	in.Workers[0].Accepts = false
+	usable, actions, _ := volumes.Plan(in)
 	assert.Empty(t, usable)
 	assert.Empty(t, actions)
 }

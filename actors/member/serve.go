@@ -1,0 +1,145 @@
+package member
+
+import (
+	"maps"
+	"slices"
+
+	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// saved is the result of keeping the peers' addresses.
+type saved struct {
+	addresses []string
+	err       error
+}
+
+// silentIntervals without a master's word, and another is looked for.
+const silentIntervals = 3
+
+// serve is called every tick of a serving node.
+func (m *Member) serve(ctx *runtime.Context) {
+	now := ctx.Now()
+	if now.Sub(m.heard) >= silentIntervals*m.cfg.MasterInterval {
+		if m.master.GetReady() {
+			ctx.Send(ctx.Runtime().Local(m.cfg.GatewayPath), &messages.MasterReady{EpochTerm: m.master.EpochTerm, Reason: "the master is silent"})
+		}
+		m.hunt(ctx)
+	}
+	if !now.Before(m.beatAt) {
+		m.beat(ctx)
+	}
+	if addresses := m.addresses(); !m.saving && len(addresses) > 0 && !slices.Equal(addresses, m.saved) {
+		m.saving = true
+		update := m.cfg.UpdateNode
+		ctx.Offload(func() any {
+			return &saved{addresses: addresses, err: update(func(n *store.NodeFile) { n.Peers = addresses })}
+		})
+	}
+}
+
+func (m *Member) onSaved(ctx *runtime.Context, s *saved) {
+	m.saving = false
+	if s.err != nil {
+		ctx.Log().Warn("the addresses of peers could not be kept; it is tried again", "error", s.err)
+		return
+	}
+	m.saved = s.addresses
+}
+
+// hunt asks a few nodes, in turn, who is master.
+func (m *Member) hunt(ctx *runtime.Context) {
+	ctx.Request(ctx.Runtime().Local(m.cfg.CoordinatorPath), &messages.MasterReady{})
+	nodes := slices.Sorted(maps.Keys(m.peers))
+	for range min(3, len(nodes)) {
+		node := nodes[m.hunted%len(nodes)]
+		m.hunted++
+		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), m.cfg.Path), m.greet(ctx))
+		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), m.cfg.CoordinatorPath), &messages.MasterReady{})
+	}
+	if len(nodes) == 0 {
+		for _, address := range m.asked {
+			ctx.Request(ctx.Runtime().PeerAt(address, m.cfg.Path), m.greet(ctx))
+		}
+	}
+}
+
+// beat sends one heartbeat and measures the way to a few peers.
+func (m *Member) beat(ctx *runtime.Context) {
+	now := ctx.Now()
+	m.beatAt = now.Add(m.cfg.HeartbeatInterval)
+	m.ping(ctx)
+	if m.master == nil {
+		return
+	}
+	m.beats++
+	id := m.cfg.Identity()
+	beat := &messages.Heartbeat{
+		Header: &messages.Header{}, Node: string(ctx.Runtime().Node()), Incarnation: ctx.Runtime().Incarnation(), Boot: m.cfg.Boot,
+		Address: ctx.Runtime().Address(), Capacity: m.capacity, Worker: m.worker(ctx, &id), Sequence: m.beats,
+	}
+	for _, node := range slices.Sorted(maps.Keys(m.peers)) {
+		if p := m.peers[node]; p.latency > 0 && len(beat.Latency) < 64 {
+			beat.Latency = append(beat.Latency, &messages.PeerLatency{Node: node, Micros: p.latency.Microseconds()})
+		}
+	}
+	ctx.Request(ctx.Runtime().Peer(model.NodeID(m.master.Node), m.cfg.ControllerPath), beat)
+}
+
+func (m *Member) ping(ctx *runtime.Context) {
+	nodes := slices.Sorted(maps.Keys(m.peers))
+	for range min(pingsPerBeat, len(nodes)) {
+		node := nodes[m.pinged%len(nodes)]
+		m.pinged++
+		p := m.peers[node]
+		p.ping, p.pingAt = ctx.Rand(), ctx.Now()
+		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), m.cfg.Path), &messages.AreYouThere{Header: &messages.Header{Request: p.ping}})
+	}
+}
+
+// onMasterReady takes a master's word over, if no newer one is known; an empty one
+// is a question of our own gateway.
+func (m *Member) onMasterReady(ctx *runtime.Context, r *messages.MasterReady) {
+	if r.Node == "" && r.Reason == "" {
+		if m.master != nil && m.phase == serving {
+			ctx.Reply(m.master)
+		}
+		return
+	}
+	if r.Node == "" { // our log: nobody leads
+		ctx.Send(ctx.Runtime().Local(m.cfg.GatewayPath), r)
+		return
+	}
+	epoch := model.Epoch{Generation: r.EpochGeneration, Term: r.EpochTerm}
+	if epoch.Less(m.epoch()) {
+		return
+	}
+	fresh := m.master == nil || m.epoch().Less(epoch) || m.master.Node != r.Node
+	m.master, m.heard = r, ctx.Now()
+	if r.Address != "" {
+		m.meet(ctx, r.Node, r.Address, 0, 0)
+	}
+	m.meetAll(ctx, r.Peers)
+	ctx.Send(ctx.Runtime().Local(m.cfg.GatewayPath), r)
+	if fresh && m.phase == serving {
+		m.beat(ctx)
+	}
+}
+
+// onHeartbeatAck learns how the master ranks the candidates; an error is the end.
+func (m *Member) onHeartbeatAck(ctx *runtime.Context, a *messages.HeartbeatAck) {
+	if err := a.Error.Err("heartbeat"); err != nil {
+		if code := model.CodeOf(err); code == model.CodeConflict {
+			ctx.Runtime().Halt(err)
+		}
+		return
+	}
+	m.meetAll(ctx, a.Peers)
+	if len(a.Candidates) > 0 {
+		ctx.Send(ctx.Runtime().Local(m.cfg.LogPath), &messages.CandidateRanks{
+			Candidates: a.Candidates, EpochGeneration: a.EpochGeneration, EpochTerm: a.EpochTerm,
+		})
+	}
+}

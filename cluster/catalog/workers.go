@@ -1,0 +1,230 @@
+package catalog
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/messages"
+)
+
+// MaxWorkerTransitions are kept of each worker, the newest last.
+const MaxWorkerTransitions = 16
+
+// setWorker replaces a worker's row, which readers may hold.
+func (c *Catalog) setWorker(node string, row *messages.WorkerRow) {
+	c.workers[node] = row
+	c.setRow(workerKey(node), row)
+}
+
+// registerWorker enters a worker or its newest start. What is known of its health
+// stays: coming back is judged by the controller.
+func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *messages.CommandResult {
+	node, row := register.GetNode(), register.GetWorker()
+	if !validName(node) {
+		return refuse("bad_field", "field", "node")
+	}
+	if row == nil || !validLabels(row) {
+		return refuse("bad_field", "field", "worker")
+	}
+	old := c.workers[node]
+	switch {
+	case old.GetState() == messages.WorkerState_LEFT:
+		return refuse("worker_left", "node", node)
+	case old.GetIncarnation() > row.Incarnation:
+		return refuse("stale_incarnation", "incarnation", decimal(old.Incarnation))
+	case row.MaxClusterVersion != 0 && row.MaxClusterVersion < uint64(c.cluster.ClusterVersion):
+		return refuse("version_too_old", "has", decimal(row.MaxClusterVersion), "needs", decimal(uint64(c.cluster.ClusterVersion)))
+	case old.GetRaftId() != 0 && row.RaftId != 0 && old.RaftId != row.RaftId:
+		return refuse("raft_id_changed", "node", node)
+	}
+	if other := c.holderOfRaftID(row.RaftId); other != "" && other != node {
+		return refuse("raft_id_taken", "node", other)
+	}
+	next := proto.CloneOf(row)
+	next.State, next.Transitions, next.RegisteredAt = messages.WorkerState_HEALTHY, nil, e.index
+	if old != nil {
+		next.State, next.Transitions, next.RegisteredAt = old.State, old.Transitions, old.RegisteredAt
+		if next.State == messages.WorkerState_WORKER_STATE_UNSPECIFIED {
+			next.State = messages.WorkerState_HEALTHY
+		}
+		if next.RaftId == 0 {
+			next.RaftId = old.RaftId
+		}
+	}
+	c.setWorker(node, next)
+	return &messages.CommandResult{Created: old == nil}
+}
+
+func validLabels(row *messages.WorkerRow) bool {
+	for _, label := range [...]string{row.Address, row.DiskType, row.Dc, row.Rack, row.Host, row.Version} {
+		if !validText(label, MaxNameBytes) {
+			return false
+		}
+	}
+	return true
+}
+
+// holderOfRaftID is the worker that has a Raft id, or "".
+func (c *Catalog) holderOfRaftID(id uint64) string {
+	holder := ""
+	for node, row := range c.workers {
+		if id != 0 && row.RaftId == id {
+			holder = node // at most one, whatever the order
+		}
+	}
+	return holder
+}
+
+// changeWorkerState logs one transition of a worker's health.
+func (c *Catalog) changeWorkerState(e entry, change *messages.ChangeWorkerState) *messages.CommandResult {
+	old := c.workers[change.GetNode()]
+	switch {
+	case old == nil:
+		return refuse("no_worker", "node", change.GetNode())
+	case old.State == messages.WorkerState_LEFT:
+		return refuse("worker_left", "node", change.Node)
+	case change.To < messages.WorkerState_HEALTHY || change.To > messages.WorkerState_DECOMMISSIONED:
+		return refuse("bad_field", "field", "to")
+	case !validText(change.Cause, MaxDecisionBytes):
+		return refuse("bad_field", "field", "cause")
+	case old.State != change.From || change.From == change.To:
+		return refuse("worker_state", "node", change.Node, "state", old.State.String())
+	}
+	c.transit(e, change.Node, change.To, change.Missed, change.Cause)
+	return &messages.CommandResult{Version: e.index}
+}
+
+func (c *Catalog) transit(e entry, node string, to messages.WorkerState, missed uint32, cause string) {
+	next := proto.CloneOf(c.workers[node])
+	next.Transitions = append(next.Transitions, &messages.WorkerTransition{
+		From: next.State, To: to, Missed: missed, Cause: cause, AtUnixMs: e.cmd.ProposedUnixMs, Index: e.index,
+	})
+	if n := len(next.Transitions); n > MaxWorkerTransitions {
+		next.Transitions = slices.Clone(next.Transitions[n-MaxWorkerTransitions:])
+	}
+	next.State = to
+	c.setWorker(node, next)
+}
+
+// removeWorker takes a worker out for good. While it is the only verified holder
+// of anything that is named, that needs force, and then it is logged as lost.
+func (c *Catalog) removeWorker(e entry, remove *messages.RemoveWorker) *messages.CommandResult {
+	node := remove.GetNode()
+	old := c.workers[node]
+	switch {
+	case old == nil:
+		return refuse("no_worker", "node", node)
+	case old.State == messages.WorkerState_LEFT:
+		return &messages.CommandResult{Version: e.index}
+	case !validText(remove.Cause, MaxDecisionBytes):
+		return refuse("bad_field", "field", "cause")
+	}
+	alone, live := 0, int64(0)
+	for _, id := range c.order {
+		if row := c.volumes[id].row; soleHolder(row, node) {
+			alone++
+			live += row.LiveBytes
+		}
+	}
+	if alone > 0 && !remove.Forced {
+		return refuse("sole_holder", "node", node, "volumes", decimal(uint64(alone)), "live_bytes", decimal(uint64(live)))
+	}
+	for _, id := range c.order {
+		c.removeMember(e, c.volumes[id], node)
+	}
+	c.transit(e, node, messages.WorkerState_LEFT, 0, remove.Cause)
+	return &messages.CommandResult{Version: e.index}
+}
+
+// soleHolder reports whether nobody but node is known to hold what a volume's
+// files name.
+func soleHolder(row *messages.VolumeRow, node string) bool {
+	if row.LiveBytes == 0 {
+		return false
+	}
+	holds := false
+	for _, m := range row.Members {
+		if m.Node == node {
+			holds = true
+		} else if m.Verified {
+			return false
+		}
+	}
+	return holds
+}
+
+// removeMember takes a node off a volume; an open one is sealed where it stands.
+func (c *Catalog) removeMember(e entry, v *volume, node string) {
+	row := v.row
+	i := slices.IndexFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Node == node })
+	if i < 0 {
+		return
+	}
+	if soleHolder(row, node) {
+		row.Lost = append(row.Lost, &messages.LostRange{From: 0, To: row.CommittedEnd, LoggedAt: e.index})
+		c.lostAt = e.index
+	}
+	row.Members = slices.Delete(slices.Clone(row.Members), i, i+1)
+	if row.State == messages.VolumeState_OPEN {
+		row.State, row.SealedEnd = messages.VolumeState_SEALED, row.CommittedEnd
+		for _, m := range row.Members {
+			m.Verified = false
+		}
+	}
+	c.changed(v)
+}
+
+// verifyMember notes that a member's copy of a sealed volume is whole.
+func (c *Catalog) verifyMember(verify *messages.VerifyMember) *messages.CommandResult {
+	v, refused := c.volumeAt(verify.GetVolume(), verify.GetGeneration())
+	if refused != nil {
+		return refused
+	}
+	row := v.row
+	i := slices.IndexFunc(row.Members, func(m *messages.VolumeMember) bool {
+		return m.Node == verify.Node && m.ReplicaGen == verify.ReplicaGen
+	})
+	switch {
+	case row.State == messages.VolumeState_OPEN:
+		return refuseState(row)
+	case i < 0:
+		return refuse("no_member", "volume", decimal(row.Id), "node", verify.Node)
+	case len(verify.Digest) == 0 || len(verify.Digest) > MaxNameBytes:
+		return refuse("bad_field", "field", "digest")
+	case len(row.Digest) > 0 && string(row.Digest) != string(verify.Digest):
+		return refuse("digest_mismatch", "volume", decimal(row.Id), "node", verify.Node)
+	}
+	row.Digest = slices.Clone(verify.Digest)
+	row.Members[i].Verified = true
+	c.changed(v)
+	return volumeResult(row)
+}
+
+// setStormBrake engages or releases the brake on mass repair.
+func (c *Catalog) setStormBrake(e entry, set *messages.SetStormBrake) *messages.CommandResult {
+	if set.GetBrake() == nil || !validText(set.Brake.Reason, MaxDecisionBytes) {
+		return refuse("bad_field", "field", "brake")
+	}
+	row := c.nextCluster()
+	row.Brake = proto.CloneOf(set.Brake)
+	row.Brake.SinceUnixMs = e.cmd.ProposedUnixMs
+	c.setCluster(row)
+	return &messages.CommandResult{Version: e.index}
+}
+
+// raiseGeneration is the first entry after a manual take-over.
+func (c *Catalog) raiseGeneration(e entry, raise *messages.RaiseGeneration) *messages.CommandResult {
+	switch {
+	case !validName(raise.GetFork()):
+		return refuse("bad_field", "field", "fork")
+	case raise.Generation == c.cluster.Generation && raise.Fork == c.cluster.Fork:
+		return &messages.CommandResult{Version: e.index}
+	case raise.Generation <= c.cluster.Generation:
+		return refuse("stale_generation_of_cluster", "generation", decimal(c.cluster.Generation))
+	}
+	row := c.nextCluster()
+	row.Generation, row.Fork = raise.Generation, raise.Fork
+	c.setCluster(row)
+	return &messages.CommandResult{Version: e.index}
+}
