@@ -44,6 +44,7 @@ type readBatch struct {
 	items     []*read
 	since     time.Time
 	unchecked bool
+	master    model.NodeID // whose word it was
 }
 
 func (g *Gateway) onRead(ctx *runtime.Context, msg any) {
@@ -103,7 +104,7 @@ func (g *Gateway) flushReads(ctx *runtime.Context) {
 	}
 	n := min(len(g.reads.waiting), maxReadsBatch)
 	g.nextID++
-	b := &readBatch{id: g.nextID, items: g.reads.waiting[:n:n], since: ctx.Now()}
+	b := &readBatch{id: g.nextID, items: g.reads.waiting[:n:n], since: ctx.Now(), master: model.NodeID(g.master.Node)}
 	g.reads.waiting = slices.Clone(g.reads.waiting[n:])
 	g.reads.batch = b
 	ctx.Request(g.onMasterNode(ctx, g.cfg.LogPath), &messages.ReadIndex{Header: &messages.Header{Request: b.id}})
@@ -144,7 +145,7 @@ func (g *Gateway) onReadIndex(ctx *runtime.Context, m *messages.ReadIndexReply) 
 		g.reads.waiting = append(b.items, g.reads.waiting...)
 		return
 	}
-	g.lookup(ctx, b, actor.NewPID(ctx.Sender().GetAddress(), g.cfg.CatalogPath), m.Index)
+	g.lookup(ctx, b, ctx.Runtime().Peer(b.master, g.cfg.CatalogPath), m.Index)
 	g.flushReads(ctx)
 }
 

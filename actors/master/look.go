@@ -26,6 +26,7 @@ type steward struct {
 	starting time.Time
 	creating map[model.Tier]map[uint64]time.Time
 	steps    map[uint64]*step
+	finished map[uint64]uint64       // number of the look during which a volume's step ended
 	settles  map[settleKey]time.Time // under way or, in the future, not before
 	fullAt   time.Time               // of the next look at sealed volumes, too
 	// replicaGens are those of open volumes' members, from the newest look.
@@ -64,7 +65,7 @@ type lookDue struct{ number uint64 }
 func newSteward() steward {
 	return steward{
 		fresh: make(map[uint64]bool), silent: make(map[string]bool), suspects: make(map[string]suspicion),
-		creating: make(map[model.Tier]map[uint64]time.Time), steps: make(map[uint64]*step), settles: make(map[settleKey]time.Time),
+		creating: make(map[model.Tier]map[uint64]time.Time), steps: make(map[uint64]*step), finished: make(map[uint64]uint64), settles: make(map[settleKey]time.Time),
 	}
 }
 
@@ -93,6 +94,7 @@ func (c *Coordinator) reconcile(ctx *runtime.Context) {
 		return
 	}
 	s.number++
+	clear(s.finished)
 	s.look = &look{number: s.number, since: ctx.Now(), full: !ctx.Now().Before(s.fullAt)}
 	if s.look.full {
 		s.fullAt = ctx.Now().Add(fullEvery)

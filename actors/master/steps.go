@@ -39,6 +39,9 @@ func (c *Coordinator) act(ctx *runtime.Context, a *volumes.Action) {
 		c.create(ctx, a)
 		return
 	}
+	if c.steward.finished[a.Volume] == c.steward.number {
+		return // it was worked on during this look, which saw it as it was before
+	}
 	if s := c.steward.steps[a.Volume]; s != nil {
 		if c.underWay(ctx, s.since) {
 			return
@@ -141,7 +144,7 @@ func (c *Coordinator) onVolumeOpened(ctx *runtime.Context, m *messages.OpenVolum
 }
 
 func (c *Coordinator) opened(ctx *runtime.Context, volume uint64) {
-	delete(c.steward.steps, volume)
+	c.finished(volume)
 	c.reconcile(ctx)
 }
 
@@ -246,16 +249,27 @@ func (c *Coordinator) logSeal(ctx *runtime.Context, s *step) {
 
 func (c *Coordinator) onVolumeStopped(ctx *runtime.Context, m *messages.VolumeStopped) {
 	c.withdraw(m.Volume)
+	if s := c.steward.steps[m.Volume]; s != nil && s.action.Kind == volumes.Seal {
+		return // this is our own doing: its copies are being fenced
+	}
 	if !m.Full {
 		c.suspect(ctx, m.Suspect, m.Cause)
 	}
 	c.reconcile(ctx)
 }
 
+// finished ends a step. A look that is under way began before that.
+func (c *Coordinator) finished(volume uint64) {
+	delete(c.steward.steps, volume)
+	if c.steward.look != nil {
+		c.steward.finished[volume] = c.steward.look.number
+	}
+}
+
 // settled ends a step that went through the log. What was done wants another look
 // at once, what was refused only at the next tick: repeating it changes nothing.
 func (c *Coordinator) settled(ctx *runtime.Context, volume uint64, o *messages.CommitOutcome) {
-	delete(c.steward.steps, volume)
+	c.finished(volume)
 	if logged(ctx, "change volume", o) {
 		c.reconcile(ctx)
 	}

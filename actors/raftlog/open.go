@@ -67,14 +67,15 @@ func (l *Log) onCatalogLoaded(ctx *runtime.Context, m *messages.CatalogLoaded) {
 // beginning is what the RawNode starts with: the voters at the commit index and
 // the entries that Raft shall have in memory.
 type beginning struct {
-	loaded  *messages.CatalogLoaded
-	base    uint64 // committed, and taken as applied by Raft
-	conf    *raftpb.ConfState
-	newest  *raftpb.SnapshotMetadata
-	memory  uint64 // index before the first entry in memory
-	term    uint64 // of it
-	entries []*raftpb.Entry
-	err     error
+	loaded    *messages.CatalogLoaded
+	base      uint64 // committed, and taken as applied by Raft
+	conf      *raftpb.ConfState
+	confIndex uint64 // of the newest change of it
+	newest    *raftpb.SnapshotMetadata
+	memory    uint64 // index before the first entry in memory
+	term      uint64 // of it
+	entries   []*raftpb.Entry
+	err       error
 }
 
 // readBeginning reads what follows the newest snapshot. A snapshot that lies
@@ -128,6 +129,9 @@ func (b *beginning) read(wal *store.WAL, t logconf.Takeover) {
 		}
 		for i := range part {
 			e := &part[i]
+			if err == nil && e.Index <= b.base && raftpb.EntryType(e.Kind) != raftpb.EntryType_EntryNormal {
+				b.confIndex = e.Index
+			}
 			if err == nil && e.Index <= b.base {
 				b.conf, err = logconf.Fold(b.conf, e.Index, raftpb.EntryType(e.Kind), e.Data, t)
 			}
@@ -164,7 +168,7 @@ func (l *Log) onBeginning(ctx *runtime.Context, b *beginning) {
 func (l *Log) startNode(ctx *runtime.Context, b *beginning) error {
 	l.attached, l.applied, l.delivered = true, b.loaded.Applied, b.loaded.Applied
 	l.conf, l.committed, l.previous = b.conf, b.base, b.loaded.Snapshot
-	l.storage.newest = b.newest
+	l.storage.newest, l.storage.confIndex = b.newest, b.confIndex
 	for _, e := range b.entries {
 		l.bytesSinceSnap += int64(len(e.Data))
 	}

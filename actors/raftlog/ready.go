@@ -202,6 +202,7 @@ func (l *Log) changeVoters(ctx *runtime.Context, e *raftpb.Entry) {
 	if l.cfg.Takeover.At == 0 || e.GetIndex() > l.cfg.Takeover.At {
 		l.node.ApplyConfChange(change)
 	}
+	l.storage.confIndex = e.GetIndex()
 	ctx.Log().Info("the voters changed", "voters", l.conf.Voters, "outgoing", l.conf.VotersOutgoing, "learners", l.conf.Learners)
 }
 

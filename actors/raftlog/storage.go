@@ -11,6 +11,9 @@ type storage struct {
 	*raft.MemoryStorage
 	newest *raftpb.SnapshotMetadata // nil: none
 	wanted bool                     // a follower needs a newer one than there is
+	// confIndex is that of the newest change of the voters: Raft restores no snapshot
+	// that does not name the follower, so one must not be older.
+	confIndex uint64
 }
 
 // Snapshot implements raft.Storage. The one at hand must reach up to the first
@@ -20,7 +23,7 @@ func (s *storage) Snapshot() (*raftpb.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.newest.GetIndex() == 0 || s.newest.GetIndex()+1 < first {
+	if s.newest.GetIndex() == 0 || s.newest.GetIndex()+1 < first || s.newest.GetIndex() < s.confIndex {
 		s.wanted = true
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
