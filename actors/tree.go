@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"tiercel/actors/catalog"
 	"tiercel/actors/gateway"
@@ -48,7 +49,7 @@ type Options struct {
 	// Announced hears whether the node can serve, and why not.
 	Announced func(ready bool, reason string)
 	// CatalogLoaded hears of the state machine; for the simulator's checkers.
-	CatalogLoaded func(*rules.Catalog)
+	CatalogLoaded func(cat *rules.Catalog, conf func() *raftpb.ConfState)
 }
 
 // DefaultOptions are those of a node in production.

@@ -21,8 +21,9 @@ type Config struct {
 	// ChunkBytes of a snapshot are walked in one go; writes wait no longer than that.
 	ChunkBytes int
 	// Loaded hears of the state machine each time it has been loaded: the
-	// simulator's checkers look at it between two messages. Nil: nobody looks.
-	Loaded func(*rules.Catalog)
+	// simulator's checkers look at it, and at the voters, between two messages. Nil:
+	// nobody looks.
+	Loaded func(cat *rules.Catalog, conf func() *raftpb.ConfState)
 	// Joined says that an empty directory is the beginning of a node that joins.
 	Joined   bool
 	Takeover logconf.Takeover

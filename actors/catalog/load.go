@@ -104,7 +104,7 @@ func (c *Catalog) takeOver(ctx *runtime.Context, l *loaded) {
 	c.conf = logconf.Start(l.conf, l.meta.Index, c.cfg.Takeover)
 	c.syncing = true
 	if c.cfg.Loaded != nil {
-		c.cfg.Loaded(c.cat)
+		c.cfg.Loaded(c.cat, func() *raftpb.ConfState { return c.conf })
 	}
 	c.tellMembers(ctx)
 }

@@ -65,7 +65,7 @@ func (l *Log) watchSilence(ctx *runtime.Context) {
 		}
 		return
 	}
-	if now.Sub(s.leaderAt) < silentIntervals*l.interval() {
+	if now.Sub(s.leaderAt) < silentIntervals*l.interval() || l.outOfDate() {
 		return
 	}
 	if s.campaignAt.IsZero() {
@@ -85,6 +85,13 @@ func (l *Log) watchSilence(ctx *runtime.Context) {
 	if err := l.node.Campaign(); err != nil {
 		ctx.Log().Warn("this node cannot campaign", "error", err)
 	}
+}
+
+// outOfDate: a master of a later term than this log knows says that this node does
+// not vote. It was replaced while it was away; the voters it knows are not asked.
+func (l *Log) outOfDate() bool {
+	_, ranked := l.silence.ranks[l.cfg.RaftID]
+	return l.silence.epoch > l.term && len(l.silence.ranks) > 0 && !ranked
 }
 
 // lookAtContact compares the clock with the newest word of each voter. A leader

@@ -90,10 +90,7 @@ var missedAt = map[messages.WorkerState]uint32{
 func (s *story) checkAgreement() bool {
 	agree := func() bool {
 		var first *rules.Catalog
-		for _, h := range s.living() {
-			if !h.node.Up() || h.catalog == nil || h.catalog.Cluster() == nil {
-				continue
-			}
+		for _, h := range s.holders() {
 			if first == nil {
 				first = h.catalog
 			}
@@ -108,10 +105,7 @@ func (s *story) checkAgreement() bool {
 		return false
 	}
 	var hash []byte
-	for _, h := range s.living() {
-		if !h.node.Up() || h.catalog == nil || h.catalog.Cluster() == nil {
-			continue
-		}
+	for _, h := range s.holders() {
 		if hash == nil {
 			hash = h.catalog.StateHash()
 		}

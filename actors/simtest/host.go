@@ -6,10 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"tiercel/actors"
 	"tiercel/actors/runtime"
 	"tiercel/actors/runtime/sim"
 	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/logconf"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -23,6 +26,7 @@ type host struct {
 	number  int
 	data    *actors.Data
 	catalog *rules.Catalog // nil while it holds none
+	conf    func() *raftpb.ConfState
 	ready   bool
 	reason  string
 	gone    bool // replaced: it will never come back
@@ -73,7 +77,7 @@ func (h *host) options(rt runtime.Runtime) actors.Options {
 	opt.HashEvery = 10
 	opt.UploadIdle = 5 * time.Second
 	opt.Announced = func(ready bool, reason string) { h.ready, h.reason = ready, reason }
-	opt.CatalogLoaded = func(c *rules.Catalog) { h.catalog = c }
+	opt.CatalogLoaded = func(c *rules.Catalog, conf func() *raftpb.ConfState) { h.catalog, h.conf = c, conf }
 	opt.Worker = &messages.WorkerRow{
 		DiskType: diskTypes[h.number%len(diskTypes)], Host: fmt.Sprintf("host-%d", h.number), Rack: fmt.Sprintf("rack-%d", h.number%2),
 		Address: string(h.name), Version: "sim", Incarnation: rt.Incarnation(),
@@ -134,6 +138,21 @@ func (h *host) noteHalt() {
 			h.story.violate("%s found its own disk damaged: %v", h.name, err)
 		}
 	}
+}
+
+// holders are the hosts that, as the master has it, hold the log.
+func (s *story) holders() []*host {
+	m := s.master()
+	if m == nil || m.conf == nil {
+		return nil
+	}
+	var out []*host
+	for _, h := range s.living() {
+		if h.node.Up() && h.catalog != nil && h.data != nil && logconf.Member(m.conf(), h.data.Dir.Node.RaftID) {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // living are the hosts that have not been replaced.
