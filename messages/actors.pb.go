@@ -93,6 +93,75 @@ func (x *Envelope) GetIncarnation() uint64 {
 	return 0
 }
 
+// One message of the bulk lane, which has a connection of its own.
+type BulkFrame struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`                                    // path of an actor of the receiver
+	SenderAddress string                 `protobuf:"bytes,2,opt,name=sender_address,json=senderAddress,proto3" json:"sender_address,omitempty"` // empty: none
+	SenderPath    string                 `protobuf:"bytes,3,opt,name=sender_path,json=senderPath,proto3" json:"sender_path,omitempty"`
+	Envelope      *Envelope              `protobuf:"bytes,4,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkFrame) Reset() {
+	*x = BulkFrame{}
+	mi := &file_messages_actors_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkFrame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkFrame) ProtoMessage() {}
+
+func (x *BulkFrame) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkFrame.ProtoReflect.Descriptor instead.
+func (*BulkFrame) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BulkFrame) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *BulkFrame) GetSenderAddress() string {
+	if x != nil {
+		return x.SenderAddress
+	}
+	return ""
+}
+
+func (x *BulkFrame) GetSenderPath() string {
+	if x != nil {
+		return x.SenderPath
+	}
+	return ""
+}
+
+func (x *BulkFrame) GetEnvelope() *Envelope {
+	if x != nil {
+		return x.Envelope
+	}
+	return nil
+}
+
 type Header struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Request         uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"` // survives retries; unique per requester
@@ -106,7 +175,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_messages_actors_proto_msgTypes[1]
+	mi := &file_messages_actors_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -118,7 +187,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[1]
+	mi := &file_messages_actors_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -131,7 +200,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{1}
+	return file_messages_actors_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Header) GetRequest() uint64 {
@@ -181,7 +250,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_messages_actors_proto_msgTypes[2]
+	mi := &file_messages_actors_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -193,7 +262,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[2]
+	mi := &file_messages_actors_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -206,7 +275,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{2}
+	return file_messages_actors_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Error) GetCode() string {
@@ -250,7 +319,7 @@ type Put struct {
 
 func (x *Put) Reset() {
 	*x = Put{}
-	mi := &file_messages_actors_proto_msgTypes[3]
+	mi := &file_messages_actors_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -262,7 +331,7 @@ func (x *Put) String() string {
 func (*Put) ProtoMessage() {}
 
 func (x *Put) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[3]
+	mi := &file_messages_actors_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -275,7 +344,7 @@ func (x *Put) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Put.ProtoReflect.Descriptor instead.
 func (*Put) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{3}
+	return file_messages_actors_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Put) GetHeader() *Header {
@@ -326,7 +395,7 @@ type PutReply struct {
 
 func (x *PutReply) Reset() {
 	*x = PutReply{}
-	mi := &file_messages_actors_proto_msgTypes[4]
+	mi := &file_messages_actors_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +407,7 @@ func (x *PutReply) String() string {
 func (*PutReply) ProtoMessage() {}
 
 func (x *PutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[4]
+	mi := &file_messages_actors_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +420,7 @@ func (x *PutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutReply.ProtoReflect.Descriptor instead.
 func (*PutReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{4}
+	return file_messages_actors_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PutReply) GetBodyHeld() bool {
@@ -437,7 +506,7 @@ type OpenUpload struct {
 
 func (x *OpenUpload) Reset() {
 	*x = OpenUpload{}
-	mi := &file_messages_actors_proto_msgTypes[5]
+	mi := &file_messages_actors_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +518,7 @@ func (x *OpenUpload) String() string {
 func (*OpenUpload) ProtoMessage() {}
 
 func (x *OpenUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[5]
+	mi := &file_messages_actors_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +531,7 @@ func (x *OpenUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenUpload.ProtoReflect.Descriptor instead.
 func (*OpenUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{5}
+	return file_messages_actors_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OpenUpload) GetHeader() *Header {
@@ -491,7 +560,7 @@ type OpenUploadReply struct {
 
 func (x *OpenUploadReply) Reset() {
 	*x = OpenUploadReply{}
-	mi := &file_messages_actors_proto_msgTypes[6]
+	mi := &file_messages_actors_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +572,7 @@ func (x *OpenUploadReply) String() string {
 func (*OpenUploadReply) ProtoMessage() {}
 
 func (x *OpenUploadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[6]
+	mi := &file_messages_actors_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +585,7 @@ func (x *OpenUploadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenUploadReply.ProtoReflect.Descriptor instead.
 func (*OpenUploadReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{6}
+	return file_messages_actors_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OpenUploadReply) GetHeader() *Header {
@@ -559,7 +628,7 @@ type UploadPart struct {
 
 func (x *UploadPart) Reset() {
 	*x = UploadPart{}
-	mi := &file_messages_actors_proto_msgTypes[7]
+	mi := &file_messages_actors_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +640,7 @@ func (x *UploadPart) String() string {
 func (*UploadPart) ProtoMessage() {}
 
 func (x *UploadPart) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[7]
+	mi := &file_messages_actors_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +653,7 @@ func (x *UploadPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPart.ProtoReflect.Descriptor instead.
 func (*UploadPart) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{7}
+	return file_messages_actors_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UploadPart) GetHeader() *Header {
@@ -628,7 +697,7 @@ type UploadPartReply struct {
 
 func (x *UploadPartReply) Reset() {
 	*x = UploadPartReply{}
-	mi := &file_messages_actors_proto_msgTypes[8]
+	mi := &file_messages_actors_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +709,7 @@ func (x *UploadPartReply) String() string {
 func (*UploadPartReply) ProtoMessage() {}
 
 func (x *UploadPartReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[8]
+	mi := &file_messages_actors_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +722,7 @@ func (x *UploadPartReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartReply.ProtoReflect.Descriptor instead.
 func (*UploadPartReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{8}
+	return file_messages_actors_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UploadPartReply) GetHeader() *Header {
@@ -703,7 +772,7 @@ type FinishUpload struct {
 
 func (x *FinishUpload) Reset() {
 	*x = FinishUpload{}
-	mi := &file_messages_actors_proto_msgTypes[9]
+	mi := &file_messages_actors_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +784,7 @@ func (x *FinishUpload) String() string {
 func (*FinishUpload) ProtoMessage() {}
 
 func (x *FinishUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[9]
+	mi := &file_messages_actors_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +797,7 @@ func (x *FinishUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUpload.ProtoReflect.Descriptor instead.
 func (*FinishUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{9}
+	return file_messages_actors_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FinishUpload) GetHeader() *Header {
@@ -769,7 +838,7 @@ type DropUpload struct {
 
 func (x *DropUpload) Reset() {
 	*x = DropUpload{}
-	mi := &file_messages_actors_proto_msgTypes[10]
+	mi := &file_messages_actors_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +850,7 @@ func (x *DropUpload) String() string {
 func (*DropUpload) ProtoMessage() {}
 
 func (x *DropUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[10]
+	mi := &file_messages_actors_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +863,7 @@ func (x *DropUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUpload.ProtoReflect.Descriptor instead.
 func (*DropUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{10}
+	return file_messages_actors_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DropUpload) GetHeader() *Header {
@@ -823,7 +892,7 @@ type Delete struct {
 
 func (x *Delete) Reset() {
 	*x = Delete{}
-	mi := &file_messages_actors_proto_msgTypes[11]
+	mi := &file_messages_actors_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +904,7 @@ func (x *Delete) String() string {
 func (*Delete) ProtoMessage() {}
 
 func (x *Delete) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[11]
+	mi := &file_messages_actors_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +917,7 @@ func (x *Delete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delete.ProtoReflect.Descriptor instead.
 func (*Delete) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{11}
+	return file_messages_actors_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Delete) GetHeader() *Header {
@@ -892,7 +961,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_messages_actors_proto_msgTypes[12]
+	mi := &file_messages_actors_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +973,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[12]
+	mi := &file_messages_actors_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +986,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{12}
+	return file_messages_actors_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Move) GetHeader() *Header {
@@ -966,7 +1035,7 @@ type MutationReply struct {
 
 func (x *MutationReply) Reset() {
 	*x = MutationReply{}
-	mi := &file_messages_actors_proto_msgTypes[13]
+	mi := &file_messages_actors_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1047,7 @@ func (x *MutationReply) String() string {
 func (*MutationReply) ProtoMessage() {}
 
 func (x *MutationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[13]
+	mi := &file_messages_actors_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1060,7 @@ func (x *MutationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MutationReply.ProtoReflect.Descriptor instead.
 func (*MutationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{13}
+	return file_messages_actors_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MutationReply) GetHeader() *Header {
@@ -1028,7 +1097,7 @@ type Stat struct {
 
 func (x *Stat) Reset() {
 	*x = Stat{}
-	mi := &file_messages_actors_proto_msgTypes[14]
+	mi := &file_messages_actors_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1109,7 @@ func (x *Stat) String() string {
 func (*Stat) ProtoMessage() {}
 
 func (x *Stat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[14]
+	mi := &file_messages_actors_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1122,7 @@ func (x *Stat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stat.ProtoReflect.Descriptor instead.
 func (*Stat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{14}
+	return file_messages_actors_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Stat) GetHeader() *Header {
@@ -1101,7 +1170,7 @@ type StatReply struct {
 
 func (x *StatReply) Reset() {
 	*x = StatReply{}
-	mi := &file_messages_actors_proto_msgTypes[15]
+	mi := &file_messages_actors_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1182,7 @@ func (x *StatReply) String() string {
 func (*StatReply) ProtoMessage() {}
 
 func (x *StatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[15]
+	mi := &file_messages_actors_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1195,7 @@ func (x *StatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatReply.ProtoReflect.Descriptor instead.
 func (*StatReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{15}
+	return file_messages_actors_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StatReply) GetHeader() *Header {
@@ -1207,7 +1276,7 @@ type ReadManifest struct {
 
 func (x *ReadManifest) Reset() {
 	*x = ReadManifest{}
-	mi := &file_messages_actors_proto_msgTypes[16]
+	mi := &file_messages_actors_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1288,7 @@ func (x *ReadManifest) String() string {
 func (*ReadManifest) ProtoMessage() {}
 
 func (x *ReadManifest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[16]
+	mi := &file_messages_actors_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1301,7 @@ func (x *ReadManifest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadManifest.ProtoReflect.Descriptor instead.
 func (*ReadManifest) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{16}
+	return file_messages_actors_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReadManifest) GetHeader() *Header {
@@ -1283,7 +1352,7 @@ type ReadManifestReply struct {
 
 func (x *ReadManifestReply) Reset() {
 	*x = ReadManifestReply{}
-	mi := &file_messages_actors_proto_msgTypes[17]
+	mi := &file_messages_actors_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1364,7 @@ func (x *ReadManifestReply) String() string {
 func (*ReadManifestReply) ProtoMessage() {}
 
 func (x *ReadManifestReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[17]
+	mi := &file_messages_actors_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1377,7 @@ func (x *ReadManifestReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadManifestReply.ProtoReflect.Descriptor instead.
 func (*ReadManifestReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{17}
+	return file_messages_actors_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReadManifestReply) GetHeader() *Header {
@@ -1360,7 +1429,7 @@ type List struct {
 
 func (x *List) Reset() {
 	*x = List{}
-	mi := &file_messages_actors_proto_msgTypes[18]
+	mi := &file_messages_actors_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1441,7 @@ func (x *List) String() string {
 func (*List) ProtoMessage() {}
 
 func (x *List) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[18]
+	mi := &file_messages_actors_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1454,7 @@ func (x *List) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use List.ProtoReflect.Descriptor instead.
 func (*List) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{18}
+	return file_messages_actors_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *List) GetHeader() *Header {
@@ -1444,7 +1513,7 @@ type ListReply struct {
 
 func (x *ListReply) Reset() {
 	*x = ListReply{}
-	mi := &file_messages_actors_proto_msgTypes[19]
+	mi := &file_messages_actors_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1525,7 @@ func (x *ListReply) String() string {
 func (*ListReply) ProtoMessage() {}
 
 func (x *ListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[19]
+	mi := &file_messages_actors_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1538,7 @@ func (x *ListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReply.ProtoReflect.Descriptor instead.
 func (*ListReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{19}
+	return file_messages_actors_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListReply) GetHeader() *Header {
@@ -1524,7 +1593,7 @@ type ListedFile struct {
 
 func (x *ListedFile) Reset() {
 	*x = ListedFile{}
-	mi := &file_messages_actors_proto_msgTypes[20]
+	mi := &file_messages_actors_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1605,7 @@ func (x *ListedFile) String() string {
 func (*ListedFile) ProtoMessage() {}
 
 func (x *ListedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[20]
+	mi := &file_messages_actors_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1618,7 @@ func (x *ListedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListedFile.ProtoReflect.Descriptor instead.
 func (*ListedFile) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{20}
+	return file_messages_actors_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListedFile) GetPath() string {
@@ -1576,7 +1645,7 @@ type ClusterStatus struct {
 
 func (x *ClusterStatus) Reset() {
 	*x = ClusterStatus{}
-	mi := &file_messages_actors_proto_msgTypes[21]
+	mi := &file_messages_actors_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1657,7 @@ func (x *ClusterStatus) String() string {
 func (*ClusterStatus) ProtoMessage() {}
 
 func (x *ClusterStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[21]
+	mi := &file_messages_actors_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1670,7 @@ func (x *ClusterStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatus.ProtoReflect.Descriptor instead.
 func (*ClusterStatus) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{21}
+	return file_messages_actors_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ClusterStatus) GetHeader() *Header {
@@ -1645,7 +1714,7 @@ type ClusterStatusReply struct {
 
 func (x *ClusterStatusReply) Reset() {
 	*x = ClusterStatusReply{}
-	mi := &file_messages_actors_proto_msgTypes[22]
+	mi := &file_messages_actors_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1726,7 @@ func (x *ClusterStatusReply) String() string {
 func (*ClusterStatusReply) ProtoMessage() {}
 
 func (x *ClusterStatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[22]
+	mi := &file_messages_actors_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1739,7 @@ func (x *ClusterStatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusReply.ProtoReflect.Descriptor instead.
 func (*ClusterStatusReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{22}
+	return file_messages_actors_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ClusterStatusReply) GetHeader() *Header {
@@ -1816,7 +1885,7 @@ type Begin struct {
 
 func (x *Begin) Reset() {
 	*x = Begin{}
-	mi := &file_messages_actors_proto_msgTypes[23]
+	mi := &file_messages_actors_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1828,7 +1897,7 @@ func (x *Begin) String() string {
 func (*Begin) ProtoMessage() {}
 
 func (x *Begin) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[23]
+	mi := &file_messages_actors_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1841,7 +1910,7 @@ func (x *Begin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Begin.ProtoReflect.Descriptor instead.
 func (*Begin) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{23}
+	return file_messages_actors_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Begin) GetHeader() *Header {
@@ -1871,7 +1940,7 @@ type BeginItem struct {
 
 func (x *BeginItem) Reset() {
 	*x = BeginItem{}
-	mi := &file_messages_actors_proto_msgTypes[24]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +1952,7 @@ func (x *BeginItem) String() string {
 func (*BeginItem) ProtoMessage() {}
 
 func (x *BeginItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[24]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,7 +1965,7 @@ func (x *BeginItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginItem.ProtoReflect.Descriptor instead.
 func (*BeginItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{24}
+	return file_messages_actors_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BeginItem) GetItem() uint64 {
@@ -1944,7 +2013,7 @@ type BeginReply struct {
 
 func (x *BeginReply) Reset() {
 	*x = BeginReply{}
-	mi := &file_messages_actors_proto_msgTypes[25]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2025,7 @@ func (x *BeginReply) String() string {
 func (*BeginReply) ProtoMessage() {}
 
 func (x *BeginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[25]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2038,7 @@ func (x *BeginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginReply.ProtoReflect.Descriptor instead.
 func (*BeginReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{25}
+	return file_messages_actors_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BeginReply) GetHeader() *Header {
@@ -2000,7 +2069,7 @@ type BeginGrant struct {
 
 func (x *BeginGrant) Reset() {
 	*x = BeginGrant{}
-	mi := &file_messages_actors_proto_msgTypes[26]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2012,7 +2081,7 @@ func (x *BeginGrant) String() string {
 func (*BeginGrant) ProtoMessage() {}
 
 func (x *BeginGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[26]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2025,7 +2094,7 @@ func (x *BeginGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginGrant.ProtoReflect.Descriptor instead.
 func (*BeginGrant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{26}
+	return file_messages_actors_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BeginGrant) GetItem() uint64 {
@@ -2080,7 +2149,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_messages_actors_proto_msgTypes[27]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2161,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[27]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2174,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{27}
+	return file_messages_actors_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Commit) GetHeader() *Header {
@@ -2132,7 +2201,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_messages_actors_proto_msgTypes[28]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2213,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[28]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2226,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{28}
+	return file_messages_actors_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CommitReply) GetHeader() *Header {
@@ -2186,7 +2255,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2198,7 +2267,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2211,7 +2280,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{29}
+	return file_messages_actors_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CommitOutcome) GetProposal() uint64 {
@@ -2262,7 +2331,7 @@ type MasterReady struct {
 
 func (x *MasterReady) Reset() {
 	*x = MasterReady{}
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2343,7 @@ func (x *MasterReady) String() string {
 func (*MasterReady) ProtoMessage() {}
 
 func (x *MasterReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2356,7 @@ func (x *MasterReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterReady.ProtoReflect.Descriptor instead.
 func (*MasterReady) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{30}
+	return file_messages_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MasterReady) GetNode() string {
@@ -2365,7 +2434,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2446,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2459,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{31}
+	return file_messages_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Peer) GetNode() string {
@@ -2433,7 +2502,7 @@ type AppendRecords struct {
 
 func (x *AppendRecords) Reset() {
 	*x = AppendRecords{}
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2514,7 @@ func (x *AppendRecords) String() string {
 func (*AppendRecords) ProtoMessage() {}
 
 func (x *AppendRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2527,7 @@ func (x *AppendRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecords.ProtoReflect.Descriptor instead.
 func (*AppendRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{32}
+	return file_messages_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AppendRecords) GetHeader() *Header {
@@ -2505,7 +2574,7 @@ type AppendItem struct {
 
 func (x *AppendItem) Reset() {
 	*x = AppendItem{}
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2586,7 @@ func (x *AppendItem) String() string {
 func (*AppendItem) ProtoMessage() {}
 
 func (x *AppendItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2599,7 @@ func (x *AppendItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendItem.ProtoReflect.Descriptor instead.
 func (*AppendItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{33}
+	return file_messages_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AppendItem) GetItem() uint64 {
@@ -2600,7 +2669,7 @@ type AppendRecordsReply struct {
 
 func (x *AppendRecordsReply) Reset() {
 	*x = AppendRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2681,7 @@ func (x *AppendRecordsReply) String() string {
 func (*AppendRecordsReply) ProtoMessage() {}
 
 func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +2694,7 @@ func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecordsReply.ProtoReflect.Descriptor instead.
 func (*AppendRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{34}
+	return file_messages_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AppendRecordsReply) GetHeader() *Header {
@@ -2663,7 +2732,7 @@ type AppendedItem struct {
 
 func (x *AppendedItem) Reset() {
 	*x = AppendedItem{}
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2675,7 +2744,7 @@ func (x *AppendedItem) String() string {
 func (*AppendedItem) ProtoMessage() {}
 
 func (x *AppendedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2688,7 +2757,7 @@ func (x *AppendedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendedItem.ProtoReflect.Descriptor instead.
 func (*AppendedItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{35}
+	return file_messages_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AppendedItem) GetItem() uint64 {
@@ -2750,7 +2819,7 @@ type ReplicateRecords struct {
 
 func (x *ReplicateRecords) Reset() {
 	*x = ReplicateRecords{}
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2831,7 @@ func (x *ReplicateRecords) String() string {
 func (*ReplicateRecords) ProtoMessage() {}
 
 func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2844,7 @@ func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecords.ProtoReflect.Descriptor instead.
 func (*ReplicateRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{36}
+	return file_messages_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReplicateRecords) GetHeader() *Header {
@@ -2835,7 +2904,7 @@ type ReplicateRecordsReply struct {
 
 func (x *ReplicateRecordsReply) Reset() {
 	*x = ReplicateRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2847,7 +2916,7 @@ func (x *ReplicateRecordsReply) String() string {
 func (*ReplicateRecordsReply) ProtoMessage() {}
 
 func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2860,7 +2929,7 @@ func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecordsReply.ProtoReflect.Descriptor instead.
 func (*ReplicateRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{37}
+	return file_messages_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReplicateRecordsReply) GetHeader() *Header {
@@ -2923,7 +2992,7 @@ type ReportVolumes struct {
 
 func (x *ReportVolumes) Reset() {
 	*x = ReportVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2935,7 +3004,7 @@ func (x *ReportVolumes) String() string {
 func (*ReportVolumes) ProtoMessage() {}
 
 func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2948,7 +3017,7 @@ func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumes.ProtoReflect.Descriptor instead.
 func (*ReportVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{38}
+	return file_messages_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReportVolumes) GetHeader() *Header {
@@ -2987,7 +3056,7 @@ type ReportVolumesReply struct {
 
 func (x *ReportVolumesReply) Reset() {
 	*x = ReportVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2999,7 +3068,7 @@ func (x *ReportVolumesReply) String() string {
 func (*ReportVolumesReply) ProtoMessage() {}
 
 func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3012,7 +3081,7 @@ func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumesReply.ProtoReflect.Descriptor instead.
 func (*ReportVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{39}
+	return file_messages_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReportVolumesReply) GetHeader() *Header {
@@ -3085,7 +3154,7 @@ type VolumeReport struct {
 
 func (x *VolumeReport) Reset() {
 	*x = VolumeReport{}
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3097,7 +3166,7 @@ func (x *VolumeReport) String() string {
 func (*VolumeReport) ProtoMessage() {}
 
 func (x *VolumeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3110,7 +3179,7 @@ func (x *VolumeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeReport.ProtoReflect.Descriptor instead.
 func (*VolumeReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{40}
+	return file_messages_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *VolumeReport) GetVolume() uint64 {
@@ -3216,7 +3285,7 @@ type FollowerLag struct {
 
 func (x *FollowerLag) Reset() {
 	*x = FollowerLag{}
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3228,7 +3297,7 @@ func (x *FollowerLag) String() string {
 func (*FollowerLag) ProtoMessage() {}
 
 func (x *FollowerLag) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3241,7 +3310,7 @@ func (x *FollowerLag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowerLag.ProtoReflect.Descriptor instead.
 func (*FollowerLag) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{41}
+	return file_messages_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FollowerLag) GetNode() string {
@@ -3290,7 +3359,7 @@ type CapacityReport struct {
 
 func (x *CapacityReport) Reset() {
 	*x = CapacityReport{}
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3371,7 @@ func (x *CapacityReport) String() string {
 func (*CapacityReport) ProtoMessage() {}
 
 func (x *CapacityReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3384,7 @@ func (x *CapacityReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapacityReport.ProtoReflect.Descriptor instead.
 func (*CapacityReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{42}
+	return file_messages_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CapacityReport) GetNode() string {
@@ -3406,7 +3475,7 @@ type OpenVolume struct {
 
 func (x *OpenVolume) Reset() {
 	*x = OpenVolume{}
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3418,7 +3487,7 @@ func (x *OpenVolume) String() string {
 func (*OpenVolume) ProtoMessage() {}
 
 func (x *OpenVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3431,7 +3500,7 @@ func (x *OpenVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolume.ProtoReflect.Descriptor instead.
 func (*OpenVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{43}
+	return file_messages_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *OpenVolume) GetHeader() *Header {
@@ -3496,7 +3565,7 @@ type OpenVolumeReply struct {
 
 func (x *OpenVolumeReply) Reset() {
 	*x = OpenVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3508,7 +3577,7 @@ func (x *OpenVolumeReply) String() string {
 func (*OpenVolumeReply) ProtoMessage() {}
 
 func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3521,7 +3590,7 @@ func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolumeReply.ProtoReflect.Descriptor instead.
 func (*OpenVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{44}
+	return file_messages_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *OpenVolumeReply) GetHeader() *Header {
@@ -3572,7 +3641,7 @@ type FenceVolume struct {
 
 func (x *FenceVolume) Reset() {
 	*x = FenceVolume{}
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3584,7 +3653,7 @@ func (x *FenceVolume) String() string {
 func (*FenceVolume) ProtoMessage() {}
 
 func (x *FenceVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3597,7 +3666,7 @@ func (x *FenceVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolume.ProtoReflect.Descriptor instead.
 func (*FenceVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{45}
+	return file_messages_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *FenceVolume) GetHeader() *Header {
@@ -3637,7 +3706,7 @@ type FenceVolumeReply struct {
 
 func (x *FenceVolumeReply) Reset() {
 	*x = FenceVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3649,7 +3718,7 @@ func (x *FenceVolumeReply) String() string {
 func (*FenceVolumeReply) ProtoMessage() {}
 
 func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3662,7 +3731,7 @@ func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolumeReply.ProtoReflect.Descriptor instead.
 func (*FenceVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{46}
+	return file_messages_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *FenceVolumeReply) GetHeader() *Header {
@@ -3740,7 +3809,7 @@ type SettleVolume struct {
 
 func (x *SettleVolume) Reset() {
 	*x = SettleVolume{}
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3752,7 +3821,7 @@ func (x *SettleVolume) String() string {
 func (*SettleVolume) ProtoMessage() {}
 
 func (x *SettleVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3765,7 +3834,7 @@ func (x *SettleVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolume.ProtoReflect.Descriptor instead.
 func (*SettleVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{47}
+	return file_messages_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SettleVolume) GetHeader() *Header {
@@ -3840,7 +3909,7 @@ type SettleVolumeReply struct {
 
 func (x *SettleVolumeReply) Reset() {
 	*x = SettleVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3852,7 +3921,7 @@ func (x *SettleVolumeReply) String() string {
 func (*SettleVolumeReply) ProtoMessage() {}
 
 func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3865,7 +3934,7 @@ func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolumeReply.ProtoReflect.Descriptor instead.
 func (*SettleVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{48}
+	return file_messages_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SettleVolumeReply) GetHeader() *Header {
@@ -3938,7 +4007,7 @@ type ReadVolume struct {
 
 func (x *ReadVolume) Reset() {
 	*x = ReadVolume{}
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3950,7 +4019,7 @@ func (x *ReadVolume) String() string {
 func (*ReadVolume) ProtoMessage() {}
 
 func (x *ReadVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3963,7 +4032,7 @@ func (x *ReadVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolume.ProtoReflect.Descriptor instead.
 func (*ReadVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{49}
+	return file_messages_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ReadVolume) GetHeader() *Header {
@@ -4015,7 +4084,7 @@ type ReadVolumeReply struct {
 
 func (x *ReadVolumeReply) Reset() {
 	*x = ReadVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4027,7 +4096,7 @@ func (x *ReadVolumeReply) String() string {
 func (*ReadVolumeReply) ProtoMessage() {}
 
 func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4040,7 +4109,7 @@ func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolumeReply.ProtoReflect.Descriptor instead.
 func (*ReadVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{50}
+	return file_messages_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReadVolumeReply) GetHeader() *Header {
@@ -4099,7 +4168,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4111,7 +4180,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4124,7 +4193,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{51}
+	return file_messages_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -4167,7 +4236,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4179,7 +4248,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4192,7 +4261,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+	return file_messages_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -4239,7 +4308,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4251,7 +4320,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4264,7 +4333,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+	return file_messages_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -4335,7 +4404,7 @@ type Greet struct {
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4347,7 +4416,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4360,7 +4429,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+	return file_messages_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -4454,7 +4523,7 @@ type GreetReply struct {
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4466,7 +4535,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4479,7 +4548,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+	return file_messages_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -4583,7 +4652,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4595,7 +4664,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4608,7 +4677,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+	return file_messages_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -4630,7 +4699,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4642,7 +4711,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4655,7 +4724,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -4695,7 +4764,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4707,7 +4776,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4720,7 +4789,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
 }
 
 type Heartbeat struct {
@@ -4741,7 +4810,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4753,7 +4822,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4766,7 +4835,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -4849,7 +4918,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4861,7 +4930,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4874,7 +4943,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -4908,7 +4977,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4920,7 +4989,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4933,7 +5002,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -5014,7 +5083,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5026,7 +5095,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5039,7 +5108,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Candidate) GetNode() string {
@@ -5096,7 +5165,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5108,7 +5177,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5121,7 +5190,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -5156,7 +5225,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5168,7 +5237,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5181,7 +5250,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -5210,7 +5279,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5222,7 +5291,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5235,7 +5304,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -5289,7 +5358,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5301,7 +5370,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5314,7 +5383,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -5431,7 +5500,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5443,7 +5512,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5456,7 +5525,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -5482,7 +5551,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5494,7 +5563,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5507,7 +5576,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -5576,7 +5645,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5588,7 +5657,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5601,7 +5670,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -5631,7 +5700,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5643,7 +5712,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5656,7 +5725,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -5705,7 +5774,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5717,7 +5786,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5730,7 +5799,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -5764,7 +5833,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5776,7 +5845,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5789,7 +5858,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -5815,7 +5884,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5827,7 +5896,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5840,7 +5909,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -5860,7 +5929,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5872,7 +5941,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5885,7 +5954,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -5912,7 +5981,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5924,7 +5993,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5937,7 +6006,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -5966,7 +6035,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5978,7 +6047,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5991,7 +6060,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -6031,7 +6100,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6043,7 +6112,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6056,7 +6125,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -6078,7 +6147,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6090,7 +6159,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6103,7 +6172,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -6144,7 +6213,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6156,7 +6225,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6169,7 +6238,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -6198,7 +6267,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6210,7 +6279,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6223,7 +6292,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -6264,7 +6333,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6276,7 +6345,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6289,7 +6358,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -6317,7 +6386,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6329,7 +6398,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6342,7 +6411,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -6380,7 +6449,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6392,7 +6461,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6405,7 +6474,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -6445,7 +6514,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6457,7 +6526,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6470,7 +6539,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -6488,7 +6557,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6500,7 +6569,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6513,7 +6582,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 type SnapshotTaken struct {
@@ -6528,7 +6597,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6540,7 +6609,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6553,7 +6622,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -6598,7 +6667,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6610,7 +6679,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6623,7 +6692,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -6669,7 +6738,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6681,7 +6750,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6694,7 +6763,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -6752,7 +6821,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6764,7 +6833,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6777,7 +6846,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -6821,7 +6890,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6833,7 +6902,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6846,7 +6915,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -6889,7 +6958,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6901,7 +6970,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6914,7 +6983,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -6952,7 +7021,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6964,7 +7033,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6977,7 +7046,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -7036,7 +7105,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7048,7 +7117,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7061,7 +7130,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -7102,7 +7171,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7114,7 +7183,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7127,7 +7196,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -7156,7 +7225,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7168,7 +7237,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7181,7 +7250,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -7219,7 +7288,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7231,7 +7300,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7244,7 +7313,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -7292,7 +7361,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7304,7 +7373,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7317,7 +7386,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -7343,7 +7412,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7355,7 +7424,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7368,7 +7437,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -7395,7 +7464,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7407,7 +7476,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7420,7 +7489,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -7500,7 +7569,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7512,7 +7581,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7525,7 +7594,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -7580,7 +7649,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7592,7 +7661,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7605,7 +7674,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -7632,7 +7701,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7644,7 +7713,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7657,7 +7726,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -7685,7 +7754,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7697,7 +7766,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7710,7 +7779,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -7749,7 +7818,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7761,7 +7830,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7774,7 +7843,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -7859,7 +7928,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7871,7 +7940,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7884,7 +7953,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -7923,7 +7992,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7935,7 +8004,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7948,7 +8017,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -8032,7 +8101,13 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\x12\x16\n" +
 	"\x06origin\x18\x03 \x01(\tR\x06origin\x12 \n" +
-	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\xa1\x01\n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\x9d\x01\n" +
+	"\tBulkFrame\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12%\n" +
+	"\x0esender_address\x18\x02 \x01(\tR\rsenderAddress\x12\x1f\n" +
+	"\vsender_path\x18\x03 \x01(\tR\n" +
+	"senderPath\x120\n" +
+	"\benvelope\x18\x04 \x01(\v2\x14.tiercel.v1.EnvelopeR\benvelope\"\xa1\x01\n" +
 	"\x06Header\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x12)\n" +
 	"\x10epoch_generation\x18\x02 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
@@ -8761,301 +8836,303 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 109)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 110)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                // 0: tiercel.v1.Envelope
-	(*Header)(nil),                  // 1: tiercel.v1.Header
-	(*Error)(nil),                   // 2: tiercel.v1.Error
-	(*Put)(nil),                     // 3: tiercel.v1.Put
-	(*PutReply)(nil),                // 4: tiercel.v1.PutReply
-	(*OpenUpload)(nil),              // 5: tiercel.v1.OpenUpload
-	(*OpenUploadReply)(nil),         // 6: tiercel.v1.OpenUploadReply
-	(*UploadPart)(nil),              // 7: tiercel.v1.UploadPart
-	(*UploadPartReply)(nil),         // 8: tiercel.v1.UploadPartReply
-	(*FinishUpload)(nil),            // 9: tiercel.v1.FinishUpload
-	(*DropUpload)(nil),              // 10: tiercel.v1.DropUpload
-	(*Delete)(nil),                  // 11: tiercel.v1.Delete
-	(*Move)(nil),                    // 12: tiercel.v1.Move
-	(*MutationReply)(nil),           // 13: tiercel.v1.MutationReply
-	(*Stat)(nil),                    // 14: tiercel.v1.Stat
-	(*StatReply)(nil),               // 15: tiercel.v1.StatReply
-	(*ReadManifest)(nil),            // 16: tiercel.v1.ReadManifest
-	(*ReadManifestReply)(nil),       // 17: tiercel.v1.ReadManifestReply
-	(*List)(nil),                    // 18: tiercel.v1.List
-	(*ListReply)(nil),               // 19: tiercel.v1.ListReply
-	(*ListedFile)(nil),              // 20: tiercel.v1.ListedFile
-	(*ClusterStatus)(nil),           // 21: tiercel.v1.ClusterStatus
-	(*ClusterStatusReply)(nil),      // 22: tiercel.v1.ClusterStatusReply
-	(*Begin)(nil),                   // 23: tiercel.v1.Begin
-	(*BeginItem)(nil),               // 24: tiercel.v1.BeginItem
-	(*BeginReply)(nil),              // 25: tiercel.v1.BeginReply
-	(*BeginGrant)(nil),              // 26: tiercel.v1.BeginGrant
-	(*Commit)(nil),                  // 27: tiercel.v1.Commit
-	(*CommitReply)(nil),             // 28: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),           // 29: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),             // 30: tiercel.v1.MasterReady
-	(*Peer)(nil),                    // 31: tiercel.v1.Peer
-	(*AppendRecords)(nil),           // 32: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),              // 33: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil),      // 34: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),            // 35: tiercel.v1.AppendedItem
-	(*ReplicateRecords)(nil),        // 36: tiercel.v1.ReplicateRecords
-	(*ReplicateRecordsReply)(nil),   // 37: tiercel.v1.ReplicateRecordsReply
-	(*ReportVolumes)(nil),           // 38: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil),      // 39: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),            // 40: tiercel.v1.VolumeReport
-	(*FollowerLag)(nil),             // 41: tiercel.v1.FollowerLag
-	(*CapacityReport)(nil),          // 42: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),              // 43: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),         // 44: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),             // 45: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),        // 46: tiercel.v1.FenceVolumeReply
-	(*SettleVolume)(nil),            // 47: tiercel.v1.SettleVolume
-	(*SettleVolumeReply)(nil),       // 48: tiercel.v1.SettleVolumeReply
-	(*ReadVolume)(nil),              // 49: tiercel.v1.ReadVolume
-	(*ReadVolumeReply)(nil),         // 50: tiercel.v1.ReadVolumeReply
-	(*ReadExtent)(nil),              // 51: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),         // 52: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),           // 53: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                   // 54: tiercel.v1.Greet
-	(*GreetReply)(nil),              // 55: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),             // 56: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                 // 57: tiercel.v1.IAmHere
-	(*Admitted)(nil),                // 58: tiercel.v1.Admitted
-	(*Heartbeat)(nil),               // 59: tiercel.v1.Heartbeat
-	(*PeerLatency)(nil),             // 60: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),            // 61: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),               // 62: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),          // 63: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),             // 64: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),        // 65: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),              // 66: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),          // 67: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),     // 68: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),           // 69: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),      // 70: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),              // 71: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),         // 72: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),            // 73: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),       // 74: tiercel.v1.ReleaseBrakeReply
-	(*Propose)(nil),                 // 75: tiercel.v1.Propose
-	(*ProposeReply)(nil),            // 76: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),               // 77: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),          // 78: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),            // 79: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                // 80: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),          // 81: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),         // 82: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),           // 83: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),           // 84: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),            // 85: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),           // 86: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),       // 87: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),            // 88: tiercel.v1.RaftMessages
-	(*Superseded)(nil),              // 89: tiercel.v1.Superseded
-	(*LogMembers)(nil),              // 90: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),           // 91: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),      // 92: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),         // 93: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),       // 94: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),         // 95: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),            // 96: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),       // 97: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),             // 98: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),        // 99: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),             // 100: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),      // 101: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil), // 102: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                  // 103: tiercel.v1.Lookup
-	(*LookupItem)(nil),              // 104: tiercel.v1.LookupItem
-	(*LookupReply)(nil),             // 105: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),            // 106: tiercel.v1.LookupAnswer
-	nil,                             // 107: tiercel.v1.Error.DetailsEntry
-	nil,                             // 108: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),          // 109: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),           // 110: tiercel.v1.CommandResult
-	(*FileRow)(nil),                 // 111: tiercel.v1.FileRow
-	(*VolumeRow)(nil),               // 112: tiercel.v1.VolumeRow
-	(*Conditions)(nil),              // 113: tiercel.v1.Conditions
-	(*Extent)(nil),                  // 114: tiercel.v1.Extent
-	(*ClusterRow)(nil),              // 115: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),               // 116: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),               // 117: tiercel.v1.WorkerRow
-	(*Command)(nil),                 // 118: tiercel.v1.Command
+	(*BulkFrame)(nil),               // 1: tiercel.v1.BulkFrame
+	(*Header)(nil),                  // 2: tiercel.v1.Header
+	(*Error)(nil),                   // 3: tiercel.v1.Error
+	(*Put)(nil),                     // 4: tiercel.v1.Put
+	(*PutReply)(nil),                // 5: tiercel.v1.PutReply
+	(*OpenUpload)(nil),              // 6: tiercel.v1.OpenUpload
+	(*OpenUploadReply)(nil),         // 7: tiercel.v1.OpenUploadReply
+	(*UploadPart)(nil),              // 8: tiercel.v1.UploadPart
+	(*UploadPartReply)(nil),         // 9: tiercel.v1.UploadPartReply
+	(*FinishUpload)(nil),            // 10: tiercel.v1.FinishUpload
+	(*DropUpload)(nil),              // 11: tiercel.v1.DropUpload
+	(*Delete)(nil),                  // 12: tiercel.v1.Delete
+	(*Move)(nil),                    // 13: tiercel.v1.Move
+	(*MutationReply)(nil),           // 14: tiercel.v1.MutationReply
+	(*Stat)(nil),                    // 15: tiercel.v1.Stat
+	(*StatReply)(nil),               // 16: tiercel.v1.StatReply
+	(*ReadManifest)(nil),            // 17: tiercel.v1.ReadManifest
+	(*ReadManifestReply)(nil),       // 18: tiercel.v1.ReadManifestReply
+	(*List)(nil),                    // 19: tiercel.v1.List
+	(*ListReply)(nil),               // 20: tiercel.v1.ListReply
+	(*ListedFile)(nil),              // 21: tiercel.v1.ListedFile
+	(*ClusterStatus)(nil),           // 22: tiercel.v1.ClusterStatus
+	(*ClusterStatusReply)(nil),      // 23: tiercel.v1.ClusterStatusReply
+	(*Begin)(nil),                   // 24: tiercel.v1.Begin
+	(*BeginItem)(nil),               // 25: tiercel.v1.BeginItem
+	(*BeginReply)(nil),              // 26: tiercel.v1.BeginReply
+	(*BeginGrant)(nil),              // 27: tiercel.v1.BeginGrant
+	(*Commit)(nil),                  // 28: tiercel.v1.Commit
+	(*CommitReply)(nil),             // 29: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),           // 30: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),             // 31: tiercel.v1.MasterReady
+	(*Peer)(nil),                    // 32: tiercel.v1.Peer
+	(*AppendRecords)(nil),           // 33: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),              // 34: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),      // 35: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),            // 36: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),        // 37: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),   // 38: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),           // 39: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),      // 40: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),            // 41: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),             // 42: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),          // 43: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),              // 44: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),         // 45: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),             // 46: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),        // 47: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),            // 48: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),       // 49: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),              // 50: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),         // 51: tiercel.v1.ReadVolumeReply
+	(*ReadExtent)(nil),              // 52: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),         // 53: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),           // 54: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                   // 55: tiercel.v1.Greet
+	(*GreetReply)(nil),              // 56: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),             // 57: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                 // 58: tiercel.v1.IAmHere
+	(*Admitted)(nil),                // 59: tiercel.v1.Admitted
+	(*Heartbeat)(nil),               // 60: tiercel.v1.Heartbeat
+	(*PeerLatency)(nil),             // 61: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),            // 62: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),               // 63: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),          // 64: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),             // 65: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),        // 66: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),              // 67: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),          // 68: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),     // 69: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),           // 70: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),      // 71: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),              // 72: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),         // 73: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),            // 74: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),       // 75: tiercel.v1.ReleaseBrakeReply
+	(*Propose)(nil),                 // 76: tiercel.v1.Propose
+	(*ProposeReply)(nil),            // 77: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),               // 78: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),          // 79: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),            // 80: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                // 81: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),          // 82: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),         // 83: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),           // 84: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),           // 85: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),            // 86: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),           // 87: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),       // 88: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),            // 89: tiercel.v1.RaftMessages
+	(*Superseded)(nil),              // 90: tiercel.v1.Superseded
+	(*LogMembers)(nil),              // 91: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),           // 92: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),      // 93: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),         // 94: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),       // 95: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),         // 96: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),            // 97: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),       // 98: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),             // 99: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),        // 100: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),             // 101: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),      // 102: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil), // 103: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                  // 104: tiercel.v1.Lookup
+	(*LookupItem)(nil),              // 105: tiercel.v1.LookupItem
+	(*LookupReply)(nil),             // 106: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),            // 107: tiercel.v1.LookupAnswer
+	nil,                             // 108: tiercel.v1.Error.DetailsEntry
+	nil,                             // 109: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),          // 110: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),           // 111: tiercel.v1.CommandResult
+	(*FileRow)(nil),                 // 112: tiercel.v1.FileRow
+	(*VolumeRow)(nil),               // 113: tiercel.v1.VolumeRow
+	(*Conditions)(nil),              // 114: tiercel.v1.Conditions
+	(*Extent)(nil),                  // 115: tiercel.v1.Extent
+	(*ClusterRow)(nil),              // 116: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),               // 117: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),               // 118: tiercel.v1.WorkerRow
+	(*Command)(nil),                 // 119: tiercel.v1.Command
 }
 var file_messages_actors_proto_depIdxs = []int32{
-	107, // 0: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
-	1,   // 1: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	109, // 2: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
-	1,   // 3: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
-	2,   // 4: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	110, // 5: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	111, // 6: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	112, // 7: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
-	1,   // 8: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	109, // 9: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
-	1,   // 10: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
-	2,   // 11: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
-	1,   // 12: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
-	1,   // 13: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
-	2,   // 14: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
-	1,   // 15: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	109, // 16: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
-	1,   // 17: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
-	1,   // 18: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	113, // 19: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
-	1,   // 20: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
-	1,   // 21: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
-	2,   // 22: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	110, // 23: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
-	1,   // 24: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
-	1,   // 25: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
-	2,   // 26: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	111, // 27: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	112, // 28: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
-	1,   // 29: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
-	1,   // 30: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
-	2,   // 31: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	114, // 32: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	112, // 33: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
-	1,   // 34: tiercel.v1.List.header:type_name -> tiercel.v1.Header
-	1,   // 35: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
-	2,   // 36: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
-	20,  // 37: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	111, // 38: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
-	1,   // 39: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
-	1,   // 40: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
-	2,   // 41: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	115, // 42: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	116, // 43: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	112, // 44: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	117, // 45: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
-	42,  // 46: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	1,   // 47: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	24,  // 48: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	1,   // 49: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	26,  // 50: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	2,   // 51: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	1,   // 52: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	118, // 53: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	1,   // 54: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	29,  // 55: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	110, // 56: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	115, // 57: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	42,  // 58: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	31,  // 59: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	1,   // 60: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	33,  // 61: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	1,   // 62: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	35,  // 63: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	2,   // 64: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	114, // 65: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	1,   // 66: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	33,  // 67: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	1,   // 68: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	2,   // 69: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	1,   // 70: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	1,   // 71: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	40,  // 72: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	42,  // 73: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	2,   // 74: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	41,  // 75: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	1,   // 76: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	1,   // 77: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	2,   // 78: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	1,   // 79: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	1,   // 80: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	2,   // 81: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	1,   // 82: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	1,   // 83: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	2,   // 84: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	1,   // 85: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	1,   // 86: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	2,   // 87: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	1,   // 88: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	114, // 89: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	1,   // 90: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	2,   // 91: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	1,   // 92: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	117, // 93: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	1,   // 94: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	2,   // 95: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	31,  // 96: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	1,   // 97: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	1,   // 98: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	1,   // 99: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	42,  // 100: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	117, // 101: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	60,  // 102: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	1,   // 103: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	2,   // 104: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	62,  // 105: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	31,  // 106: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	108, // 107: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	62,  // 108: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	1,   // 109: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	1,   // 110: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	2,   // 111: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	66,  // 112: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	117, // 113: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	42,  // 114: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	112, // 115: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	1,   // 116: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	1,   // 117: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	2,   // 118: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	62,  // 119: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	1,   // 120: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	1,   // 121: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	2,   // 122: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	1,   // 123: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	1,   // 124: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	2,   // 125: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	1,   // 126: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	1,   // 127: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	2,   // 128: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	1,   // 129: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	118, // 130: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	1,   // 131: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	2,   // 132: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	1,   // 133: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	1,   // 134: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	2,   // 135: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	80,  // 136: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	29,  // 137: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	118, // 138: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	2,   // 139: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	31,  // 140: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	1,   // 141: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	1,   // 142: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	2,   // 143: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	2,   // 144: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	2,   // 145: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	1,   // 146: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	1,   // 147: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	2,   // 148: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	1,   // 149: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	1,   // 150: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	100, // 151: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	1,   // 152: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	1,   // 153: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	2,   // 154: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	1,   // 155: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	104, // 156: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	14,  // 157: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	16,  // 158: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	18,  // 159: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	21,  // 160: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	1,   // 161: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	106, // 162: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	15,  // 163: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	17,  // 164: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	19,  // 165: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	22,  // 166: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	167, // [167:167] is the sub-list for method output_type
-	167, // [167:167] is the sub-list for method input_type
-	167, // [167:167] is the sub-list for extension type_name
-	167, // [167:167] is the sub-list for extension extendee
-	0,   // [0:167] is the sub-list for field type_name
+	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
+	108, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
+	110, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
+	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
+	111, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	112, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	113, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 9: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
+	110, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	2,   // 11: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
+	3,   // 12: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
+	2,   // 13: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
+	2,   // 14: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
+	3,   // 15: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
+	2,   // 16: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
+	110, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	2,   // 18: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
+	2,   // 19: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
+	114, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	2,   // 21: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
+	2,   // 22: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
+	3,   // 23: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
+	111, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	2,   // 25: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
+	2,   // 26: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
+	3,   // 27: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
+	112, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	113, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 30: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
+	2,   // 31: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
+	3,   // 32: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
+	115, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	113, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 35: tiercel.v1.List.header:type_name -> tiercel.v1.Header
+	2,   // 36: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
+	3,   // 37: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
+	21,  // 38: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
+	112, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	2,   // 40: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
+	2,   // 41: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
+	3,   // 42: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
+	116, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	117, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	113, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	118, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	43,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
+	2,   // 48: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	25,  // 49: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	2,   // 50: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	27,  // 51: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	3,   // 52: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	2,   // 53: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	119, // 54: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	2,   // 55: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	30,  // 56: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	111, // 57: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	116, // 58: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	43,  // 59: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	32,  // 60: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	2,   // 61: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	34,  // 62: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 63: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	36,  // 64: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	3,   // 65: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	115, // 66: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	2,   // 67: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	34,  // 68: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 69: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	3,   // 70: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	2,   // 71: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 72: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	41,  // 73: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	43,  // 74: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	3,   // 75: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	42,  // 76: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 77: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	2,   // 78: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 79: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 80: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	2,   // 81: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 82: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 83: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	2,   // 84: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 85: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 86: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	2,   // 87: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 88: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 89: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	115, // 90: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 91: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 92: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 93: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	118, // 94: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 95: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 96: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	32,  // 97: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 98: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 99: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 100: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	43,  // 101: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	118, // 102: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	61,  // 103: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	2,   // 104: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 105: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	63,  // 106: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	32,  // 107: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	109, // 108: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	63,  // 109: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 110: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 111: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 112: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	67,  // 113: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	118, // 114: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	43,  // 115: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	113, // 116: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 117: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 118: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 119: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	63,  // 120: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 121: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 122: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 123: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 124: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 125: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 126: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 127: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 128: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 129: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 130: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	119, // 131: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 132: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 133: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 134: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 135: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 136: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	81,  // 137: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	30,  // 138: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	119, // 139: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 140: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	32,  // 141: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 142: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 143: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 144: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 145: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 146: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 147: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 148: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 149: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 150: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 151: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	101, // 152: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 153: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 154: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 155: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 156: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	105, // 157: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	15,  // 158: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	17,  // 159: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	19,  // 160: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	22,  // 161: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	2,   // 162: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	107, // 163: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	16,  // 164: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	18,  // 165: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	20,  // 166: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	23,  // 167: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	168, // [168:168] is the sub-list for method output_type
+	168, // [168:168] is the sub-list for method input_type
+	168, // [168:168] is the sub-list for extension type_name
+	168, // [168:168] is the sub-list for extension extendee
+	0,   // [0:168] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -9065,13 +9142,13 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[104].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[105].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
 		(*LookupItem_Status)(nil),
 	}
-	file_messages_actors_proto_msgTypes[106].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[107].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -9083,7 +9160,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   109,
+			NumMessages:   110,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -93,7 +93,8 @@ func (c *Catalog) stat(m *messages.Stat) *messages.StatReply {
 		return reply
 	}
 	reply.Row = row
-	if lost := c.lost(row.Extents); lost || m.WithVolumes {
+	if row.Manifest == 0 || c.lost(row.Extents) || m.WithVolumes {
+		// A reader needs to know who holds the extents it is given.
 		extents := row.Extents
 		if row.Manifest != 0 {
 			extents = c.cat.Manifest(row.Manifest, 0, int(row.ManifestExtents))

@@ -24,15 +24,18 @@ type Config struct {
 	Asker       Asker
 	Gateway     *actor.PID
 	Volumes     *store.Volumes
-	BodyCredit  int64         // bytes of bodies held at once
-	StepTimeout time.Duration // of one step: a part, a commit, a lookup
+	Node        string                        // this one's id
+	Worker      func(model.NodeID) *actor.PID // the worker of a node
+	BodyCredit  int64                         // bytes of bodies held at once
+	StepTimeout time.Duration                 // of one step: a part, a commit, a lookup
 	Ready       func() (ok bool, reason string)
 }
 
 // Client is safe for concurrent use.
 type Client struct {
-	cfg    Config
-	credit *credit
+	cfg     Config
+	credit  *credit
+	holders holders
 }
 
 // New makes a client.
@@ -73,6 +76,7 @@ func (c *Client) Stat(ctx context.Context, tenant, path string, withVolumes bool
 	if err != nil {
 		return nil, err
 	}
+	c.holders.learn(r.Volumes)
 	return r, r.Error.Err("stat")
 }
 

@@ -29,6 +29,7 @@ func (c *Client) Extents(ctx context.Context, tenant, path string, row *messages
 		if len(r.Extents) == 0 {
 			return nil, model.Errorf(model.CodeCorrupt, "read manifest", "the manifest of %s ends after %d of %d extents", path, len(extents), row.ManifestExtents)
 		}
+		c.holders.learn(r.Volumes)
 		if err := lost(path, r.Extents, r.Volumes); err != nil {
 			return nil, err
 		}
@@ -51,11 +52,6 @@ func lost(path string, extents []*messages.Extent, volumes []*messages.VolumeRow
 		}
 	}
 	return nil
-}
-
-// ReadExtent appends the verified content bytes [from, to) of an extent to dst.
-func (c *Client) ReadExtent(_ context.Context, e *messages.Extent, from, to uint64, dst []byte) ([]byte, error) {
-	return c.cfg.Volumes.ReadBody(model.VolumeID(e.Volume), e.Offset, e.RecordBytes, e.HeaderCrc32C, from, to, dst)
 }
 
 // Copy stores the content of one file under another name, in the tier the new

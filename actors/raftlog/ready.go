@@ -30,15 +30,22 @@ func (l *Log) pump(ctx *runtime.Context) {
 		l.ready = &pendingReady{Ready: rd}
 		l.noteSoftState(ctx, rd.SoftState)
 		l.finishReads(ctx, rd.ReadStates)
-		// What is committed and already on disk need not wait for the next fsync.
-		l.deliverReady(ctx, l.durableCommitted(rd.CommittedEntries))
+		if rd.HardState != nil {
+			l.state = rd.HardState // durable with the next append, at the latest
+		}
+		// What is committed and already on disk need not wait for the next fsync, up to
+		// the first change of the voters.
+		early, changes := untilChange(l.durableCommitted(rd.CommittedEntries))
+		l.deliverReady(ctx, early)
 		if l.leading {
 			// A leader's messages promise nothing of its own disk: its vote for an
 			// entry counts only at Advance. Followers write while it writes.
 			l.sendReady(ctx)
 		}
-		if len(rd.Entries) == 0 && (rd.HardState == nil || !rd.MustSync) && raft.IsEmptySnap(rd.Snapshot) {
-			// A commit index alone is not persisted: Raft finds it again.
+		if len(rd.Entries) == 0 && (rd.HardState == nil || !rd.MustSync) && raft.IsEmptySnap(rd.Snapshot) && !changes {
+			// A commit index alone is not persisted: Raft finds it again. Not so when it
+			// changes the voters: a node that has acted under the new set and forgets it
+			// could elect itself under the old one.
 			l.advance(ctx)
 			continue
 		}
@@ -46,9 +53,6 @@ func (l *Log) pump(ctx *runtime.Context) {
 			l.ready.entries = append(l.ready.entries, store.LogEntry{
 				Index: e.GetIndex(), Term: e.GetTerm(), Kind: uint8(e.GetType()), Data: e.Data,
 			})
-		}
-		if rd.HardState != nil {
-			l.state = rd.HardState
 		}
 	}
 	// Both want the disk; taking turns, neither starves the other.
@@ -74,6 +78,16 @@ func (l *Log) durableCommitted(entries []*raftpb.Entry) []*raftpb.Entry {
 		}
 	}
 	return entries
+}
+
+// untilChange is what comes before the first change of the voters, if there is one.
+func untilChange(entries []*raftpb.Entry) (before []*raftpb.Entry, changes bool) {
+	for i, e := range entries {
+		if e.GetType() != raftpb.EntryType_EntryNormal {
+			return entries[:i], true
+		}
+	}
+	return entries, false
 }
 
 // persist starts the append of the pending Ready; one at a time.

@@ -138,8 +138,9 @@ func (l *Log) settleSnapshot(to uint64, status raft.SnapshotStatus) {
 }
 
 // snapshotPatience is how long a leader waits for a follower that was sent a
-// snapshot and is not heard of, before Raft probes it again.
-const snapshotPatience = 15 * time.Second
+// snapshot, before Raft probes it again: its answer may have been lost, or it was
+// restarted. One that is still fetching takes no notice of a second reference.
+const snapshotPatience = 5 * time.Second
 
 // watchSnapshots makes sure that every snapshot sent is settled: whoever has it
 // answers Raft; whoever is gone, or was restarted, is probed again.
@@ -158,7 +159,7 @@ func (l *Log) watchSnapshots(ctx *runtime.Context) {
 		switch {
 		case !waiting[id]:
 			delete(l.peers.sent, id)
-		case ctx.Now().Sub(l.peers.heard[id]) > snapshotPatience || ctx.Now().Sub(l.peers.sent[id]) > installPatience:
+		case ctx.Now().Sub(l.peers.sent[id]) > snapshotPatience:
 			l.settleSnapshot(id, raft.SnapshotFailure)
 		}
 	}

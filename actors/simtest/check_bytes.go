@@ -116,6 +116,9 @@ func (s *story) excused(v *messages.VolumeRow) bool {
 		h := s.hostOf(m.Node)
 		switch {
 		case h == nil:
+		case h.gone && len(v.Members) == 1:
+			s.count("content of a founder's only copy lost with its disk")
+			return true
 		case h.gone && tier == model.TierImportant && i == 0:
 			s.count("tier 2 content lost with its primary's disk")
 			return true

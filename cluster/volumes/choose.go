@@ -25,12 +25,9 @@ func MinCopies(t model.Tier, workers int) int {
 func (p *planner) choose(t model.Tier) (members []string, why string) {
 	wanted := tier.Copies(t, p.in.ReplicationFactor)
 	var fit []*Worker
-	present, full := 0, 0
+	full := 0
 	for i := range p.in.Workers {
 		w := &p.in.Workers[i]
-		if w.State != messages.WorkerState_LEFT && w.State != messages.WorkerState_DECOMMISSIONED {
-			present++
-		}
 		switch {
 		case w.State != messages.WorkerState_HEALTHY || w.Suspect || !w.Reached:
 		case !w.Accepts:
@@ -57,9 +54,9 @@ func (p *planner) choose(t model.Tier) (members []string, why string) {
 		hosts = append(hosts, w.Host)
 		members = append(members, w.Node)
 	}
-	if least := MinCopies(t, present); len(members) < least {
+	if least := MinCopies(t, p.present); len(members) < least {
 		return nil, fmt.Sprintf("%d of %d workers can take new content, the %s tier needs %d on hosts of their own (%d are full)",
-			len(members), present, t.Name(), least, full)
+			len(members), p.present, t.Name(), least, full)
 	}
 	return members, fmt.Sprintf("%d of %d eligible workers, for %d copies", len(members), len(fit), wanted)
 }

@@ -77,7 +77,11 @@ type Short map[model.Tier]string
 func Plan(in Input) (usable []Usable, actions []Action, short Short) {
 	p := planner{in: in, byNode: make(map[string]*Worker, len(in.Workers)), coming: make(map[model.Tier]int), load: make(map[string]int), short: Short{}}
 	for i := range in.Workers {
-		p.byNode[in.Workers[i].Node] = &in.Workers[i]
+		w := &in.Workers[i]
+		p.byNode[w.Node] = w
+		if w.State != messages.WorkerState_LEFT && w.State != messages.WorkerState_DECOMMISSIONED {
+			p.present++
+		}
 	}
 	for t, n := range in.Coming {
 		p.coming[t] += n
@@ -95,6 +99,7 @@ func Plan(in Input) (usable []Usable, actions []Action, short Short) {
 type planner struct {
 	in      Input
 	byNode  map[string]*Worker
+	present int // workers that have not left
 	coming  map[model.Tier]int
 	load    map[string]int // open volumes by node
 	usable  []Usable
@@ -105,7 +110,15 @@ type planner struct {
 // row judges one open volume.
 func (p *planner) row(row *messages.VolumeRow) {
 	t := model.Tier(row.Tier)
-	if u, ok := p.writable(row); ok {
+	u, ok := p.writable(row)
+	if ok && len(u.Members) < MinCopies(t, p.present) {
+		// It was made when there were fewer workers.
+		p.actions = append(p.actions, sealed(Action{
+			Volume: row.Id, Generation: row.Generation, Tier: t, Members: u.Members, Reachable: u.Members,
+		}, "it has fewer copies than its tier needs"))
+		return
+	}
+	if ok {
 		p.usable = append(p.usable, u)
 		p.coming[t]++
 		p.count(u.Members)

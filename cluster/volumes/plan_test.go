@@ -198,11 +198,21 @@ func TestPlan_TierOneNeedsTwoCopiesWhereThereAreTwoWorkers(t *testing.T) {
 }
 
 func TestPlan_WidensAVolumeWhenThereAreMoreWorkers(t *testing.T) {
-	in := volumes.Input{PerTier: 0, ReplicationFactor: 2, Rows: []*messages.VolumeRow{row()}, Workers: []volumes.Worker{worker("n-1", report(writable)), worker("n-2")}}
-	_, actions, _ := volumes.Plan(in)
-	if assert.Len(t, actions, 1) {
-		assert.Equal(t, volumes.Seal, actions[0].Kind)
-		assert.Equal(t, []string{"n-1"}, actions[0].Reachable)
+	for _, two := range []bool{false, true} {
+		r := row(func(r *messages.VolumeRow) {
+			if two {
+				r.Members = append(r.Members, &messages.VolumeMember{Node: "n-2"})
+			}
+		})
+		in := volumes.Input{ReplicationFactor: 2, Rows: []*messages.VolumeRow{r}, Workers: []volumes.Worker{
+			worker("n-1", report(writable)), worker("n-2", report(writable)), worker("n-3"),
+		}}
+		usable, actions, _ := volumes.Plan(in)
+		assert.Equal(t, two, len(usable) == 1, "one copy is not enough for tier 1 any more, two go on until the next is made")
+		if assert.Len(t, actions, 1) {
+			assert.Equal(t, volumes.Seal, actions[0].Kind)
+			assert.Contains(t, actions[0].Reachable, "n-1")
+		}
 	}
 }
 

@@ -19,6 +19,11 @@ import (
 
 // dialOptions are those of every connection to a peer.
 func (n *Node) dialOptions() []grpc.DialOption {
+	return append(n.plainDialOptions(), grpc.WithStreamInterceptor(n.dial))
+}
+
+// plainDialOptions are those without what protoactor needs to be shielded from.
+func (n *Node) plainDialOptions() []grpc.DialOption {
 	secret := insecure.NewCredentials()
 	if n.config.TLS != nil {
 		secret = credentials.NewTLS(n.config.TLS.Clone())
@@ -31,7 +36,6 @@ func (n *Node) dialOptions() []grpc.DialOption {
 			MinConnectTimeout: connectTimeout,
 		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(maxFrameBytes), grpc.MaxCallRecvMsgSize(frameOverhead)),
-		grpc.WithStreamInterceptor(n.dial),
 	}
 }
 

@@ -51,6 +51,9 @@ func (n *Node) serverOptions() []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveInterval, Timeout: keepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveInterval / 2, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(refuseUnary),
+		grpc.UnknownServiceHandler(n.carry),
+		grpc.InitialWindowSize(bulkWindowBytes),
+		grpc.InitialConnWindowSize(2 * bulkWindowBytes),
 		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 			return handler(srv, &inStream{stream, n})
 		}),

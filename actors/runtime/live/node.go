@@ -13,7 +13,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/remote"
-	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
@@ -36,6 +35,7 @@ type Node struct {
 	links      sync.Map // address to *link
 	queueLimit int64    // bytes that may wait for one peer
 	watches    watches
+	bulks      bulks
 	silent     atomic.Bool // nothing is sent any more
 	halted     atomic.Bool
 	closing    atomic.Bool // the edge takes no more questions
@@ -185,11 +185,6 @@ func (n *Node) Counters() *runtime.Counters { return &n.counters }
 
 // PropsOptions implements runtime.Host: protoactor's own mailbox and dispatcher.
 func (n *Node) PropsOptions() []actor.PropsOption { return nil }
-
-// SendBulk implements runtime.Host.
-func (n *Node) SendBulk(to, sender *actor.PID, msg proto.Message) {
-	(&outbound{n}).SendUserMessage(to, &actor.MessageEnvelope{Message: msg, Sender: sender})
-}
 
 // StartTimer implements runtime.Host.
 func (n *Node) StartTimer(d time.Duration, fire func()) (cancel func()) {

@@ -37,6 +37,7 @@ func (n *Node) stop() error {
 	if err := n.offloads.wait(ctx); err != nil && failed == nil {
 		failed = model.Errorf(model.CodeDeadlineExceeded, "stop node", "offloaded work has not ended within %v: %w", n.config.StopTimeout, err)
 	}
+	n.stopBulk()
 	n.stopRemote()
 	n.system.Shutdown()
 	return failed

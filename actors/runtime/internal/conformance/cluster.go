@@ -48,6 +48,7 @@ func Run(t *testing.T, start func(t *testing.T) Cluster) {
 		{"a watch of a lost node is answered", watchLostNode},
 		{"an envelope of unknown type is dropped and counted", unknownEnvelope},
 		{"an oversize message is refused and the next one arrives", oversize},
+		{"large messages take the bulk lane, both ways and in order", bulkLane},
 		{"an older incarnation of a node is not heard any more", olderIncarnation},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.run(t, start(t)) })

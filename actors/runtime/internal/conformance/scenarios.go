@@ -212,6 +212,31 @@ func oversize(t *testing.T, c Cluster) {
 	assert.EqualValues(t, 1, c.A().Counters().OversizeMessages.Load())
 }
 
+func bulkLane(t *testing.T, c Cluster) {
+	const parts, size = 6, 5 << 20
+	var got notes
+	spawn(t, c.B(), "echo", always(func(ctx *runtime.Context, msg any) {
+		if m, ok := msg.(*messages.Put); ok {
+			ctx.ReplyBulk(&messages.Put{Header: m.Header, Body: m.Body})
+		}
+	}))
+	spawn(t, c.A(), "source", always(func(ctx *runtime.Context, msg any) {
+		switch m := msg.(type) {
+		case *actor.Started:
+			to := ctx.Runtime().Peer(c.B().Node(), "echo")
+			for i := range parts {
+				ctx.RequestBulk(to, &messages.Put{Header: &messages.Header{Request: uint64(i)}, Body: make([]byte, size+i)})
+			}
+			ctx.RequestBulk(to, &messages.Put{Body: make([]byte, runtime.MaxBulkBytes)})
+		case *messages.Put:
+			got.add(strconv.Itoa(int(m.Header.Request)*1000 + len(m.Body) - size))
+		}
+	}))
+	c.Until(func() bool { return len(got.all()) == parts })
+	assert.Equal(t, []string{"0", "1001", "2002", "3003", "4004", "5005"}, got.all())
+	assert.EqualValues(t, 1, c.A().Counters().OversizeMessages.Load())
+}
+
 func olderIncarnation(t *testing.T, c Cluster) {
 	var got notes
 	pid := spawn(t, c.A(), "sink", always(func(_ *runtime.Context, msg any) {

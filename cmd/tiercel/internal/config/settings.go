@@ -11,18 +11,20 @@ import (
 
 // Server is what `tiercel server` was asked to be, checked.
 type Server struct {
-	DataDir   string // not empty
-	HTTP      string // host:port; port 0 picks a free one
-	RPC       string // host:port; port 0 picks a free one
-	Advertise string // host:port for other nodes; empty: RPC as bound
-	DiskType  string // auto, nvme, ssd, hdd
-	DC        string // label; may be empty
-	Rack      string // label; may be empty
-	Host      string // label; empty: the machine's id
-	Capacity  int64  // bytes the node may use; 0: auto, what the file system has
+	DataDir   string   // not empty
+	HTTP      string   // host:port; port 0 picks a free one
+	RPC       string   // host:port; port 0 picks a free one
+	Advertise string   // host:port for other nodes; empty: RPC as bound
+	Join      []string // rpc addresses of nodes of the cluster to join; none: found one
+	DiskType  string   // auto, nvme, ssd, hdd
+	DC        string   // label; may be empty
+	Rack      string   // label; may be empty
+	Host      string   // label; empty: the machine's id
+	Capacity  int64    // bytes the node may use; 0: auto, what the file system has
 
 	HeartbeatInterval       time.Duration
 	MasterHeartbeatInterval time.Duration
+	Failover                bool // voters may be more than one; counts when a cluster is founded
 
 	LogLevel  slog.Level
 	LogFormat string // text, json
@@ -57,6 +59,10 @@ var settings = []setting{
 		parse: func(s *Server, v string) error { return parseListen(&s.RPC, v) }},
 	{name: "advertise", usage: "`HOST:PORT` at which other nodes reach this one (default: as --rpc is bound)",
 		parse: func(s *Server, v string) error { return parseAdvertise(&s.Advertise, v) }},
+	{name: "join", usage: "`HOST:PORT,…` rpc addresses of nodes of the cluster to join; only hints once this node belongs to it",
+		parse: func(s *Server, v string) error { return parseJoin(&s.Join, v) }},
+	{name: "failover", value: "true", boolean: true, usage: "let three or five nodes vote, so that a dead master is replaced; counts when a cluster is founded",
+		parse: func(s *Server, v string) error { return parseBool(&s.Failover, v) }},
 	{name: "disk-type", value: "auto", usage: "`TYPE` of the disk: auto, nvme, ssd or hdd",
 		parse: func(s *Server, v string) error { return parseOneOf(&s.DiskType, v, "auto", "nvme", "ssd", "hdd") }},
 	{name: "dc", usage: "`LABEL` of the datacenter",

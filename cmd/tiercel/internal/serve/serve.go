@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"tiercel/actors"
 	"tiercel/actors/edge"
 	"tiercel/actors/runtime/live"
@@ -101,7 +103,7 @@ func (s *serving) open() error {
 	if s.listener, err = net.Listen("tcp", s.cfg.HTTP); err != nil {
 		return model.Errorf(model.CodeUnavailable, "listen", "--http %s cannot be used: %w; choose another with --http", s.cfg.HTTP, err)
 	}
-	if s.data, err = actors.OpenData(fs, rand.Reader, false); err != nil {
+	if s.data, err = actors.OpenData(fs, rand.Reader, len(s.cfg.Join) > 0); err != nil {
 		return err
 	}
 	id := s.data.Dir.Node
@@ -116,6 +118,7 @@ func (s *serving) open() error {
 	}
 	client := edge.New(edge.Config{
 		Asker: s.node.Edge(), Gateway: s.node.Local(actors.GatewayPath), Volumes: s.data.Volumes,
+		Node: string(id.NodeID), Worker: func(n model.NodeID) *actor.PID { return s.node.Peer(n, actors.WorkerPath) },
 		BodyCredit: bodyCredit, StepTimeout: stepTimeout, Ready: s.isReady,
 	})
 	s.http = httpapi.New(httpapi.Config{Logger: s.log}, client)
@@ -126,8 +129,11 @@ func (s *serving) open() error {
 func (s *serving) options() actors.Options {
 	opt := actors.DefaultOptions()
 	// Raft counts its heartbeats in ticks; the interval is the operator's.
+	opt.Tick = min(opt.Tick, max(10*time.Millisecond, s.cfg.MasterHeartbeatInterval/4))
 	opt.HeartbeatTicks = max(1, int(s.cfg.MasterHeartbeatInterval/opt.Tick))
-	opt.ElectionTicks = 3 * opt.HeartbeatTicks
+	// Three silent intervals and a head start for each better candidate come first.
+	opt.ElectionTicks = max(10, 9*opt.HeartbeatTicks/2)
+	opt.HeartbeatInterval, opt.Join, opt.Failover = s.cfg.HeartbeatInterval, s.cfg.Join, s.cfg.Failover
 	// A heartbeat carries the capacity; the own disk is looked at every second at
 	// least, so that a full one is noticed before the log is in its way.
 	opt.ReportEvery = min(opt.ReportEvery, s.cfg.HeartbeatInterval)
