@@ -135,7 +135,8 @@ func TestStatus_SaysWhatIsKnown(t *testing.T) {
 	 "workers":{"total":1,"healthy":1,"degraded":0,"unreachable":0,"decommissioned":0},
 	 "capacity":{"total_bytes":10,"used_bytes":4,"free_bytes":6,"by_disk_type":{"nvme":{"total_bytes":10,"used_bytes":4,"free_bytes":6}}},
 	 "files":{"count":3,"logical_bytes":100,"raw_bytes":300},
-	 "replication":null,"storm_brake":null,"license":null,"warnings":["one copy only"],"unknown":["replication","storm_brake","license"]}`, status())
+	 "replication":{"debt_bytes":{"1":0,"2":0,"3":0},"oldest_debt_seconds":null,"pending_operations":2},
+	 "storm_brake":{"engaged":false,"reason":null,"would_move_bytes":0},"license":null,"warnings":["one copy only"],"unknown":["license"]}`, status())
 
 	w.gw.status = func() (*messages.ClusterStatusReply, error) {
 		return nil, model.Errorf(model.CodeNoMaster, "status", "an election is under way")

@@ -31,6 +31,18 @@ type Gateway interface {
 	Move(ctx context.Context, tenant, from, to string, overwrite bool) (*messages.CommandResult, error)
 	Copy(ctx context.Context, tenant, from, to string, overwrite bool) (*messages.PutReply, error)
 	Retier(ctx context.Context, req *model.RetierRequest) (*model.RetierResult, error)
+	// Workers returns what the master knows of all workers, or of one with its
+	// volumes; not_found when there is none of that id.
+	Workers(ctx context.Context, node string) (*messages.ListWorkersReply, error)
+	// Master returns the master and the candidates to follow it, the best first.
+	Master(ctx context.Context) (*messages.DescribeMasterReply, error)
+	// Promote hands the lead to a worker; conflict with the reason why not.
+	Promote(ctx context.Context, node string) (*messages.PromoteWorkerReply, error)
+	// RemoveNode takes a worker out for good; conflict while it is the only holder
+	// of something, unless forced.
+	RemoveNode(ctx context.Context, node string, forced bool) error
+	// ReleaseBrake lets mass repair go on although many workers are missing.
+	ReleaseBrake(ctx context.Context) error
 	// Status returns what this node knows of the cluster.
 	Status(ctx context.Context) (*messages.ClusterStatusReply, error)
 	// Ready reports whether requests can be served, and if not, why.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -20,9 +21,10 @@ type statusAnswer struct {
 	Workers     *statusWorkers  `json:"workers"`
 	Capacity    *statusCapacity `json:"capacity"`
 	Files       *statusFiles    `json:"files"`
-	Replication any             `json:"replication"` // nothing in this node measures the debt,
-	StormBrake  any             `json:"storm_brake"` // brakes
-	License     any             `json:"license"`     // or holds a licence
+	Replication *statusDebt     `json:"replication"`
+	StormBrake  *statusBrake    `json:"storm_brake"`
+	License     any             `json:"license"`             // nothing in this node holds a licence
+	Unchecked   bool            `json:"unchecked,omitempty"` // answered without a quorum's word
 	Warnings    []string        `json:"warnings"`
 	Unknown     []string        `json:"unknown"`
 }
@@ -52,6 +54,20 @@ type capacityByDevice struct {
 	TotalBytes uint64 `json:"total_bytes"`
 	UsedBytes  uint64 `json:"used_bytes"`
 	FreeBytes  uint64 `json:"free_bytes"`
+}
+
+// statusDebt is what copies are missing: bytes in use, by tier, times the copies
+// that a volume lacks. How old the oldest is, nobody measures yet.
+type statusDebt struct {
+	DebtBytes         map[string]int64 `json:"debt_bytes"`
+	OldestDebtSeconds *int64           `json:"oldest_debt_seconds"`
+	PendingOperations int              `json:"pending_operations"` // copies that are not verified
+}
+
+type statusBrake struct {
+	Engaged        bool    `json:"engaged"`
+	Reason         *string `json:"reason"`
+	WouldMoveBytes uint64  `json:"would_move_bytes"`
 }
 
 type statusFiles struct {
@@ -114,6 +130,15 @@ func newStatusAnswer(r *messages.ClusterStatusReply) *statusAnswer {
 		a.Capacity = capacityOf(r.Capacity)
 	}
 	a.Files = filesOf(r)
+	a.Unchecked = r.Unchecked
+	if cluster != nil {
+		a.Replication = debtOf(r)
+		a.StormBrake = &statusBrake{Engaged: cluster.Brake.GetEngaged(), WouldMoveBytes: cluster.Brake.GetWouldMoveBytes()}
+		if reason := cluster.Brake.GetReason(); reason != "" && cluster.Brake.Engaged {
+			a.StormBrake.Reason = &reason
+		}
+	}
+	a.judge()
 	return a
 }
 
@@ -135,15 +160,53 @@ func masterOf(r *messages.ClusterStatusReply) *statusMaster {
 	return m
 }
 
-// workersOf counts workers. One whose report came with this answer has missed
-// nothing, so it is healthy; of the others only a controller knows more.
+// workersOf counts workers by their logged states; those that left do not count.
 func workersOf(r *messages.ClusterStatusReply) *statusWorkers {
-	w := &statusWorkers{Total: len(r.Workers)}
-	if healthy := len(r.Capacity); healthy == w.Total {
-		zero := 0
-		w.Healthy, w.Degraded, w.Unreachable, w.Decommissioned = &healthy, &zero, &zero, &zero
+	var healthy, degraded, unreachable, decommissioned int
+	w := &statusWorkers{Healthy: &healthy, Degraded: &degraded, Unreachable: &unreachable, Decommissioned: &decommissioned}
+	for _, row := range r.Workers {
+		switch row.State {
+		case messages.WorkerState_LEFT:
+			continue
+		case messages.WorkerState_DEGRADED:
+			degraded++
+		case messages.WorkerState_UNREACHABLE:
+			unreachable++
+		case messages.WorkerState_DECOMMISSIONED:
+			decommissioned++
+		default:
+			healthy++
+		}
+		w.Total++
 	}
 	return w
+}
+
+// debtOf sums what copies are missing: those that a tier wants and a volume does
+// not have, or that are not known to be whole.
+func debtOf(r *messages.ClusterStatusReply) *statusDebt {
+	d := &statusDebt{DebtBytes: map[string]int64{"1": 0, "2": 0, "3": 0}}
+	for _, v := range r.Volumes {
+		whole := uint32(0)
+		for _, m := range v.Members {
+			if m.GetVerified() {
+				whole++
+			} else {
+				d.PendingOperations++
+			}
+		}
+		if wanted := copiesWanted(model.Tier(v.Tier), r.Cluster.ReplicationFactor); whole < wanted && v.LiveBytes > 0 {
+			d.DebtBytes[strconv.Itoa(int(v.Tier))] += v.LiveBytes * int64(wanted-whole)
+		}
+	}
+	return d
+}
+
+// judge makes the state say that workers are missing.
+func (a *statusAnswer) judge() {
+	if a.State == "healthy" && a.Workers != nil && *a.Workers.Healthy < a.Workers.Total {
+		a.State = "degraded"
+	}
 }
 
 func capacityOf(reports []*messages.CapacityReport) *statusCapacity {

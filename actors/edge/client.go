@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,6 +60,15 @@ func ask[R proto.Message](ctx context.Context, c *Client, msg live.AskMessage) (
 	}
 	msg.GetHeader().BudgetMs = budget.Milliseconds()
 	reply, err := c.cfg.Asker.Ask(ctx, c.cfg.Gateway, msg)
+	for err != nil && unheard(err) && ctx.Err() == nil {
+		// The node is still coming in, or its gateway is being restarted.
+		select {
+		case <-time.After(unheardPause):
+		case <-ctx.Done():
+			return none, err
+		}
+		reply, err = c.cfg.Asker.Ask(ctx, c.cfg.Gateway, msg)
+	}
 	if err != nil {
 		return none, err
 	}
@@ -67,6 +77,14 @@ func ask[R proto.Message](ctx context.Context, c *Client, msg live.AskMessage) (
 		return none, model.Errorf(model.CodeInternal, "ask", "%s", fmt.Sprintf("the gateway answered %T to %T", reply, msg))
 	}
 	return r, nil
+}
+
+const unheardPause = 25 * time.Millisecond
+
+// unheard reports whether a question reached nobody.
+func unheard(err error) bool {
+	var e *model.Error
+	return errors.As(err, &e) && e.Details["reason"] == live.NoActor
 }
 
 // Stat returns the file's row; not_found when there is none. withVolumes adds the

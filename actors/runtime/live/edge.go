@@ -70,6 +70,10 @@ func (e *Edge) register() error {
 	return nil
 }
 
+// NoActor is the detail "reason" of an error of Ask whose question was not heard
+// by anybody, and so may be asked again.
+const NoActor = "no_actor"
+
 // Ask sends msg to an actor and waits for the message whose header carries the
 // same request id, which Ask draws and writes into msg's header; msg belongs to
 // the receiver from then on. Errors: invalid_argument when msg has no header,
@@ -156,7 +160,7 @@ func (e *Edge) onDeadLetter(dead *actor.DeadLetterEvent) {
 		return
 	}
 	e.complete(msg.GetHeader().GetRequest(), answer{err: model.Errorf(model.CodeUnavailable, "ask an actor",
-		"there is no actor %s on %s now; try again", dead.PID.GetId(), e.node.config.Node)})
+		"there is no actor %s on %s now; try again", dead.PID.GetId(), e.node.config.Node).With("reason", NoActor)})
 }
 
 // pending counts the questions under way.

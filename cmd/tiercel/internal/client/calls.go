@@ -183,6 +183,53 @@ func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
 	return answer, err
 }
 
+// Workers returns /cluster/workers, or one worker when id is not empty, as the
+// server sent it.
+func (c *Client) Workers(ctx context.Context, id string) (json.RawMessage, error) {
+	path := "/cluster/workers"
+	if id != "" {
+		path += "/" + url.PathEscape(id)
+	}
+	return c.document(ctx, "workers", path)
+}
+
+// Master returns /cluster/master as the server sent it.
+func (c *Client) Master(ctx context.Context) (json.RawMessage, error) {
+	return c.document(ctx, "master", "/cluster/master")
+}
+
+func (c *Client) document(ctx context.Context, op, path string) (json.RawMessage, error) {
+	k := &call{op: op, method: http.MethodGet, path: path}
+	var answer json.RawMessage
+	err := c.simple(ctx, k, true, func(resp *http.Response) error { return decodeJSON(k.op, resp, &answer) })
+	return answer, err
+}
+
+// Promote asks for a worker to become master.
+func (c *Client) Promote(ctx context.Context, id string) (json.RawMessage, error) {
+	body, err := json.Marshal(map[string]string{"worker_id": id})
+	if err != nil {
+		return nil, err
+	}
+	k := &call{
+		op: "promote " + id, method: http.MethodPost, path: "/cluster/master/promote", length: int64(len(body)),
+		header: http.Header{"Content-Type": {"application/json"}},
+		body:   func() (io.Reader, error) { return bytes.NewReader(body), nil },
+	}
+	var answer json.RawMessage
+	err = c.simple(ctx, k, false, func(resp *http.Response) error { return decodeJSON(k.op, resp, &answer) })
+	return answer, err
+}
+
+// RemoveWorker takes a worker out of the cluster for good.
+func (c *Client) RemoveWorker(ctx context.Context, id string, force bool) error {
+	k := &call{op: "remove " + id, method: http.MethodDelete, path: "/cluster/workers/" + url.PathEscape(id)}
+	if force {
+		k.query = url.Values{"force": {"true"}}
+	}
+	return c.simple(ctx, k, false, func(*http.Response) error { return nil })
+}
+
 // simple performs a call whose answer is small, within Timeout as a whole.
 func (c *Client) simple(ctx context.Context, k *call, repeatable bool, use func(*http.Response) error) error {
 	return c.within(ctx, c.timeout, k, repeatable, use)
