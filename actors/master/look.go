@@ -39,6 +39,7 @@ type look struct {
 	since    time.Time
 	rows     []*messages.VolumeRow
 	full     bool // sealed rows are among them
+	most     bool // most workers have answered
 	expected map[string]bool
 	reports  map[string]map[uint64]*messages.VolumeReport
 }
@@ -54,6 +55,8 @@ const (
 	actionPatience = 10 * time.Second
 	// lookPatience bounds the wait for workers that do not answer.
 	lookPatience = 300 * time.Millisecond
+	// lookLinger is what is left for the others once most have answered.
+	lookLinger = 100 * time.Millisecond
 	// suspectFor is the least time of a suspicion; then the next report ends it.
 	suspectFor = 3 * time.Second
 	// fullEvery is how often sealed volumes are looked at.
@@ -221,8 +224,13 @@ func (c *Coordinator) onReport(ctx *runtime.Context, m *messages.ReportVolumesRe
 	}
 	s.look.reports[m.Node] = reports
 	delete(s.look.expected, m.Node)
-	if len(s.look.expected) == 0 {
+	switch answered := len(s.look.reports); {
+	case len(s.look.expected) == 0:
 		c.finishLook(ctx)
+	case !s.look.most && answered > len(s.look.expected):
+		// Most have answered: the rest should be near, or is not there.
+		s.look.most = true
+		ctx.After(lookLinger, lookDue{s.look.number})
 	}
 }
 

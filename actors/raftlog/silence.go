@@ -29,6 +29,9 @@ func newSilence() silence { return silence{ranks: make(map[uint64]uint32)} }
 // silentIntervals without a word from the leader, or from a quorum, are enough.
 const silentIntervals = 3
 
+// againTicks are between two campaigns of one node, beside its rank's delay.
+const againTicks = 6
+
 func (s *silence) began(now time.Time) { s.leaderAt = now }
 
 func (s *silence) heard(now time.Time) { s.leaderAt, s.campaignAt = now, time.Time{} }
@@ -81,7 +84,7 @@ func (l *Log) watchSilence(ctx *runtime.Context) {
 	}
 	// Others may have forgotten the leader a moment later than this node: once more
 	// after a while, until somebody leads.
-	s.campaignAt = now.Add(l.interval() + election.CampaignDelay(l.rank(), l.cfg.Tick))
+	s.campaignAt = now.Add(againTicks*l.cfg.Tick + election.CampaignDelay(l.rank(), l.cfg.Tick))
 	if err := l.node.Campaign(); err != nil {
 		ctx.Log().Warn("this node cannot campaign", "error", err)
 	}

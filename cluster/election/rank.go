@@ -104,8 +104,9 @@ func Rank(candidates []Candidate) []*messages.Candidate {
 }
 
 // CampaignDelay is how long after the master has fallen silent the candidate of a
-// rank campaigns: two ticks apart, so that the better one has asked for the votes
-// before the next begins.
+// rank campaigns. The best waits for a tick and a half: the others notice the
+// silence at ticks of their own, and until then they ignore whoever asks. The next
+// follow two ticks apart, so that the better one has asked before they begin.
 func CampaignDelay(rank uint32, tick time.Duration) time.Duration {
-	return time.Duration(min(rank, 16)) * 2 * tick
+	return time.Duration(min(rank, 16))*2*tick + 3*tick/2
 }

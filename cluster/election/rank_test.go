@@ -38,7 +38,7 @@ func TestRank_OrdersByHealthThenDiskThenFreeClassThenName(t *testing.T) {
 }
 
 func TestCampaignDelay_GivesTheBetterCandidateAHeadStart(t *testing.T) {
-	assert.Zero(t, CampaignDelay(0, 50*time.Millisecond))
-	assert.Equal(t, 200*time.Millisecond, CampaignDelay(2, 50*time.Millisecond))
+	assert.Equal(t, 75*time.Millisecond, CampaignDelay(0, 50*time.Millisecond), "when all others have had a tick")
+	assert.Equal(t, 275*time.Millisecond, CampaignDelay(2, 50*time.Millisecond))
 	assert.Equal(t, CampaignDelay(16, time.Second), CampaignDelay(1000, time.Second), "bounded")
 }
