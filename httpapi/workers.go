@@ -7,7 +7,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"tiercel/cluster/election"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -63,7 +62,7 @@ var volumeStates = map[messages.VolumeState]string{
 func newWorkerAnswer(w *messages.WorkerInfo, whole bool) workerAnswer {
 	row := w.GetRow()
 	a := workerAnswer{
-		WorkerID: w.Node, Address: row.GetAddress(), State: election.StateName(row.GetState()), Missed: w.Missed, DiskType: row.GetDiskType(),
+		WorkerID: w.Node, Address: row.GetAddress(), State: messages.StateName(row.GetState()), Missed: w.Missed, DiskType: row.GetDiskType(),
 		DC: row.GetDc(), Rack: row.GetRack(), Host: row.GetHost(), Volumes: w.VolumeCount, Role: w.Role, Draining: w.Draining, Version: row.GetVersion(),
 	}
 	if w.LastHeartbeatUnixMs != 0 {
@@ -97,7 +96,7 @@ func newWorkerAnswer(w *messages.WorkerInfo, whole bool) workerAnswer {
 	}
 	for _, t := range row.GetTransitions() {
 		a.Transitions = append(a.Transitions, transitionAnswer{
-			From: election.StateName(t.From), To: election.StateName(t.To), Missed: t.Missed, Cause: t.Cause, At: timestamp(t.AtUnixMs),
+			From: messages.StateName(t.From), To: messages.StateName(t.To), Missed: t.Missed, Cause: t.Cause, At: timestamp(t.AtUnixMs),
 		})
 	}
 	return a

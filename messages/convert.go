@@ -72,3 +72,20 @@ func CopyCommand(c *Command) *Command {
 		ProposedUnixMs: c.ProposedUnixMs, IdempotencyKey: c.IdempotencyKey, Kind: c.Kind,
 	}
 }
+
+// StateName is a state as the API writes it.
+func StateName(s WorkerState) string {
+	switch s {
+	case WorkerState_HEALTHY:
+		return "healthy"
+	case WorkerState_DEGRADED:
+		return "degraded"
+	case WorkerState_UNREACHABLE:
+		return "unreachable"
+	case WorkerState_DECOMMISSIONED:
+		return "decommissioned"
+	case WorkerState_LEFT:
+		return "left"
+	}
+	return "unknown"
+}

@@ -69,7 +69,6 @@ type Log struct {
 	starting  bool          // what the RawNode begins with is being read
 
 	leading      bool
-	announced    bool // leading and in contact, as the owner was told
 	leader       uint64
 	term         uint64
 	ownTermIndex uint64 // first index of the own term, 0 unknown

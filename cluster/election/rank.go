@@ -43,26 +43,9 @@ func (c Candidate) Refusal() string {
 	case !c.Licensed:
 		return "its licence has no failover"
 	case c.State == messages.WorkerState_LEFT || c.State == messages.WorkerState_DECOMMISSIONED || c.State == messages.WorkerState_UNREACHABLE:
-		return "it is " + StateName(c.State)
+		return "it is " + messages.StateName(c.State)
 	}
 	return ""
-}
-
-// StateName is a state as the API writes it.
-func StateName(s messages.WorkerState) string {
-	switch s {
-	case messages.WorkerState_HEALTHY:
-		return "healthy"
-	case messages.WorkerState_DEGRADED:
-		return "degraded"
-	case messages.WorkerState_UNREACHABLE:
-		return "unreachable"
-	case messages.WorkerState_DECOMMISSIONED:
-		return "decommissioned"
-	case messages.WorkerState_LEFT:
-		return "left"
-	}
-	return "unknown"
 }
 
 // Compare orders by class: negative when a is the better master. Zero means that

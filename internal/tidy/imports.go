@@ -28,6 +28,9 @@ var (
 var layers = []layer{
 	{dir: "cluster/model"},
 	{dir: "cluster/catalog", may: []string{"cluster/model", "messages", "store"}, outside: protoOnly},
+	{dir: "cluster/logconf", may: []string{"cluster/model"}, outside: []string{"google.golang.org/protobuf", "go.etcd.io/raft"}},
+	{dir: "cluster/voters", may: []string{"cluster/model", "cluster/election", "messages"}, outside: protoOnly},
+	{dir: "cluster/volumes", may: []string{"cluster/model", "cluster/tier", "messages"}, outside: protoOnly},
 	{dir: "cluster", may: []string{"cluster/model", "messages"}, outside: protoOnly},
 	{dir: "messages", may: []string{"cluster/model"}, outside: protoOnly},
 	{dir: "store", may: []string{"cluster/model"}, outside: anyModule, never: frameless},
@@ -45,9 +48,9 @@ var layers = []layer{
 	{dir: "httpapi", may: []string{"messages", "cluster/model"}, outside: anyModule, never: frameless},
 	{
 		dir: "cmd", may: []string{"cluster", "messages", "store", "actors", "httpapi", "internal/version", "cmd"},
-		outside: anyModule,
+		tests: []string{"internal/procs"}, outside: anyModule,
 	},
-	{dir: "bench", may: []string{"bench", "internal/version"}, outside: anyModule, never: frameless},
+	{dir: "bench", may: []string{"bench", "internal/version", "internal/procs"}, outside: anyModule, never: frameless},
 	{dir: "examples", may: []string{"cluster", "messages", "store", "actors", "httpapi"}, outside: anyModule},
 	{dir: "internal/version"},
 	{dir: "internal", outside: anyModule, never: frameless},
