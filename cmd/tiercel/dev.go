@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"tiercel/cmd/tiercel/internal/dev"
+)
+
+func (a *app) devCommand() *command {
+	opt := dev.Options{}
+	cmd := &command{
+		Use:   "dev",
+		Short: "Run a cluster of real processes on this machine",
+		Long: `Starts --nodes server processes on loopback, with mixed disk types, racks and
+hosts of their own and short heartbeats, prints their ready lines and how to use
+them, and stops them all when it is stopped. The same command with the same
+--data-dir starts the same cluster again.`,
+		Example: "  tiercel dev --nodes 5\n  tiercel dev --nodes 3 --data-dir /tmp/three --heartbeat-interval 1s",
+		Args:    wantArgs(0, 0, ""),
+		RunE: func(c *command, _ []string) error {
+			switch {
+			case opt.Nodes < 1 || opt.Nodes > dev.MaxNodes:
+				return &usageError{err: fmt.Errorf("--nodes is %d; it must be 1 to %d", opt.Nodes, dev.MaxNodes)}
+			case opt.Heartbeat < 50*time.Millisecond || opt.MasterInterval < 50*time.Millisecond:
+				return &usageError{err: fmt.Errorf("the intervals must be at least 50ms")}
+			}
+			binary, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			opt.Binary, opt.Out = binary, a.stdout
+			return dev.Run(c.Context(), opt)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&opt.Nodes, "nodes", 3, "how many nodes")
+	flags.StringVar(&opt.Dir, "data-dir", "./tiercel-dev", "`DIR` for data and logs")
+	flags.DurationVar(&opt.Heartbeat, "heartbeat-interval", 500*time.Millisecond, "between workers' heartbeats")
+	flags.DurationVar(&opt.MasterInterval, "master-heartbeat-interval", 200*time.Millisecond, "between voters' heartbeats")
+	return cmd
+}
