@@ -209,7 +209,7 @@ func (s *story) serving() bool {
 // has it, and every gateway serves.
 func (s *story) formed(n int) bool {
 	m := s.master()
-	if m == nil || m.catalog == nil || !s.serving() {
+	if m == nil || m.catalog == nil || m.conf == nil || !s.serving() {
 		return false
 	}
 	nodes, _ := m.catalog.Workers()
@@ -219,7 +219,9 @@ func (s *story) formed(n int) bool {
 			held++
 		}
 	}
-	return len(nodes) >= n && held >= wantedVoters(n)
+	conf := m.conf()
+	settled := len(conf.VotersOutgoing) == 0 && len(conf.Voters)+len(conf.Learners) >= wantedVoters(n)
+	return len(nodes) >= n && held >= wantedVoters(n) && settled
 }
 
 // wantedVoters is how many nodes hold the log: with two, one votes and one stands by.

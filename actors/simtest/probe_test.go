@@ -60,6 +60,8 @@ func newClusterProbe(t *testing.T, seed uint64, nodes int) *probe {
 	require.NoError(t, err)
 	p.pid = pid
 	require.True(t, s.world.RunUntil(func() bool { return s.serving() && (nodes == 1 || s.formed(nodes)) }, 2*time.Minute), "the cluster does not serve: %s", s.state())
+	// The voters' followers hear of the newest change with the next heartbeat.
+	s.world.Run(3 * masterHeartbeatInterval)
 	return p
 }
 
