@@ -12,7 +12,8 @@ FUZZTIME ?= 30s
 SEEDS    ?= 1000
 SEED     ?= 1
 # make test adds this many worlds from a seed nobody has seen.
-FRESH_SEEDS ?= 1000
+FRESH_SEEDS ?= 700
+CLUSTER_SEEDS ?= 200
 FRESH_SEED  := $(shell date +%s)
 # Packages that run on real threads, where the race detector pays.
 # actors/runtime/live is raced through actors/edge: its own tests start two networked
@@ -21,7 +22,7 @@ FRESH_SEED  := $(shell date +%s)
 RACED    := ./actors/runtime ./actors/runtime/sim ./actors/edge/... ./store/... ./httpapi/...
 
 .DEFAULT_GOAL := build
-.PHONY: run build test ci race race-if-possible sim sim-fresh bench proto lint fuzz clean
+.PHONY: run build test ci race race-if-possible sim sim-cluster sim-fresh bench proto lint fuzz clean
 
 run: build
 	./bin/tiercel server --data-dir $(DATA)
@@ -51,9 +52,15 @@ race-if-possible:
 sim:
 	TIERCEL_SEEDS=$(SEEDS) TIERCEL_SEED=$(SEED) go test -count=1 -timeout 120m -run 'TestSeeds' ./actors/simtest
 
+# Clusters of 2 to 20 nodes: slower, so fewer.
+sim-cluster:
+	TIERCEL_SEEDS=$(CLUSTER_SEEDS) TIERCEL_SEED=$(SEED) go test -count=1 -timeout 120m -run 'TestClusterSeeds' ./actors/simtest
+
 sim-fresh:
 	@echo "fresh seed $(FRESH_SEED); repeat with: make sim SEED=$(FRESH_SEED) SEEDS=$(FRESH_SEEDS)"
 	@$(MAKE) --no-print-directory sim SEED=$(FRESH_SEED) SEEDS=$(FRESH_SEEDS)
+	@echo "clusters: repeat with: make sim-cluster SEED=$(FRESH_SEED) CLUSTER_SEEDS=$(CLUSTER_SEEDS)"
+	@$(MAKE) --no-print-directory sim-cluster SEED=$(FRESH_SEED)
 
 bench: build
 	go run ./bench suite
