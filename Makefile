@@ -13,7 +13,7 @@ SEEDS    ?= 1000
 SEED     ?= 1
 # make test adds this many worlds from a seed nobody has seen.
 FRESH_SEEDS ?= 700
-CLUSTER_SEEDS ?= 200
+CLUSTER_SEEDS ?= 150
 FRESH_SEED  := $(shell date +%s)
 # Packages that run on real threads, where the race detector pays.
 # actors/runtime/live is raced through actors/edge: its own tests start two networked
@@ -22,7 +22,7 @@ FRESH_SEED  := $(shell date +%s)
 RACED    := ./actors/runtime ./actors/runtime/sim ./actors/edge/... ./store/... ./httpapi/...
 
 .DEFAULT_GOAL := build
-.PHONY: run build test ci race race-if-possible sim sim-cluster sim-fresh bench proto lint fuzz clean
+.PHONY: run build test ci race race-if-possible sim-fresh bench proto lint fuzz clean
 
 run: build
 	./bin/tiercel server --data-dir $(DATA)

@@ -22,6 +22,28 @@ func (s *story) checkContent(in input, m *messages.StatReply) string {
 	return value
 }
 
+// checkAcknowledged: at the moment a tier 1 write is acknowledged, every member that
+// runs has it (invariant 1). The receipt may be on its way for a while; what a copy
+// had then, it has now.
+func (s *story) checkAcknowledged(m *messages.PutReply) {
+	if m.Row.GetTier() != uint32(model.TierCritical) || len(m.Volumes) != 1 {
+		return
+	}
+	for _, e := range m.Row.Extents {
+		for _, member := range m.Volumes[0].Members {
+			h := s.hostOf(member.Node)
+			if h == nil || h.gone || !h.node.Up() || h.data == nil {
+				continue
+			}
+			for _, state := range h.data.Volumes.States() {
+				if uint64(state.ID) == e.Volume && state.Damage == "" && state.End < e.Offset+e.RecordBytes {
+					s.violate("tier 1 was acknowledged and %s ends at %d, before %v", member.Node, state.End, e)
+				}
+			}
+		}
+	}
+}
+
 // catalogAt is a catalog of a living host that has applied index, or nil.
 func (s *story) catalogAt(index uint64) *rules.Catalog {
 	for _, h := range s.living() {

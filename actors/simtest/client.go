@@ -192,6 +192,7 @@ func (c *client) onPut(ctx *runtime.Context, m *messages.PutReply) {
 		c.finish(ctx, refusal(m.Error))
 		return
 	}
+	c.story.checkAcknowledged(m)
 	c.finish(ctx, output{version: m.Result.Version, created: m.Result.Created})
 }
 

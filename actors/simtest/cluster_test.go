@@ -33,25 +33,6 @@ func (p *probe) sendPut(path, value string) {
 	}})
 }
 
-func TestStory_TierOneIsNotAcknowledgedWhileAMemberHasNotSynced(t *testing.T) {
-	p := newClusterProbe(t, 1, 3)
-	require.Nil(t, p.put("/models/a", "first", nil).Error)
-	// Every disk but the master's stands still: what comes in is on one disk only.
-	m := p.story.master()
-	p.host = m
-	for _, h := range p.story.hosts {
-		if h != m {
-			h.node.Pause(1200 * time.Millisecond)
-		}
-	}
-	p.sendPut("/models/a", "second")
-	p.story.world.Run(time.Second)
-	assert.Empty(t, p.got, "acknowledged with one copy")
-	require.True(t, p.story.world.RunUntil(func() bool { return len(p.got) > 0 }, time.Minute))
-	require.Nil(t, p.got[0].(*messages.PutReply).Error)
-	assert.Equal(t, "second", p.value("/models/a"))
-}
-
 func TestStory_WritesToOnePathKeepTheirOrderThroughAFailover(t *testing.T) {
 	for seed := range uint64(10) {
 		p := newClusterProbe(t, 100+seed, 3)

@@ -77,6 +77,37 @@ func TestSealVolume_EndsAtWhatWasCommittedOrSurvived(t *testing.T) {
 	}
 }
 
+func TestSealVolume_OnlyIntactMembersOfAWholeSurvivorAreVerified(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		survivor uint64
+		digest   string
+		want     []bool
+	}{
+		{"the survivor has all that was committed", 50, "digest", []bool{true, false}},
+		{"it has more", 80, "digest", []bool{true, false}},
+		{"it is short: damaged, never a voice", 49, "digest", []bool{false, false}},
+		{"nobody could take a digest", 50, "", []bool{false, false}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			id := r.mustDo(createVolume(1, "n-1", "n-2")).Id
+			put := r.put("/a", 10)
+			put.GetPutFile().Extents[0].Volume, put.GetPutFile().Extents[0].Offset = id, 0
+			r.mustDo(put)
+			end := r.volume(id).CommittedEnd
+			assert.EqualValues(t, 50, end)
+			cmd := seal(id, 1, c.survivor)
+			cmd.GetSealVolume().Digest, cmd.GetSealVolume().Intact = []byte(c.digest), []string{"n-1"}
+			r.mustDo(cmd)
+			for i, m := range r.volume(id).Members {
+				assert.Equal(t, c.want[i], m.Verified, m.Node)
+			}
+			assert.GreaterOrEqual(t, r.volume(id).SealedEnd, end)
+		})
+	}
+}
+
 func TestSealVolume_Refusals(t *testing.T) {
 	r := newRig(t)
 	r.refuses(model.CodeNotFound, seal(99, 1, 0))

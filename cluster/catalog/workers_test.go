@@ -97,3 +97,24 @@ func TestVerifyMember_TakesTheFirstDigestAndNoOther(t *testing.T) {
 	r.mustDo(verify(made.Id, "n-2", first+1, "whole"))
 	assert.True(t, r.volume(made.Id).Members[1].Verified)
 }
+
+func TestRaiseGeneration_OnlyGrowsAndATakeOverIsTakenOnce(t *testing.T) {
+	r := newRig(t)
+	raise := func(generation uint64, fork string) *messages.Command {
+		return &messages.Command{Kind: &messages.Command_RaiseGeneration{RaiseGeneration: &messages.RaiseGeneration{
+			Generation: generation, Fork: fork, Node: "n-1",
+		}}}
+	}
+	r.refuses(model.CodeStaleEpoch, raise(1, "fork-a")) // a take-over that keeps the generation
+	r.refuses(model.CodeInvalidArgument, raise(2, ""))
+	r.mustDo(raise(2, "fork-a"))
+	r.mustDo(raise(2, "fork-a")) // a retry
+	r.refuses(model.CodeStaleEpoch, raise(2, "fork-b"))
+	r.refuses(model.CodeStaleEpoch, raise(1, "fork-b"))
+	assert.EqualValues(t, 2, r.c.Cluster().Generation)
+	assert.Equal(t, "fork-a", r.c.Cluster().Fork)
+
+	started := masterStarted("n-1", 9)
+	started.GetMasterStarted().Generation = 1
+	r.refuses(model.CodeStaleEpoch, started) // a master of the side that was left
+}
