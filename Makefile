@@ -22,7 +22,7 @@ FRESH_SEED  := $(shell date +%s)
 RACED    := ./actors/runtime ./actors/runtime/sim ./actors/edge/... ./store/... ./httpapi/...
 
 .DEFAULT_GOAL := build
-.PHONY: run build test ci race race-if-possible sim-fresh bench proto lint fuzz clean
+.PHONY: run build test ci race race-if-possible sim sim-cluster sim-fresh bench proto lint fuzz clean
 
 run: build
 	./bin/tiercel server --data-dir $(DATA)
