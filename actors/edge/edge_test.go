@@ -54,6 +54,7 @@ func start(t *testing.T, dir string, credit int64) (n *node, stop func()) {
 	_, err = actors.Start(rt, data, opt)
 	require.NoError(t, err)
 	n = &node{data: data, Client: edge.New(edge.Config{
+		Node: string(rt.Node()), Worker: func(id model.NodeID) *actor.PID { return rt.Peer(id, actors.WorkerPath) },
 		Asker: rt.Edge(), Gateway: rt.Local(actors.GatewayPath), Volumes: data.Volumes, BodyCredit: credit,
 		StepTimeout: 10 * time.Second, Ready: func() (bool, string) { return true, "" },
 	})}

@@ -42,7 +42,7 @@ type Controller struct {
 	better    int       // looks at which somebody was better by class
 	restUntil time.Time // no hand-over before
 	handing   *handOver
-	braking   bool // a change of the brake is under way
+	braking   time.Time // since when a change of the brake is under way
 }
 
 // greeting is a node that waits to be taken in.
@@ -225,18 +225,18 @@ func (c *Controller) judgeBrake(ctx *runtime.Context, now time.Time) {
 	}
 	c.brake.Held = c.cluster.GetBrake().GetEngaged()
 	engaged, reason := c.brake.Judge(missing, n, now)
-	if engaged == c.cluster.GetBrake().GetEngaged() || c.braking || c.cluster == nil {
+	if engaged == c.cluster.GetBrake().GetEngaged() || now.Sub(c.braking) < decisionPatience || c.cluster == nil {
 		return
 	}
 	c.setBrake(ctx, &messages.StormBrake{Engaged: engaged, Reason: reason, WouldMoveBytes: bytes}, nil)
 }
 
 func (c *Controller) setBrake(ctx *runtime.Context, b *messages.StormBrake, then func(*runtime.Context, *messages.CommitOutcome)) {
-	c.braking = true
+	c.braking = ctx.Now()
 	ctx.Log().Warn("the storm brake changes", "engaged", b.Engaged, "reason", b.Reason, "would_move_bytes", b.WouldMoveBytes)
 	c.commit(ctx, &messages.Command{Kind: &messages.Command_SetStormBrake{SetStormBrake: &messages.SetStormBrake{Brake: b}}},
 		func(ctx *runtime.Context, o *messages.CommitOutcome) {
-			c.braking = false
+			c.braking = time.Time{}
 			if logged(ctx, "set the storm brake", o); then != nil {
 				then(ctx, o)
 			}
