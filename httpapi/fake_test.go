@@ -33,7 +33,9 @@ type fakeGateway struct {
 	onRetier func(req *model.RetierRequest) (*model.RetierResult, error)
 	status   func() (*messages.ClusterStatusReply, error)
 	notReady string
-	puts     []*model.PutRequest
+	// unchecked: reads are answered without a quorum's word
+	unchecked bool
+	puts      []*model.PutRequest
 }
 
 type fakeFile struct {
@@ -139,7 +141,7 @@ func (g *fakeGateway) Stat(_ context.Context, tenant, path string, withVolumes b
 	if err != nil {
 		return nil, err
 	}
-	reply := &messages.StatReply{Row: f.row, EpochGeneration: 1, EpochTerm: 5, ReplicationFactor: 2}
+	reply := &messages.StatReply{Row: f.row, EpochGeneration: 1, EpochTerm: 5, ReplicationFactor: 2, Unchecked: g.unchecked}
 	if withVolumes {
 		reply.Volumes = []*messages.VolumeRow{openVolume(100+f.row.Version, f.row.Tier, "n-1")}
 	}

@@ -43,6 +43,7 @@ func (c *call) getFile() error {
 		if err != nil {
 			return err
 		}
+		c.sayConsistency(stat.Unchecked)
 		err = c.sendVersion(ctx, &source{gw: c.s.gw, tenant: tenant, path: path, row: stat.Row}, &cond)
 		if !errors.Is(err, errVersionGone) {
 			return err

@@ -24,6 +24,7 @@ func (c *call) listFiles() error {
 	if err != nil {
 		return err
 	}
+	c.sayConsistency(reply.Unchecked)
 	c.scratch = appendList(c.scratch[:0], req, reply)
 	c.answerJSON(fasthttp.StatusOK)
 	return nil

@@ -266,3 +266,10 @@ func (c *call) releaseBrake() error {
 	c.ctx.Response.SetStatusCode(fasthttp.StatusNoContent)
 	return nil
 }
+
+// sayConsistency marks an answer that no quorum was asked for.
+func (c *call) sayConsistency(unchecked bool) {
+	if unchecked {
+		c.ctx.Response.Header.Set("X-Storage-Consistency", "unchecked")
+	}
+}

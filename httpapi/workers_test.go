@@ -85,3 +85,16 @@ func TestManagement_WhatSucceeds(t *testing.T) {
 	assert.Equal(t, 204, w.do("DELETE", clusterURL+"/workers/n-2?force=true", nil).status)
 	assert.Equal(t, 204, w.do("POST", clusterURL+"/storm-brake/release", nil).status)
 }
+
+func TestGet_SaysWhenNoQuorumWasAsked(t *testing.T) {
+	w := inMemory(t, Config{})
+	require.Equal(t, 201, w.do("PUT", "http://tiercel/api/v1/storage/files/models/a", strings.NewReader("x")).status)
+	for _, unchecked := range []bool{false, true} {
+		w.gw.unchecked = unchecked
+		for _, method := range []string{"GET", "HEAD"} {
+			r := w.do(method, "http://tiercel/api/v1/storage/files/models/a", nil)
+			require.Equal(t, 200, r.status)
+			assert.Equal(t, unchecked, r.header.Get("X-Storage-Consistency") == "unchecked", method)
+		}
+	}
+}
