@@ -69,8 +69,8 @@ func (l *Log) nodeOf(ctx *runtime.Context, id uint64) model.NodeID {
 
 // onApplied follows the catalog; the first own-term entry opens the reads.
 func (l *Log) onApplied(ctx *runtime.Context, m *messages.EntriesApplied) {
-	if m.Applied < l.applied {
-		return
+	if l.node == nil || m.Applied < l.applied {
+		return // of an earlier life of this actor: the catalog says anew where it stands
 	}
 	l.applied = m.Applied
 	if l.leading && !l.ownTermDone && l.ownTermIndex != 0 && l.applied >= l.ownTermIndex {
