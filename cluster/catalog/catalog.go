@@ -16,13 +16,17 @@ type Catalog struct {
 
 	cluster  *messages.ClusterRow // never changed in place; nil before bootstrap
 	workers  map[string]*messages.WorkerRow
+	nodes    []string          // of workers
+	ordered  bool              // nodes are
+	raftIDs  map[uint64]string // node by Raft id
 	volumes  map[uint64]*volume
 	order    []uint64 // ids of volumes, ascending
 	tenants  map[string]*tenant
 	sessions map[uint64]*session
 	uploads  map[uint64]*upload
-	garbage  int    // rows under prefixGarbage
-	lostAt   uint64 // log index of the newest lost range
+	jobs     map[uint64]*messages.JobRow // never changed in place
+	garbage  int                         // rows under prefixGarbage
+	lostAt   uint64                      // log index of the newest lost range
 
 	dirty   []cachedRow
 	buf     []byte           // for encoding
@@ -159,9 +163,11 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 	case *messages.Command_CreateVolume:
 		return c.createVolume(e, k.CreateVolume)
 	case *messages.Command_SealVolume:
-		return c.sealVolume(k.SealVolume)
+		return c.sealVolume(e, k.SealVolume)
 	case *messages.Command_ReopenVolume:
 		return c.reopenVolume(e, k.ReopenVolume)
+	case *messages.Command_TruncateVolume:
+		return c.truncateVolume(e, k.TruncateVolume)
 	case *messages.Command_RegisterWorker:
 		return c.registerWorker(e, k.RegisterWorker)
 	case *messages.Command_ChangeWorkerState:
@@ -174,8 +180,30 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 		return c.setStormBrake(e, k.SetStormBrake)
 	case *messages.Command_RaiseGeneration:
 		return c.raiseGeneration(e, k.RaiseGeneration)
+	case *messages.Command_ChangeMembers:
+		return c.changeMembers(k.ChangeMembers)
+	case *messages.Command_MarkDamaged:
+		return c.markDamaged(k.MarkDamaged)
+	case *messages.Command_CreateJob:
+		return c.createJob(e, k.CreateJob)
+	case *messages.Command_UpdateJob:
+		return c.updateJob(e, k.UpdateJob)
+	case *messages.Command_ChangeJobState:
+		return c.changeJobState(e, k.ChangeJobState)
+	case *messages.Command_SetDraining:
+		return c.setDraining(e, k.SetDraining)
+	case *messages.Command_SetSettings:
+		return c.setSettings(e, k.SetSettings)
+	case *messages.Command_SetTier:
+		return c.setTier(e, k.SetTier)
 	case *messages.Command_MasterStarted:
 		return c.masterStarted(e, k.MasterStarted)
+	case *messages.Command_RetireVolume:
+		return c.retireVolume(e, k.RetireVolume)
+	case *messages.Command_MoveExtents:
+		return c.moveExtents(k.MoveExtents)
+	case *messages.Command_DropVolume:
+		return c.dropVolume(k.DropVolume)
 	case *messages.Command_CheckStateHash:
 		return c.checkStateHash(e, k.CheckStateHash)
 	}

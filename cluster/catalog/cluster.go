@@ -39,6 +39,8 @@ func (c *Catalog) bootstrap(e entry, boot *messages.Bootstrap) *messages.Command
 		field = "idempotency_keys_per_tenant"
 	case !validTiers(boot.Tiers):
 		field = "tiers"
+	case boot.Settings != nil && wrongSetting(boot.Settings) != "":
+		field = "settings"
 	}
 	if field != "" {
 		return refuse("bad_bootstrap", "field", field)
@@ -53,6 +55,10 @@ func (c *Catalog) bootstrap(e entry, boot *messages.Bootstrap) *messages.Command
 		CreatedUnixMs:            e.cmd.ProposedUnixMs,
 		IdempotencyKeysPerTenant: boot.IdempotencyKeysPerTenant,
 		Failover:                 boot.Failover,
+	}
+	if boot.Settings != nil {
+		row.Settings = proto.CloneOf(boot.Settings)
+		row.Settings.Version = e.index
 	}
 	for _, tier := range boot.Tiers {
 		row.Tiers = append(row.Tiers, proto.CloneOf(tier))

@@ -13,6 +13,7 @@ const (
 	keyCluster = "c"
 
 	prefixFile        = "f/"
+	prefixJob         = "b/"
 	prefixGarbage     = "g/"
 	prefixIdempotency = "i/"
 	prefixAge         = "j/"

@@ -17,10 +17,12 @@ func New(ix store.Index) *Catalog {
 	c := &Catalog{
 		ix:       ix,
 		workers:  map[string]*messages.WorkerRow{},
+		raftIDs:  map[uint64]string{},
 		volumes:  map[uint64]*volume{},
 		tenants:  map[string]*tenant{},
 		sessions: map[uint64]*session{},
 		uploads:  map[uint64]*upload{},
+		jobs:     map[uint64]*messages.JobRow{},
 	}
 	ix.Ascend("", func(key, value string) bool {
 		c.hash.add(key, value)
@@ -63,7 +65,14 @@ func (c *Catalog) loadRow(prefix, rest, value string) {
 	case prefixWorker:
 		row := &messages.WorkerRow{}
 		c.decode(prefix+rest, value, row)
-		c.workers[rest] = row
+		c.indexWorker(rest, row)
+	case prefixJob:
+		row := &messages.JobRow{}
+		if id := c.loadNumbered(prefix, rest, value, row); id == row.Id {
+			c.jobs[id] = row
+		} else {
+			c.halt(model.CodeCorrupt, "row %q is that of job %d", prefix+rest, row.Id)
+		}
 	case prefixTenant:
 		row := &messages.TenantRow{}
 		c.decode(prefix+rest, value, row)

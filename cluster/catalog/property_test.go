@@ -111,7 +111,15 @@ func (s *story) command() *messages.Command {
 }
 
 func (s *story) kind() *messages.Command {
-	switch n := s.rng.IntN(100); {
+	switch n := s.rng.IntN(112); {
+	case n >= 106:
+		return s.move()
+	case n >= 103:
+		v := s.oldVolume()
+		return retireVolume(v.Id, v.Generation)
+	case n >= 100:
+		v := s.oldVolume()
+		return dropVolume(v.Id, v.Generation)
 	case n < 35:
 		count := s.rng.IntN(3)
 		if s.rng.IntN(6) == 0 {
@@ -179,6 +187,47 @@ func (s *story) commit() *messages.Command {
 	return s.inSession(cmd)
 }
 
+// oldVolume is any volume, the sealed ones among them.
+func (s *story) oldVolume() *messages.VolumeRow {
+	volumes := s.r.c.Volumes()
+	if len(volumes) == 0 || s.rng.IntN(10) == 0 {
+		return &messages.VolumeRow{Id: s.some(20), Generation: 1}
+	}
+	return volumes[s.rng.IntN(len(volumes))]
+}
+
+// move takes what a walk finds in some volumes elsewhere, or not quite.
+func (s *story) move() *messages.Command {
+	named := map[uint64]bool{}
+	for _, v := range s.r.c.Volumes() {
+		if v.State == messages.VolumeState_RETIRING || s.rng.IntN(20) == 0 {
+			named[v.Id] = true
+		}
+	}
+	found, _ := s.r.c.Named(named, "", 1+s.rng.IntN(40))
+	if len(found) == 0 {
+		return moveExtents(&messages.MoveExtents{Tenant: "default", Path: s.path(), Version: s.some(50)})
+	}
+	first := found[s.rng.IntN(len(found))]
+	from, _ := s.r.c.Volume(first.Extent.Volume)
+	move := &messages.MoveExtents{Tenant: first.Tenant, Path: first.Path, Version: first.Version, Upload: first.Upload}
+	for _, v := range s.r.c.Volumes() {
+		if v.State != messages.VolumeState_OPEN || v.Tier != from.Tier {
+			continue
+		}
+		for _, n := range found {
+			if n.Path == first.Path && n.Tenant == first.Tenant && n.Upload == first.Upload && len(move.Moves) < catalog.MaxMovesPerCommand {
+				move.Moves = append(move.Moves, moved(n.Position, n.Extent, s.r.extent(v.Id, n.Extent.BodyBytes)))
+			}
+		}
+		break
+	}
+	if s.rng.IntN(8) == 0 {
+		move.Version++
+	}
+	return moveExtents(move)
+}
+
 func (s *story) inSession(cmd *messages.Command) *messages.Command {
 	if cmd.Session != 0 {
 		s.next[cmd.Session]++
@@ -205,7 +254,7 @@ func TestCatalog_StaysConsistentUnderRandomCommands(t *testing.T) {
 		batched := catalog.New(follower)
 		log := []*messages.Command{bootstrap(), createVolume(1, "n-1"), openSession("n-1", 1)}
 		batch := 0
-		for step := range 250 {
+		for step := range 320 {
 			cmd := s.at(log, step)
 			wire := encode(t, cmd)
 			res := r.do(cmd)
@@ -235,6 +284,8 @@ func TestCatalog_StaysConsistentUnderRandomCommands(t *testing.T) {
 	for _, want := range []string{
 		" *messages.Command_PutFile", " *messages.Command_CommitUpload", " *messages.Command_MoveFile",
 		" *messages.Command_DeleteFile", " *messages.Command_StageExtents", " *messages.Command_AbortUpload",
+		" *messages.Command_RetireVolume", " *messages.Command_MoveExtents", " *messages.Command_DropVolume",
+		"conflict *messages.Command_MoveExtents", "conflict *messages.Command_DropVolume", "conflict *messages.Command_RetireVolume",
 		" *messages.Command_SealVolume", " *messages.Command_ReopenVolume", " *messages.Command_CheckStateHash",
 		"quota_exceeded *messages.Command_PutFile", "volume_sealed *messages.Command_PutFile",
 		"precondition_failed *messages.Command_PutFile", "conflict *messages.Command_PutFile",

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -36,11 +35,21 @@ func (c *Catalog) Volumes() []*messages.VolumeRow {
 // Workers returns the workers by node id, the row of nodes[i] in rows[i]. Rows
 // are shared and never change.
 func (c *Catalog) Workers() (nodes []string, rows []*messages.WorkerRow) {
-	nodes = slices.Sorted(maps.Keys(c.workers))
+	if !c.ordered {
+		slices.Sort(c.nodes)
+		c.ordered = true
+	}
+	nodes, rows = slices.Clone(c.nodes), make([]*messages.WorkerRow, 0, len(c.nodes))
 	for _, node := range nodes {
 		rows = append(rows, c.workers[node])
 	}
 	return nodes, rows
+}
+
+// Worker returns a worker's row, as Workers does.
+func (c *Catalog) Worker(node string) (*messages.WorkerRow, bool) {
+	row, ok := c.workers[node]
+	return row, ok
 }
 
 // Tenant returns a tenant's row. A tenant that has never had a file and has no

@@ -127,7 +127,10 @@ func (a *audit) volumes() {
 		if len(v.row.Members) == 0 && v.row.State == messages.VolumeState_OPEN {
 			a.problem("volume %d has no member", id)
 		}
-		if v.row.State == messages.VolumeState_SEALED && v.row.SealedEnd < v.row.CommittedEnd && len(v.row.Lost) == 0 {
+		if (v.row.RetiredAt != 0) != (v.row.State == messages.VolumeState_RETIRING) || v.row.RetiredAt > a.c.applied {
+			a.problem("volume %d is %s, and was retired at %d", id, stateName(v.row.State), v.row.RetiredAt)
+		}
+		if v.row.State != messages.VolumeState_OPEN && v.row.SealedEnd < v.row.CommittedEnd && len(v.row.Lost) == 0 {
 			a.problem("volume %d is sealed at %d below its committed end %d, and no loss is logged", id, v.row.SealedEnd, v.row.CommittedEnd)
 		}
 		if id >= a.c.cluster.GetNextVolume() {
@@ -228,6 +231,13 @@ func (a *audit) caches() {
 	}
 	if !maps.EqualFunc(c.workers, fresh.workers, func(x, y *messages.WorkerRow) bool { return proto.Equal(x, y) }) {
 		a.problem("the workers differ from their rows")
+	}
+	if !maps.EqualFunc(c.jobs, fresh.jobs, func(x, y *messages.JobRow) bool { return proto.Equal(x, y) }) {
+		a.problem("the jobs differ from their rows")
+	}
+	have, _ := c.Workers()
+	if nodes, _ := fresh.Workers(); !slices.Equal(have, nodes) || !maps.Equal(c.raftIDs, fresh.raftIDs) {
+		a.problem("the indexes of workers differ from their rows")
 	}
 }
 

@@ -42,7 +42,7 @@ func (a *audit) row(key, value string) {
 		a.idempotencyRow(key, rest, value)
 	case prefixAge:
 		a.ageRow(key, rest, value)
-	case prefixTenant, prefixSession, prefixVolume, prefixWorker: // compared with the caches
+	case prefixTenant, prefixSession, prefixVolume, prefixWorker, prefixJob: // compared with the caches
 	default:
 		a.problem("row %q is of no known kind", key)
 	}

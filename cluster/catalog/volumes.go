@@ -17,9 +17,12 @@ import (
 //	            ┌──┐
 //	CreateVolume▼  │    SealVolume, or ReopenVolume that finds bytes missing
 //	──────────▶ OPEN ──────────────────────────────────────▶ SEALED
+//	                                                            │ RetireVolume
+//	              no row ◀───────────────────────────────── RETIRING
+//	                        DropVolume, when nothing names it
 //
 // Commits are taken into OPEN from generation_start on, and into SEALED up to
-// sealed_end, always of the row's generation only.
+// sealed_end, always of the row's generation only; into RETIRING none.
 type volume struct {
 	marks
 	row    *messages.VolumeRow
@@ -89,7 +92,7 @@ func (c *Catalog) createVolume(e entry, create *messages.CreateVolume) *messages
 
 // sealVolume ends appends: what every fenced survivor has, and at least what
 // was committed, is the volume from now on. Sealing again is no change.
-func (c *Catalog) sealVolume(seal *messages.SealVolume) *messages.CommandResult {
+func (c *Catalog) sealVolume(e entry, seal *messages.SealVolume) *messages.CommandResult {
 	v, refused := c.volumeAt(seal.GetVolume(), seal.GetGeneration())
 	if refused != nil {
 		return refused
@@ -100,9 +103,12 @@ func (c *Catalog) sealVolume(seal *messages.SealVolume) *messages.CommandResult 
 	if len(seal.Digest) > MaxNameBytes {
 		return refuse("bad_field", "field", "digest")
 	}
+	if len(seal.Fenced) > MaxMembers {
+		return refuse("bad_field", "field", "fenced")
+	}
 	switch v.row.State {
 	case messages.VolumeState_OPEN:
-		v.row.State = messages.VolumeState_SEALED
+		v.row.State, v.row.SealedUnixMs = messages.VolumeState_SEALED, e.cmd.ProposedUnixMs
 		v.row.SealedEnd = max(v.row.CommittedEnd, seal.SurvivorEnd)
 		// A survivor that is shorter than what was committed is damaged, never a voice:
 		// its digest says nothing of the volume.
@@ -112,8 +118,12 @@ func (c *Catalog) sealVolume(seal *messages.SealVolume) *messages.CommandResult 
 		}
 		for _, m := range v.row.Members {
 			m.Verified = whole && slices.Contains(seal.Intact, m.Node)
+			if i := slices.IndexFunc(seal.Fenced, func(f *messages.FencedCopy) bool { return f.Node == m.Node }); i >= 0 {
+				m.Fenced, m.FencedEnd = true, seal.Fenced[i].End
+			}
 		}
 		c.changed(v)
+		c.dropLeft(e, v)
 	case messages.VolumeState_SEALED:
 	default:
 		return refuseState(v.row)
@@ -145,10 +155,37 @@ func (c *Catalog) reopenVolume(e entry, reopen *messages.ReopenVolume) *messages
 		row.GenerationStart = recovered
 	default:
 		row.State = messages.VolumeState_SEALED
-		row.SealedEnd = recovered
-		row.Lost = append(row.Lost, &messages.LostRange{From: recovered, To: row.CommittedEnd, LoggedAt: e.index})
-		c.lostAt = e.index
+		row.SealedEnd, row.SealedUnixMs = recovered, e.cmd.ProposedUnixMs
+		// What is left was found, not fenced: it is a whole copy when it was made durable
+		// and compared (VerifyMember), like every other.
+		row.Members[0].Verified = false
+		c.lose(e, row, recovered)
 	}
+	c.changed(v)
+	return volumeResult(row)
+}
+
+// truncateVolume logs what the only holder of a sealed volume turned out to have lost.
+func (c *Catalog) truncateVolume(e entry, cut *messages.TruncateVolume) *messages.CommandResult {
+	v, refused := c.volumeAt(cut.GetVolume(), cut.GetGeneration())
+	if refused != nil {
+		return refused
+	}
+	row := v.row
+	switch {
+	case row.State == messages.VolumeState_OPEN:
+		return refuseState(row)
+	case len(row.Members) != 1:
+		return refuse("many_members", "volume", decimal(row.Id), "members", strconv.Itoa(len(row.Members)))
+	case row.Members[0].Node != cut.Node || row.Members[0].ReplicaGen != cut.ReplicaGen || row.Members[0].Verified:
+		return refuse("no_member", "volume", decimal(row.Id), "node", cut.Node)
+	case cut.End >= row.SealedEnd:
+		return volumeResult(row) // it has all there is
+	}
+	if cut.End < row.CommittedEnd {
+		c.lose(e, row, cut.End)
+	}
+	row.SealedEnd, row.Digest = cut.End, nil
 	c.changed(v)
 	return volumeResult(row)
 }
@@ -173,7 +210,7 @@ func volumeResult(row *messages.VolumeRow) *messages.CommandResult {
 		Id: row.Id, Generation: row.Generation, Offset: row.GenerationStart, Tier: row.Tier,
 		Details: map[string]string{"state": stateName(row.State)},
 	}
-	if row.State == messages.VolumeState_SEALED {
+	if row.State != messages.VolumeState_OPEN {
 		res.Details["sealed_end"] = decimal(row.SealedEnd)
 	}
 	if n := len(row.Lost); n > 0 {

@@ -114,21 +114,10 @@ func TestSealVolume_Refusals(t *testing.T) {
 	res := r.refuses(model.CodeConflict, seal(1, 2, 0))
 	assert.Equal(t, "1", res.Details["generation"])
 	r.refuses(model.CodeInvalidArgument, seal(1, 1, 1<<63))
-	retire(r, 1)
+	r.retired(1)
 	r.refuses(model.CodeConflict, seal(1, 1, 0))
 	r.refuses(model.CodeVolumeSealed, r.put("/a", 10))
 	r.refuses(model.CodeConflict, reopen(1, 1, 0))
-}
-
-// retire puts a volume into the state that compaction will log, by its row.
-func retire(r *rig, id uint64) {
-	row := r.volume(id)
-	r.ix.Begin()
-	r.ix.Set("v/"+hex16(id), encode(r.t, &messages.VolumeRow{
-		Id: id, Tier: row.Tier, State: messages.VolumeState_RETIRING, Generation: row.Generation, Members: row.Members,
-	}))
-	r.ix.End()
-	r.c = catalog.New(r.ix)
 }
 
 func TestReopenVolume_RaisesTheGenerationSoThatOldOffsetsMeanNothing(t *testing.T) {
@@ -218,4 +207,42 @@ func TestVolume_RowsGivenToReadersNeverChange(t *testing.T) {
 	assert.Equal(t, text, encode(t, before))
 	assert.NotEqual(t, text, encode(t, r.volume(1)))
 	assert.Same(t, r.volume(1), r.volume(1), "and are copied once")
+}
+
+func TestReopenVolume_WhatATruncatedCopyStillHoldsIsWholeOnlyOnceItWasSettled(t *testing.T) {
+	r := newRig(t)
+	r.mustDo(r.inSession(r.put("/users/a", 500)))
+	row := r.volume(1)
+	r.mustDo(reopen(1, 1, row.CommittedEnd-1))
+	row = r.volume(1)
+	assert.Equal(t, messages.VolumeState_SEALED, row.State)
+	assert.False(t, row.Members[0].Verified, "nobody has fenced it or made it durable")
+	r.mustDo(verify(1, row.Members[0].Node, row.Members[0].ReplicaGen, "digest"))
+	assert.True(t, r.volume(1).Members[0].Verified)
+}
+
+func truncate(volume uint64, node string, replicaGen, end uint64) *messages.Command {
+	return &messages.Command{Kind: &messages.Command_TruncateVolume{TruncateVolume: &messages.TruncateVolume{
+		Volume: volume, Generation: 1, Node: node, ReplicaGen: replicaGen, End: end,
+	}}}
+}
+
+func TestTruncateVolume_OnlyTheOnlyHolderTellsWhatIsLost(t *testing.T) {
+	r := newRig(t)
+	r.mustDo(r.inSession(r.put("/users/a", 500)))
+	r.mustDo(r.inSession(r.put("/users/b", 500)))
+	end := r.volume(1).CommittedEnd
+	r.refuses(model.CodeConflict, truncate(1, "n-1", r.volume(1).Members[0].ReplicaGen, 540)) // it is open
+	r.mustDo(seal(1, 1, 0))                                                                   // nobody was there
+	gen := r.volume(1).Members[0].ReplicaGen
+	r.refuses(model.CodeConflict, truncate(1, "n-2", gen, 540))
+	r.refuses(model.CodeConflict, truncate(1, "n-1", gen+1, 540))
+	r.mustDo(truncate(1, "n-1", gen, end))
+	assert.Empty(t, r.volume(1).Lost, "it has everything")
+	r.mustDo(truncate(1, "n-1", gen, 540))
+	row := r.volume(1)
+	assert.EqualValues(t, 540, row.SealedEnd)
+	assert.Len(t, row.Lost, 1)
+	r.mustDo(verify(1, "n-1", gen, "digest"))
+	r.refuses(model.CodeConflict, truncate(1, "n-1", gen, 100)) // it is whole by now
 }

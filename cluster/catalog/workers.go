@@ -5,16 +5,32 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/cluster/model"
 	"tiercel/messages"
 )
 
 // MaxWorkerTransitions are kept of each worker, the newest last.
 const MaxWorkerTransitions = 16
 
+// MaxSuperseded bounds RaiseGeneration.superseded: members of one log.
+const MaxSuperseded = 256
+
 // setWorker replaces a worker's row, which readers may hold.
 func (c *Catalog) setWorker(node string, row *messages.WorkerRow) {
-	c.workers[node] = row
+	c.indexWorker(node, row)
 	c.setRow(workerKey(node), row)
+}
+
+// indexWorker keeps a worker's row, and what finds it. A Raft id that a node has got
+// stays its own: registerWorker refuses another.
+func (c *Catalog) indexWorker(node string, row *messages.WorkerRow) {
+	if _, known := c.workers[node]; !known {
+		c.nodes, c.ordered = append(c.nodes, node), false
+	}
+	if row.RaftId != 0 {
+		c.raftIDs[row.RaftId] = node
+	}
+	c.workers[node] = row
 }
 
 // registerWorker enters a worker or its newest start. What is known of its health
@@ -38,18 +54,21 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 	case old.GetRaftId() != 0 && row.RaftId != 0 && old.RaftId != row.RaftId:
 		return refuse("raft_id_changed", "node", node)
 	}
-	if other := c.holderOfRaftID(row.RaftId); other != "" && other != node {
+	if other, taken := c.raftIDs[row.RaftId]; taken && other != node {
 		return refuse("raft_id_taken", "node", other)
 	}
 	next := proto.CloneOf(row)
-	next.State, next.Transitions, next.RegisteredAt = messages.WorkerState_HEALTHY, nil, e.index
+	next.State, next.Transitions, next.RegisteredAt, next.ChangedAt, next.Draining = messages.WorkerState_HEALTHY, nil, e.index, e.index, false
 	if old != nil {
-		next.State, next.Transitions, next.RegisteredAt = old.State, old.Transitions, old.RegisteredAt
+		next.State, next.Transitions, next.RegisteredAt, next.Draining = old.State, old.Transitions, old.RegisteredAt, old.Draining
 		if next.State == messages.WorkerState_WORKER_STATE_UNSPECIFIED {
 			next.State = messages.WorkerState_HEALTHY
 		}
 		if next.RaftId == 0 {
 			next.RaftId = old.RaftId
+		}
+		if next.Address == old.Address && next.Incarnation == old.Incarnation && next.RaftId == old.RaftId {
+			next.ChangedAt = old.ChangedAt
 		}
 	}
 	c.setWorker(node, next)
@@ -63,17 +82,6 @@ func validLabels(row *messages.WorkerRow) bool {
 		}
 	}
 	return true
-}
-
-// holderOfRaftID is the worker that has a Raft id, or "".
-func (c *Catalog) holderOfRaftID(id uint64) string {
-	holder := ""
-	for node, row := range c.workers {
-		if id != 0 && row.RaftId == id {
-			holder = node // at most one, whatever the order
-		}
-	}
-	return holder
 }
 
 // changeWorkerState logs one transition of a worker's health.
@@ -120,21 +128,35 @@ func (c *Catalog) removeWorker(e entry, remove *messages.RemoveWorker) *messages
 	case !validText(remove.Cause, MaxDecisionBytes):
 		return refuse("bad_field", "field", "cause")
 	}
-	alone, live := 0, int64(0)
+	alone, live, ahead := 0, int64(0), 0
 	for _, id := range c.order {
-		if row := c.volumes[id].row; soleHolder(row, node) {
+		row := c.volumes[id].row
+		if soleHolder(row, node) {
 			alone++
 			live += row.LiveBytes
+		}
+		if row.State == messages.VolumeState_OPEN && row.Tier != uint32(model.TierCritical) && row.LiveBytes > 0 && len(row.Members) > 1 && row.Members[0].Node == node {
+			ahead++
 		}
 	}
 	if alone > 0 && !remove.Forced {
 		return refuse("sole_holder", "node", node, "volumes", decimal(uint64(alone)), "live_bytes", decimal(uint64(live)))
 	}
-	for _, id := range c.order {
-		c.removeMember(e, c.volumes[id], node)
+	if ahead > 0 && !remove.Forced {
+		return refuse("followers_behind", "node", node, "volumes", decimal(uint64(ahead)))
 	}
-	c.transit(e, node, messages.WorkerState_LEFT, 0, remove.Cause)
+	c.leave(e, node, remove.Cause)
 	return &messages.CommandResult{Version: e.index}
+}
+
+// leave notes that a worker is gone for good, and takes it off its volumes.
+func (c *Catalog) leave(e entry, node, cause string) {
+	c.transit(e, node, messages.WorkerState_LEFT, 0, cause)
+	for _, id := range c.order {
+		if slices.ContainsFunc(c.volumes[id].row.Members, func(m *messages.VolumeMember) bool { return m.Node == node }) {
+			c.dropLeft(e, c.volumes[id])
+		}
+	}
 }
 
 // soleHolder reports whether nobody but node is known to hold what a volume's
@@ -154,25 +176,43 @@ func soleHolder(row *messages.VolumeRow, node string) bool {
 	return holds
 }
 
-// removeMember takes a node off a volume; an open one is sealed where it stands.
-func (c *Catalog) removeMember(e entry, v *volume, node string) {
+// dropLeft takes members that have left off a volume. An open one keeps them until
+// it is sealed: only the fence tells what those that stay hold. What nobody who stays
+// can hold is logged as lost, and no more than that.
+func (c *Catalog) dropLeft(e entry, v *volume) {
 	row := v.row
-	i := slices.IndexFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Node == node })
-	if i < 0 {
-		return
-	}
-	if soleHolder(row, node) {
-		row.Lost = append(row.Lost, &messages.LostRange{From: 0, To: row.CommittedEnd, LoggedAt: e.index})
-		c.lostAt = e.index
-	}
-	row.Members = slices.Delete(slices.Clone(row.Members), i, i+1)
-	if row.State == messages.VolumeState_OPEN {
-		row.State, row.SealedEnd = messages.VolumeState_SEALED, row.CommittedEnd
-		for _, m := range row.Members {
-			m.Verified = false
+	var stay []*messages.VolumeMember
+	verified, known, end := false, true, uint64(0)
+	for _, m := range row.Members {
+		if c.workers[m.Node].GetState() == messages.WorkerState_LEFT {
+			continue
 		}
+		stay = append(stay, m)
+		verified, known, end = verified || m.Verified, known && m.Fenced, max(end, m.FencedEnd)
 	}
+	switch {
+	case len(stay) == len(row.Members) || row.State == messages.VolumeState_OPEN && len(stay) > 0:
+		return
+	case len(stay) == 0:
+		if row.State == messages.VolumeState_OPEN {
+			row.State, row.SealedEnd = messages.VolumeState_SEALED, row.CommittedEnd
+		}
+		if row.LiveBytes > 0 {
+			c.lose(e, row, 0)
+		}
+	case !verified && known && end < row.CommittedEnd:
+		// From now on the volume is what the longest of them holds.
+		c.lose(e, row, end)
+		row.SealedEnd, row.Digest = end, nil
+	}
+	row.Members = stay
 	c.changed(v)
+}
+
+// lose logs that what was committed from an offset on is held by nobody.
+func (c *Catalog) lose(e entry, row *messages.VolumeRow, from uint64) {
+	row.Lost = append(row.Lost, &messages.LostRange{From: from, To: row.CommittedEnd, LoggedAt: e.index})
+	c.lostAt = e.index
 }
 
 // verifyMember notes that a member's copy of a sealed volume is whole.
@@ -196,7 +236,8 @@ func (c *Catalog) verifyMember(verify *messages.VerifyMember) *messages.CommandR
 		return refuse("digest_mismatch", "volume", decimal(row.Id), "node", verify.Node)
 	}
 	row.Digest = slices.Clone(verify.Digest)
-	row.Members[i].Verified = true
+	m := row.Members[i]
+	m.Verified, m.Damaged = true, false
 	c.changed(v)
 	return volumeResult(row)
 }
@@ -222,9 +263,19 @@ func (c *Catalog) raiseGeneration(e entry, raise *messages.RaiseGeneration) *mes
 		return &messages.CommandResult{Version: e.index}
 	case raise.Generation <= c.cluster.Generation:
 		return refuse("stale_generation_of_cluster", "generation", decimal(c.cluster.Generation))
+	case len(raise.Superseded) > MaxSuperseded:
+		return refuse("bad_field", "field", "superseded")
 	}
 	row := c.nextCluster()
 	row.Generation, row.Fork = raise.Generation, raise.Fork
 	c.setCluster(row)
+	nodes, rows := c.Workers()
+	for i, node := range nodes {
+		w := rows[i]
+		if node == raise.Node || w.RaftId == 0 || w.State == messages.WorkerState_LEFT || !slices.Contains(raise.Superseded, w.RaftId) {
+			continue
+		}
+		c.leave(e, node, "left behind by the take-over of generation "+decimal(raise.Generation))
+	}
 	return &messages.CommandResult{Version: e.index}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -117,4 +118,68 @@ func TestRaiseGeneration_OnlyGrowsAndATakeOverIsTakenOnce(t *testing.T) {
 	started := masterStarted("n-1", 9)
 	started.GetMasterStarted().Generation = 1
 	r.refuses(model.CodeStaleEpoch, started) // a master of the side that was left
+}
+
+func TestRaiseGeneration_ThoseLeftBehindLeaveAndOpenVolumesWaitForTheirFence(t *testing.T) {
+	r := newRig(t)
+	for i, node := range []string{"n-1", "n-2", "n-3"} {
+		r.mustDo(register(node, func(w *messages.WorkerRow) { w.RaftId = uint64(i + 1) }))
+	}
+	open := r.mustDo(createVolume(2, "n-1", "n-2")).Id
+	only := r.mustDo(createVolume(3, "n-1")).Id
+	sealed := r.mustDo(createVolume(1, "n-1", "n-3")).Id
+	r.mustDo(seal(sealed, 1, 0))
+	r.mustDo(&messages.Command{Kind: &messages.Command_RaiseGeneration{RaiseGeneration: &messages.RaiseGeneration{
+		Generation: 2, Fork: "fork-a", Node: "n-2", Superseded: []uint64{1},
+	}}})
+	assert.Equal(t, messages.WorkerState_LEFT, r.worker("n-1").State)
+	assert.Equal(t, messages.WorkerState_HEALTHY, r.worker("n-3").State)
+	assert.Len(t, r.volume(open).Members, 2, "the fence says what the other holds")
+	assert.Equal(t, messages.VolumeState_OPEN, r.volume(open).State)
+	assert.Empty(t, r.volume(only).Members)
+	assert.Equal(t, messages.VolumeState_SEALED, r.volume(only).State)
+	assert.Equal(t, "n-3", r.volume(sealed).Members[0].Node)
+	assert.Empty(t, r.c.Verify())
+}
+
+func TestSealVolume_WhatNobodyWhoStaysHoldsIsLostAndNoMore(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		survivor  uint64
+		fenced    []*messages.FencedCopy
+		lost      bool
+		sealedEnd uint64
+	}{
+		{"the other has all of it", 176, []*messages.FencedCopy{{Node: "n-2", End: 176}}, false, 176},
+		{"the other is behind", 80, []*messages.FencedCopy{{Node: "n-2", End: 80}}, true, 80},
+		{"nobody knows what the other has", 0, nil, false, 176},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			for i, node := range []string{"n-1", "n-2"} {
+				r.mustDo(register(node, func(w *messages.WorkerRow) { w.RaftId = uint64(i + 1) }))
+			}
+			id := r.mustDo(createVolume(2, "n-1", "n-2")).Id
+			attributes := file("/vectors/a", 136)
+			attributes.Tier = 2
+			r.mustDo(putFile(&messages.PutFile{File: attributes, Extents: r.extents(id, 136)}))
+			r.refuses(model.CodeConflict, remove("n-1", false)) // the other may be behind
+			r.mustDo(remove("n-1", true))
+			require.Len(t, r.volume(id).Members, 2)
+			cmd := seal(id, 1, c.survivor)
+			cmd.GetSealVolume().Fenced = c.fenced
+			r.mustDo(cmd)
+			row := r.volume(id)
+			assert.Len(t, row.Members, 1)
+			assert.Equal(t, c.sealedEnd, row.SealedEnd)
+			if c.lost {
+				require.Len(t, row.Lost, 1)
+				assert.Equal(t, c.survivor, row.Lost[0].From)
+				assert.EqualValues(t, 176, row.Lost[0].To)
+			} else {
+				assert.Empty(t, row.Lost)
+			}
+			assert.Empty(t, r.c.Verify())
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -118,8 +119,7 @@ func (t *Tracker) Tick(now time.Time) []Transition {
 	}
 	t.ticked = now
 	var out []Transition
-	for _, node := range slices.Sorted(maps.Keys(t.workers)) {
-		w := t.workers[node]
+	for node, w := range t.workers {
 		missed := t.Missed(node, now)
 		if w.state != messages.WorkerState_HEALTHY && missed == 0 && w.row >= ComeBackAfter {
 			out = append(out, Transition{Node: node, From: w.state, To: messages.WorkerState_HEALTHY, Cause: fmt.Sprintf("%d heartbeats in a row", w.row)})
@@ -132,6 +132,7 @@ func (t *Tracker) Tick(now time.Time) []Transition {
 			}
 		}
 	}
+	slices.SortFunc(out, func(a, b Transition) int { return cmp.Compare(a.Node, b.Node) })
 	return out
 }
 
@@ -157,7 +158,11 @@ func (b *Brake) Judge(missing []string, n int, now time.Time) (engaged bool, rea
 	if b.since == nil {
 		b.since = make(map[string]time.Time)
 	}
-	maps.DeleteFunc(b.since, func(node string, _ time.Time) bool { return !slices.Contains(missing, node) })
+	away := make(map[string]bool, len(missing))
+	for _, node := range missing {
+		away[node] = true
+	}
+	maps.DeleteFunc(b.since, func(node string, _ time.Time) bool { return !away[node] })
 	fresh := 0
 	for _, node := range missing {
 		if _, ok := b.since[node]; !ok {

@@ -73,6 +73,13 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// DetailReason of an unavailable read is ReasonBehind when this copy does not have the
+// bytes, and another one may.
+const (
+	DetailReason = "reason"
+	ReasonBehind = "behind"
+)
+
 // With adds a detail and returns e.
 func (e *Error) With(key, value string) *Error {
 	if e.Details == nil {

@@ -63,17 +63,43 @@ func NewTable(rows []*messages.TierRow) *Table {
 // ("any *.emm", wherever), then the longest matching prefix; a path that
 // nothing matches is critical. Of equal patterns the more valuable tier wins.
 func (t *Table) For(path string) model.Tier {
+	r, _ := t.match(path)
+	return r.tier
+}
+
+// Why returns the tier of a path and the reason in words.
+func (t *Table) Why(path string) (tier model.Tier, reason string) {
+	r, kind := t.match(path)
+	switch kind {
+	case bySuffix:
+		return r.tier, "the path ends in " + r.pattern
+	case byPrefix:
+		return r.tier, "the path begins with " + r.pattern
+	}
+	return r.tier, "no prefix or suffix of the table matches; such a path is critical, to be safe"
+}
+
+// kind says what kind of pattern decided.
+type kind int
+
+const (
+	byDefault kind = iota
+	bySuffix
+	byPrefix
+)
+
+func (t *Table) match(path string) (rule, kind) {
 	for _, r := range t.suffixes {
 		if strings.HasSuffix(path, r.pattern) {
-			return r.tier
+			return r, bySuffix
 		}
 	}
 	for _, r := range t.prefixes {
 		if strings.HasPrefix(path, r.pattern) {
-			return r.tier
+			return r, byPrefix
 		}
 	}
-	return model.TierCritical
+	return rule{tier: model.TierCritical}, byDefault
 }
 
 // Copies is how many copies a tier has with replication factor N: critical
@@ -88,6 +114,37 @@ func Copies(tier model.Tier, replicationFactor int) int {
 		return 1
 	}
 	return n + 1
+}
+
+// Wanted is how many copies a tier has by the cluster's own rows: what its row says,
+// else Copies.
+func Wanted(rows []*messages.TierRow, tier model.Tier, replicationFactor int) int {
+	for _, row := range rows {
+		if row.GetTier() == uint32(tier) && row.Copies > 0 {
+			return int(row.Copies)
+		}
+	}
+	return Copies(tier, replicationFactor)
+}
+
+// Preference is the type of disk that a tier's row prefers; empty: the tier's own.
+func Preference(rows []*messages.TierRow, tier model.Tier) string {
+	for _, row := range rows {
+		if row.GetTier() == uint32(tier) {
+			return row.DiskPreference
+		}
+	}
+	return ""
+}
+
+// MinCopies is what a tier's row asks for before writes are taken; 0: the tier's default.
+func MinCopies(rows []*messages.TierRow, tier model.Tier) int {
+	for _, row := range rows {
+		if row.GetTier() == uint32(tier) {
+			return int(row.MinCopies)
+		}
+	}
+	return 0
 }
 
 func appendRules(rules []rule, patterns []string, tier model.Tier) []rule {

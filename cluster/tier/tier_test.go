@@ -80,3 +80,28 @@ func TestCopies(t *testing.T) {
 		assert.Equal(t, c.want, tier.Copies(c.tier, c.factor), "%v with factor %d", c.tier, c.factor)
 	}
 }
+
+func TestTable_SaysWhichPatternDecided(t *testing.T) {
+	table := tier.NewTable(tier.DefaultRows())
+	for _, c := range []struct {
+		path, reason string
+		tier         model.Tier
+	}{
+		{"/cache/a", "the path begins with /cache/", model.TierRebuildable},
+		{"/cache/a.emm", "the path ends in .emm", model.TierCritical},
+		{"/elsewhere/a", "no prefix or suffix of the table matches; such a path is critical, to be safe", model.TierCritical},
+	} {
+		got, reason := table.Why(c.path)
+		assert.Equal(t, c.tier, got, c.path)
+		assert.Equal(t, c.tier, table.For(c.path), c.path)
+		assert.Equal(t, c.reason, reason, c.path)
+	}
+}
+
+func TestWanted_TheRowOfATierComesBeforeTheReplicationFactor(t *testing.T) {
+	rows := []*messages.TierRow{{Tier: 1}, {Tier: 2, Copies: 5}, nil}
+	assert.Equal(t, 3, tier.Wanted(rows, model.TierCritical, 2), "a row that says nothing")
+	assert.Equal(t, 5, tier.Wanted(rows, model.TierImportant, 2))
+	assert.Equal(t, 1, tier.Wanted(rows, model.TierRebuildable, 2), "no row")
+	assert.Equal(t, 2, tier.Wanted(nil, model.TierImportant, 2))
+}

@@ -1,13 +1,14 @@
 package volumes
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"tiercel/cluster/model"
+	"tiercel/cluster/placement"
 	"tiercel/cluster/tier"
-	"tiercel/messages"
 )
 
 // MinCopies is how many copies a tier must have for its writes to be taken: for
@@ -19,54 +20,50 @@ func MinCopies(t model.Tier, workers int) int {
 	return 1
 }
 
-// choose picks the members of a new volume, the primary first: eligible workers on
-// hosts of their own, the right disks first, then those with fewer open volumes.
-// None, with the reason, when there are too few for the tier.
-func (p *planner) choose(t model.Tier) (members []string, why string) {
-	wanted := tier.Copies(t, p.in.ReplicationFactor)
-	var fit []*Worker
-	full := 0
-	for i := range p.in.Workers {
-		w := &p.in.Workers[i]
-		switch {
-		case w.State != messages.WorkerState_HEALTHY || w.Suspect || !w.Reached:
-		case !w.Accepts:
-			full++
-		default:
-			fit = append(fit, w)
-		}
+// minCopies is what the tier's row asks for, never more than there are workers, else
+// the tier's default.
+func (p *planner) minCopies(t model.Tier) int {
+	if n := tier.MinCopies(p.in.Tiers, t); n > 0 {
+		return max(1, min(n, p.present))
 	}
-	slices.SortFunc(fit, func(a, b *Worker) int {
-		return cmp.Or(
-			cmp.Compare(mismatch(t, a.DiskType), mismatch(t, b.DiskType)),
-			cmp.Compare(p.load[a.Node], p.load[b.Node]),
-			cmp.Compare(a.Node, b.Node),
-		)
-	})
-	var hosts []string
-	for _, w := range fit {
-		if len(members) == wanted {
-			break
-		}
-		if w.Host != "" && slices.Contains(hosts, w.Host) {
-			continue
-		}
-		hosts = append(hosts, w.Host)
-		members = append(members, w.Node)
-	}
-	if least := MinCopies(t, p.present); len(members) < least {
-		return nil, fmt.Sprintf("%d of %d workers can take new content, the %s tier needs %d on hosts of their own (%d are full)",
-			len(members), p.present, t.Name(), least, full)
-	}
-	return members, fmt.Sprintf("%d of %d eligible workers, for %d copies", len(members), len(fit), wanted)
+	return MinCopies(t, p.present)
 }
 
-// mismatch orders disk types for a tier: SSD first for what is worth something,
-// HDD first for what can be rebuilt.
-func mismatch(t model.Tier, diskType string) int {
-	solid := diskType == "nvme" || diskType == "ssd"
-	if (t == model.TierRebuildable) == solid && diskType != "" {
-		return 1
+func (p *planner) wanted(t model.Tier) int {
+	return tier.Wanted(p.in.Tiers, t, p.in.ReplicationFactor)
+}
+
+// choose picks the members of a new volume by score, the primary first (DESIGN
+// "Placement"). None, with the reason, when there are too few for the tier.
+func (p *planner) choose(t model.Tier) (members []string, why string) {
+	wanted := p.wanted(t)
+	workers := make([]placement.Worker, len(p.in.Workers))
+	for i := range p.in.Workers {
+		workers[i] = p.in.Workers[i].Worker
+		workers[i].Open = p.load[workers[i].Node]
 	}
-	return 0
+	members, judged := placement.Pick(placement.Request{Tier: t, Copies: wanted, Taken: p.sets[t], Preference: tier.Preference(p.in.Tiers, t)}, workers, p.in.Weights)
+	if least := p.minCopies(t); len(members) < least {
+		return nil, fmt.Sprintf("%d of %d workers can take new content, the %s tier needs %d on hosts of their own%s",
+			len(members), p.present, t.Name(), least, refusals(judged))
+	}
+	return members, placement.Decision(judged, wanted)
+}
+
+// refusals counts the filters that kept workers out, in words.
+func refusals(judged []placement.Judgement) string {
+	counts := make(map[string]int)
+	for _, j := range judged {
+		if j.Refusal != "" {
+			counts[string(j.Refusal)]++
+		}
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[name], strings.ReplaceAll(name, "_", " ")))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }

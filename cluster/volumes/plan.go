@@ -2,7 +2,7 @@ package volumes
 
 import (
 	"tiercel/cluster/model"
-	"tiercel/cluster/tier"
+	"tiercel/cluster/placement"
 	"tiercel/messages"
 )
 
@@ -33,6 +33,9 @@ const (
 // CauseFull is the cause of an ordinary seal: the next volume goes on.
 const CauseFull = "it is full"
 
+// CauseMoreCopies is the cause of a seal that makes room for a volume with more members.
+const CauseMoreCopies = "it can have more copies"
+
 // Usable is a volume that takes appends now.
 type Usable struct {
 	Volume, Generation uint64
@@ -43,15 +46,9 @@ type Usable struct {
 
 // Worker is a node that may hold volumes.
 type Worker struct {
-	Node     string
-	State    messages.WorkerState
-	Suspect  bool // not for new placements
-	Accepts  bool // its disk is above its reserve
-	DiskType string
-	Host     string
+	placement.Worker
 	// Reports are the copies it told of in this look; Reached is false when it did
 	// not answer.
-	Reached bool
 	Reports map[uint64]*messages.VolumeReport
 }
 
@@ -62,9 +59,16 @@ type Input struct {
 	// Fresh are the volumes whose creation, or whose present generation, this master
 	// logged and for which the workers have not been asked to open a file yet.
 	Fresh map[uint64]bool
+	// Opening are the volumes that workers are being told to open, or were during this
+	// look: what is reported of them is older than that.
+	Opening map[uint64]bool
+	// Widen lets a volume be sealed for one with more copies.
+	Widen bool
 	// PerTier is how many usable volumes each tier shall have.
 	PerTier           int
 	ReplicationFactor int
+	Tiers             []*messages.TierRow
+	Weights           placement.Weights
 	// Coming counts volumes per tier that are being created at this moment.
 	Coming map[model.Tier]int
 }
@@ -75,7 +79,7 @@ type Short map[model.Tier]string
 // Plan returns the usable volumes and the actions still needed, in row order.
 // Applying the actions and planning again converges to no actions.
 func Plan(in Input) (usable []Usable, actions []Action, short Short) {
-	p := planner{in: in, byNode: make(map[string]*Worker, len(in.Workers)), coming: make(map[model.Tier]int), load: make(map[string]int), short: Short{}}
+	p := planner{in: in, byNode: make(map[string]*Worker, len(in.Workers)), coming: make(map[model.Tier]int), load: make(map[string]int), sets: make(map[model.Tier][][]string), short: Short{}}
 	for i := range in.Workers {
 		w := &in.Workers[i]
 		p.byNode[w.Node] = w
@@ -101,7 +105,8 @@ type planner struct {
 	byNode  map[string]*Worker
 	present int // workers that have not left
 	coming  map[model.Tier]int
-	load    map[string]int // open volumes by node
+	load    map[string]int            // open volumes by node
+	sets    map[model.Tier][][]string // of open volumes
 	usable  []Usable
 	actions []Action
 	short   Short
@@ -110,18 +115,31 @@ type planner struct {
 // row judges one open volume.
 func (p *planner) row(row *messages.VolumeRow) {
 	t := model.Tier(row.Tier)
+	if p.in.Opening[row.Id] {
+		p.coming[t]++
+		p.count(t, membersOf(row))
+		return
+	}
 	u, ok := p.writable(row)
-	if ok && len(u.Members) < MinCopies(t, p.present) {
+	if ok && len(u.Members) < p.minCopies(t) {
 		// It was made when there were fewer workers.
 		p.actions = append(p.actions, sealed(Action{
 			Volume: row.Id, Generation: row.Generation, Tier: t, Members: u.Members, Reachable: u.Members,
 		}, "it has fewer copies than its tier needs"))
 		return
 	}
+	if why := p.unsuited(row); ok && why != "" {
+		if members, _ := p.choose(t); len(members) > 0 {
+			p.actions = append(p.actions, sealed(Action{
+				Volume: row.Id, Generation: row.Generation, Tier: t, Members: u.Members, Reachable: u.Members,
+			}, why))
+			return
+		}
+	}
 	if ok {
 		p.usable = append(p.usable, u)
 		p.coming[t]++
-		p.count(u.Members)
+		p.count(t, u.Members)
 		return
 	}
 	a, wait := p.judge(row)
@@ -130,12 +148,34 @@ func (p *planner) row(row *messages.VolumeRow) {
 	}
 	if a.Kind == Open || a.Kind == Reopen {
 		p.coming[t]++
-		p.count(a.Members)
+		p.count(t, a.Members)
 	}
 	p.actions = append(p.actions, a)
 }
 
-func (p *planner) count(members []string) {
+// unsuited says why an open volume had better go on elsewhere; empty: it need not.
+func (p *planner) unsuited(row *messages.VolumeRow) string {
+	for _, m := range row.Members {
+		switch w := p.byNode[m.Node]; {
+		case w == nil:
+		case w.Draining:
+			return m.Node + " is being drained"
+		case w.Low && w.Known:
+			return "the disk of " + m.Node + " is nearly full"
+		}
+	}
+	return ""
+}
+
+func membersOf(row *messages.VolumeRow) (nodes []string) {
+	for _, m := range row.Members {
+		nodes = append(nodes, m.Node)
+	}
+	return nodes
+}
+
+func (p *planner) count(t model.Tier, members []string) {
+	p.sets[t] = append(p.sets[t], members)
 	for _, node := range members {
 		p.load[node]++
 	}
@@ -270,7 +310,7 @@ func (p *planner) judgeSingle(row *messages.VolumeRow, a Action, reports []*mess
 
 func (p *planner) accepts(members []string) bool {
 	for _, node := range members {
-		if w := p.byNode[node]; w == nil || !w.Accepts {
+		if w := p.byNode[node]; w == nil || w.Writable == 0 {
 			return false
 		}
 	}
@@ -288,7 +328,7 @@ func (p *planner) create() {
 				}
 				break
 			}
-			p.count(members)
+			p.count(t, members)
 			p.actions = append(p.actions, Action{Kind: Create, Tier: t, Members: members, Cause: why})
 		}
 	}
@@ -297,18 +337,18 @@ func (p *planner) create() {
 // widen seals one volume that has fewer copies than it could have by now, while
 // its tier has another, so that the next is made with more.
 func (p *planner) widen() {
-	if len(p.actions) > 0 {
+	if len(p.actions) > 0 || !p.in.Widen {
 		return
 	}
 	for _, u := range p.usable {
-		wanted := tier.Copies(u.Tier, p.in.ReplicationFactor)
+		wanted := p.wanted(u.Tier)
 		if len(u.Members) >= wanted {
 			continue
 		}
 		if members, _ := p.choose(u.Tier); len(members) > len(u.Members) {
 			p.actions = append(p.actions, Action{
 				Kind: Seal, Volume: u.Volume, Generation: u.Generation, Tier: u.Tier, Members: u.Members, Reachable: u.Members,
-				Cause: "it can have more copies",
+				Cause: CauseMoreCopies,
 			})
 			return
 		}

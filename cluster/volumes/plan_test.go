@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"tiercel/cluster/model"
+	"tiercel/cluster/placement"
 	"tiercel/cluster/volumes"
 	"tiercel/messages"
 )
@@ -89,7 +90,9 @@ func present(got, want volumes.Action) []string {
 // worker is healthy and answered.
 func worker(node string, reports ...*messages.VolumeReport) volumes.Worker {
 	w := volumes.Worker{
-		Node: node, State: messages.WorkerState_HEALTHY, Accepts: true, Reached: true, DiskType: "ssd", Host: node,
+		Worker: placement.Worker{
+			Node: node, State: messages.WorkerState_HEALTHY, Known: true, Writable: 100, Free: 100, Total: 200, Reached: true, DiskType: "ssd", Host: node,
+		},
 		Reports: map[uint64]*messages.VolumeReport{},
 	}
 	for _, r := range reports {
@@ -145,7 +148,7 @@ func TestPlan_JudgesAVolumeOfSeveralMembers(t *testing.T) {
 }
 
 func TestPlan_CreatesWhatEachTierLacks(t *testing.T) {
-	in := volumes.Input{PerTier: 1, ReplicationFactor: 2, Rows: []*messages.VolumeRow{row()}, Workers: []volumes.Worker{worker("n-1", report(writable))}}
+	in := volumes.Input{Weights: placement.DefaultWeights(), PerTier: 1, ReplicationFactor: 2, Rows: []*messages.VolumeRow{row()}, Workers: []volumes.Worker{worker("n-1", report(writable))}}
 	usable, actions, short := volumes.Plan(in)
 	assert.Equal(t, []volumes.Usable{{Volume: 7, Generation: 3, Tier: 1, End: 600, Members: []string{"n-1"}}}, usable)
 	assert.Empty(t, short)
@@ -167,10 +170,10 @@ func TestPlan_ChoosesEligibleWorkersOnHostsOfTheirOwn(t *testing.T) {
 		}
 		return w
 	}
-	in := volumes.Input{PerTier: 1, ReplicationFactor: 2, Workers: []volumes.Worker{
+	in := volumes.Input{Weights: placement.DefaultWeights(), PerTier: 1, ReplicationFactor: 2, Workers: []volumes.Worker{
 		with("n-1", "hdd", "h1", nil), with("n-2", "ssd", "h2", nil), with("n-3", "nvme", "h2", nil), with("n-4", "ssd", "h4", nil),
-		with("n-5", "ssd", "h5", func(w *volumes.Worker) { w.Suspect = true }),
-		with("n-6", "ssd", "h6", func(w *volumes.Worker) { w.Accepts = false }),
+		with("n-5", "ssd", "h5", func(w *volumes.Worker) { w.Suspect = "its link broke" }),
+		with("n-6", "ssd", "h6", func(w *volumes.Worker) { w.Writable = 0 }),
 		with("n-7", "ssd", "h7", func(w *volumes.Worker) { w.State = messages.WorkerState_DEGRADED }),
 		with("n-8", "ssd", "h8", func(w *volumes.Worker) { w.Reached = false }),
 	}}
@@ -179,14 +182,15 @@ func TestPlan_ChoosesEligibleWorkersOnHostsOfTheirOwn(t *testing.T) {
 	for _, a := range actions {
 		chosen[a.Tier] = a.Members
 	}
-	assert.Equal(t, []string{"n-2", "n-4", "n-1"}, chosen[model.TierCritical], "three hosts, SSD first")
+	assert.Equal(t, []string{"n-3", "n-2", "n-4"}[:1], chosen[model.TierCritical][:1], "the best disk")
+	assert.ElementsMatch(t, []string{"n-3", "n-4", "n-1"}, chosen[model.TierCritical], "three hosts, and n-2 shares one")
 	assert.Len(t, chosen[model.TierImportant], 2)
 	assert.Equal(t, []string{"n-1"}, chosen[model.TierRebuildable], "HDD first")
 }
 
 func TestPlan_TierOneNeedsTwoCopiesWhereThereAreTwoWorkers(t *testing.T) {
-	in := volumes.Input{PerTier: 1, ReplicationFactor: 2, Workers: []volumes.Worker{worker("n-1"), worker("n-2")}}
-	in.Workers[1].Suspect = true
+	in := volumes.Input{Weights: placement.DefaultWeights(), PerTier: 1, ReplicationFactor: 2, Workers: []volumes.Worker{worker("n-1"), worker("n-2")}}
+	in.Workers[1].Suspect = "its link broke"
 	_, actions, short := volumes.Plan(in)
 	assert.Contains(t, short[model.TierCritical], "needs 2")
 	for _, a := range actions {
@@ -204,7 +208,7 @@ func TestPlan_WidensAVolumeWhenThereAreMoreWorkers(t *testing.T) {
 				r.Members = append(r.Members, &messages.VolumeMember{Node: "n-2"})
 			}
 		})
-		in := volumes.Input{ReplicationFactor: 2, Rows: []*messages.VolumeRow{r}, Workers: []volumes.Worker{
+		in := volumes.Input{Weights: placement.DefaultWeights(), ReplicationFactor: 2, Widen: true, Rows: []*messages.VolumeRow{r}, Workers: []volumes.Worker{
 			worker("n-1", report(writable)), worker("n-2", report(writable)), worker("n-3"),
 		}}
 		usable, actions, _ := volumes.Plan(in)
@@ -216,9 +220,22 @@ func TestPlan_WidensAVolumeWhenThereAreMoreWorkers(t *testing.T) {
 	}
 }
 
+func TestPlan_CountsAVolumeThatIsBeingOpenedAndLeavesItAlone(t *testing.T) {
+	in := volumes.Input{Weights: placement.DefaultWeights(), PerTier: 1, ReplicationFactor: 2, Coming: map[model.Tier]int{2: 1, 3: 1},
+		Rows:    []*messages.VolumeRow{row(func(r *messages.VolumeRow) { r.Members = append(r.Members, &messages.VolumeMember{Node: "n-2"}) })},
+		Workers: []volumes.Worker{worker("n-1"), worker("n-2")}, Opening: map[uint64]bool{7: true},
+	}
+	usable, actions, _ := volumes.Plan(in)
+	assert.Empty(t, usable)
+	assert.Empty(t, actions, "neither sealed nor made twice")
+	in.Opening = nil
+	_, actions, _ = volumes.Plan(in)
+	assert.Len(t, actions, 2)
+}
+
 func TestPlan_OpensNothingOnAFullDisk(t *testing.T) {
-	in := volumes.Input{PerTier: 1, ReplicationFactor: 2, Rows: []*messages.VolumeRow{row()}, Workers: []volumes.Worker{worker("n-1", report())}}
-	in.Workers[0].Accepts = false
+	in := volumes.Input{Weights: placement.DefaultWeights(), PerTier: 1, ReplicationFactor: 2, Rows: []*messages.VolumeRow{row()}, Workers: []volumes.Worker{worker("n-1", report())}}
+	in.Workers[0].Writable = 0
 	usable, actions, _ := volumes.Plan(in)
 	assert.Empty(t, usable)
 	assert.Empty(t, actions)

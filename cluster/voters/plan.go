@@ -70,7 +70,7 @@ func Plan(in Input) *Change {
 	size := max(Size(members, in.Failover), len(in.Voters))
 	candidates := fit(in, byID)
 	if size == 1 {
-		return standby(in, candidates, stay)
+		return standby(in, byID, candidates, stay)
 	}
 	need := size - len(stay)
 	if c := smaller(in, byID, stay, left, candidates, need); c != nil {
@@ -103,8 +103,17 @@ func fit(in Input, byID map[uint64]election.Candidate) []election.Candidate {
 
 // standby keeps one learner beside a single voter, so that a take-over by hand
 // has something to take over.
-func standby(in Input, candidates []election.Candidate, stay []uint64) *Change {
-	if len(candidates) == 0 || len(stay) == 0 {
+func standby(in Input, byID map[uint64]election.Candidate, candidates []election.Candidate, stay []uint64) *Change {
+	if len(stay) == 0 {
+		return nil
+	}
+	if len(candidates) == 0 {
+		for _, id := range in.Learners {
+			if w, known := byID[id]; known && gone(w.State) {
+				// Writes wait for a standby; not for one that will not come back.
+				return &Change{Voters: in.Voters, Cause: w.Node + " is gone and nobody else can stand by"}
+			}
+		}
 		return nil
 	}
 	want := []uint64{candidates[0].RaftID}

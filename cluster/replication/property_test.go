@@ -1,0 +1,373 @@
+package replication_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tiercel/cluster/model"
+	"tiercel/cluster/replication"
+	"tiercel/cluster/tier"
+	"tiercel/messages"
+)
+
+// world is a small cluster that applies what is planned, as the log and the workers
+// would, in any order and not all of it.
+type world struct {
+	t       *testing.T
+	r       *rand.Rand
+	workers []replication.Worker
+	rows    []*messages.VolumeRow
+	jobs    []*messages.JobRow
+	tiers   []*messages.TierRow
+	index   uint64
+	brake   bool
+	calmed  bool
+	failed  map[replication.Copy]string
+	planned replication.Output
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 1)), index: 100, failed: make(map[replication.Copy]string)}
+	for n := range 2 + w.r.IntN(7) {
+		w.workers = append(w.workers, worker(fmt.Sprintf("w%d", n), free(uint64(450+w.r.IntN(550))*gib), at(fmt.Sprint(w.r.IntN(3))), func(x *replication.Worker) {
+			if w.r.IntN(4) == 0 {
+				x.Host = fmt.Sprint("h", w.r.IntN(3))
+			}
+			if w.r.IntN(3) == 0 {
+				x.DiskType = "hdd"
+			}
+		}))
+	}
+	for id := range uint64(1 + w.r.IntN(20)) {
+		row := volume(id+1, "", tierOf(uint32(1+w.r.IntN(3))), length(uint64(1+w.r.IntN(20))*gib))
+		for _, n := range w.r.Perm(len(w.workers))[:1+w.r.IntN(min(3, len(w.workers)))] {
+			row.Members = append(row.Members, &member{Node: w.workers[n].Node, Verified: true, ReplicaGen: w.next()})
+		}
+		w.rows = append(w.rows, row)
+	}
+	return w
+}
+
+func (w *world) next() uint64 { w.index++; return w.index }
+
+func (w *world) worker(node string) *replication.Worker {
+	return &w.workers[slices.IndexFunc(w.workers, func(x replication.Worker) bool { return x.Node == node })]
+}
+
+func (w *world) here(node string) bool {
+	s := w.worker(node).State
+	return s == healthy || s == degraded
+}
+
+func (w *world) input() replication.Input {
+	i := input(w.workers, w.rows...)
+	i.Jobs, i.Tiers, i.PerWorker, i.Total = w.jobs, w.tiers, 2, 4
+	i.Brake, i.Failed = w.brake, w.failed
+	return i
+}
+
+// round plans and applies some of the steps, in any order; it returns whether there was
+// anything to do.
+func (w *world) round(all bool) bool {
+	w.planned = replication.Plan(w.input())
+	out := w.planned
+	busy := len(out.Steps) > 0 || len(out.Done) > 0
+	for _, v := range out.Jobs {
+		if v.ID == 0 {
+			busy = true
+			w.jobs = append(w.jobs, &messages.JobRow{Id: w.next(), Kind: v.Key.Kind, Subject: v.Key.Subject, Tier: v.Key.Tier, State: messages.JobState_RUNNING})
+		}
+	}
+	for _, id := range out.Done {
+		w.job(id).State = messages.JobState_DONE
+	}
+	w.r.Shuffle(len(out.Steps), func(i, j int) { out.Steps[i], out.Steps[j] = out.Steps[j], out.Steps[i] })
+	copies, total := map[string]int{}, 0
+	for _, s := range out.Steps {
+		w.requireAllowed(s)
+		if s.Kind != replication.RemoveMember {
+			copies[s.Node]++
+			total++
+			require.LessOrEqual(w.t, copies[s.Node], 2, "%v", out.Steps)
+			require.LessOrEqual(w.t, total, 4, "%v", out.Steps)
+		}
+		if all || w.r.IntN(3) > 0 {
+			w.apply(s)
+		}
+	}
+	return busy
+}
+
+// requireAllowed: a job that does not run does nothing, nor does mass repair in a storm.
+func (w *world) requireAllowed(s replication.Step) {
+	if s.Job == (replication.JobKey{}) {
+		return
+	}
+	j := w.job(s.JobID)
+	require.Equal(w.t, s.Job, replication.JobKey{Kind: j.Kind, Subject: j.Subject, Tier: j.Tier})
+	require.Equal(w.t, messages.JobState_RUNNING, j.State, "%v", s)
+	if j.Kind == repair || j.Kind == evacuation {
+		require.True(w.t, !w.brake || s.Replace, "%v in a storm", s)
+	}
+}
+
+func (w *world) job(id uint64) *messages.JobRow {
+	return w.jobs[slices.IndexFunc(w.jobs, func(j *messages.JobRow) bool { return j.Id == id })]
+}
+
+func (w *world) apply(s replication.Step) {
+	row := w.rows[s.Volume-1]
+	at := slices.IndexFunc(row.Members, func(m *member) bool { return m.Node == s.Node })
+	disk := w.worker(s.Node)
+	switch s.Kind {
+	case replication.AddMember:
+		require.Equal(w.t, -1, at, "%v", s)
+		require.Equal(w.t, healthy, disk.State, "%v", s)
+		require.False(w.t, disk.Draining, "%v", s)
+		for _, m := range row.Members {
+			moved := s.Job.Kind == rebalance && m.Node == s.From
+			if !moved && w.here(m.Node) && !w.worker(m.Node).Draining {
+				require.NotEqual(w.t, host(w.worker(m.Node)), host(disk), "%v shares a host with %s", s, m.Node)
+			}
+		}
+		row.Members = append(row.Members, &member{Node: s.Node, Job: s.JobID, ReplicaGen: w.next()})
+	case replication.Settle:
+		m := row.Members[at]
+		require.False(w.t, m.Verified, "%v", s)
+		require.True(w.t, w.here(s.Node), "%v", s)
+		require.Equal(w.t, m.Damaged, s.Replace)
+		if !w.calmed && w.r.IntN(5) == 0 {
+			w.failed[replication.Copy{Volume: s.Volume, Node: s.Node}] = "disk error"
+		} else if slices.ContainsFunc(row.Members, func(o *member) bool { return o != m && o.Verified && w.here(o.Node) }) {
+			m.Verified, m.Damaged = true, false
+			if m.Job != 0 {
+				w.use(disk, row.SealedEnd)
+			}
+		}
+	case replication.RemoveMember:
+		w.remove(row, at, s)
+	}
+}
+
+// use takes space of a disk.
+func (w *world) use(disk *replication.Worker, bytes uint64) {
+	disk.Free -= min(disk.Free, bytes)
+	disk.Writable = disk.Free
+}
+
+// remove asserts what the log asserts (invariant 7): enough intact copies are left.
+func (w *world) remove(row *messages.VolumeRow, at int, s replication.Step) {
+	require.GreaterOrEqual(w.t, at, 0, "%v", s)
+	gone, left, able := row.Members[at], 0, 0
+	for _, m := range row.Members {
+		if m != gone && m.Verified && w.here(m.Node) {
+			left++
+		}
+	}
+	for i := range w.workers {
+		if x := &w.workers[i]; x.Node != s.Node && w.here(x.Node) && !x.Draining {
+			able++
+		}
+	}
+	require.GreaterOrEqual(w.t, left, 1, "%v gives up the last copy of %v", s, row)
+	if gone.Verified {
+		wanted := tier.Wanted(w.tiers, model.Tier(row.Tier), 2)
+		require.GreaterOrEqual(w.t, left, min(wanted, able), "%v leaves too few copies of %v", s, row)
+	}
+	require.NotEqual(w.t, unreachable, w.worker(s.Node).State, "%v gives up a copy that may come back", s)
+	row.Members = slices.Delete(row.Members, at, at+1)
+	if gone.Verified && w.here(s.Node) {
+		disk := w.worker(s.Node)
+		disk.Free = min(disk.Total, disk.Free+row.SealedEnd)
+		disk.Writable = disk.Free
+	}
+}
+
+// happen is one event.
+func (w *world) happen() {
+	x := &w.workers[w.r.IntN(len(w.workers))]
+	row := w.rows[w.r.IntN(len(w.rows))]
+	switch w.r.IntN(13) {
+	case 0, 1:
+		in(unreachable)(x)
+		x.ChangedAt = w.next()
+	case 2:
+		in(decommissioned)(x)
+		x.ChangedAt = w.next()
+	case 3, 4:
+		in(healthy)(x)
+		x.ChangedAt = w.next()
+	case 5:
+		in(degraded)(x)
+		x.ChangedAt = w.next()
+	case 6:
+		x.Draining = !x.Draining
+	case 7:
+		if m := row.Members[w.r.IntN(len(row.Members))]; m.Verified && w.holders(row) > 1 {
+			m.Verified, m.Damaged = false, true
+		}
+	case 8:
+		w.tiers = []*messages.TierRow{{Tier: 2, Copies: uint32(w.r.IntN(4))}}
+	case 9:
+		w.brake = !w.brake
+	case 10:
+		row.State = messages.VolumeState_RETIRING
+	case 11:
+		w.say()
+	case 12:
+		clear(w.failed)
+	}
+}
+
+// say is an operator's word about a job.
+func (w *world) say() {
+	if len(w.jobs) == 0 {
+		return
+	}
+	j := w.jobs[w.r.IntN(len(w.jobs))]
+	states := []messages.JobState{messages.JobState_RUNNING, messages.JobState_PAUSED, messages.JobState_CANCELLED}
+	if j.State == states[0] || j.State == states[1] {
+		j.State = states[w.r.IntN(len(states))]
+		if j.Kind == drain && j.State == messages.JobState_CANCELLED {
+			w.worker(j.Subject).Draining = false
+		}
+	}
+}
+
+// holders are the intact copies, wherever they are.
+func (w *world) holders(row *messages.VolumeRow) (n int) {
+	for _, m := range row.Members {
+		if m.Verified {
+			n++
+		}
+	}
+	return n
+}
+
+func host(w *replication.Worker) string {
+	if w.Host == "" {
+		return w.Node
+	}
+	return w.Host
+}
+
+// calm brings back most workers; those that stay away are away for good.
+func (w *world) calm() {
+	for i := range w.workers {
+		x := &w.workers[i]
+		if x.State != decommissioned || w.r.IntN(2) == 0 {
+			in(healthy)(x)
+		}
+		x.Draining = x.Draining && w.r.IntN(3) == 0
+	}
+	w.brake, w.calmed, w.failed = false, true, nil
+	w.jobs = slices.DeleteFunc(w.jobs, func(j *messages.JobRow) bool { return j.State == messages.JobState_CANCELLED }) // long ago
+	for _, j := range w.jobs {
+		if j.State == messages.JobState_PAUSED {
+			j.State = messages.JobState_RUNNING
+		}
+	}
+}
+
+func TestPlan_WhateverHappensItConvergesAndLosesNothing(t *testing.T) {
+	for seed := range uint64(300) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			w := newWorld(t, seed)
+			for range 60 {
+				if w.r.IntN(3) == 0 {
+					w.happen()
+				}
+				w.round(false)
+				for _, row := range w.rows {
+					require.GreaterOrEqual(t, w.holders(row), 1, "volume %d", row.Id)
+				}
+			}
+			w.calm()
+			w.settles(t)
+			w.requireWhole(t)
+		})
+	}
+}
+
+// settles runs until nothing is left to do.
+func (w *world) settles(t *testing.T) {
+	for range 500 {
+		if !w.round(true) {
+			return
+		}
+	}
+	require.Fail(t, "it does not converge", "%+v", w.planned.Steps)
+}
+
+// requireWhole: every volume with a source that can be read has the copies that there are
+// hosts for, on hosts of their own, and no other; nobody who leaves holds anything.
+func (w *world) requireWhole(t *testing.T) {
+	hosts := map[string]bool{}
+	for i := range w.workers {
+		if x := &w.workers[i]; w.here(x.Node) && !x.Draining {
+			hosts[host(x)] = true
+		}
+	}
+	for _, row := range w.rows {
+		wanted := min(tier.Wanted(w.tiers, model.Tier(row.Tier), 2), len(hosts))
+		if row.State == messages.VolumeState_RETIRING {
+			wanted = min(wanted, 1) // it is not made whole, only kept
+		}
+		source := 0
+		on := map[string]bool{}
+		for _, m := range row.Members {
+			x := w.worker(m.Node)
+			if !m.Verified || !w.here(m.Node) {
+				continue
+			}
+			source++
+			if !x.Draining {
+				on[host(x)] = true
+			}
+		}
+		if source == 0 || wanted == 0 {
+			continue // stranded, or nobody may hold anything
+		}
+		if row.State == messages.VolumeState_SEALED {
+			require.Len(t, on, wanted, "volume %v", row)
+		}
+		require.GreaterOrEqual(t, len(on), wanted, "volume %v\n%+v\n%+v", row, w.workers, w.planned)
+	}
+}
+
+func TestPlan_ARebalanceEndsAndBringsTheDisksCloser(t *testing.T) {
+	moved := 0
+	for seed := range uint64(150) {
+		w := newWorld(t, seed)
+		w.calm()
+		w.settles(t)
+		before := w.spread()
+		w.jobs = append(w.jobs, running(w.next(), rebalance, ""))
+		id := w.index
+		for range 2000 {
+			if out := replication.Plan(w.input()); len(out.Steps) > 0 {
+				moved++
+			}
+			if !w.round(w.r.IntN(2) == 0) {
+				break
+			}
+		}
+		require.Equal(t, messages.JobState_DONE, w.job(id).State, "seed %d: %+v", seed, w.planned)
+		require.LessOrEqual(t, w.spread(), before+1e-9, "seed %d", seed)
+		w.settles(t)
+		w.requireWhole(t)
+	}
+	require.Greater(t, moved, 100, "some of them must have something to move")
+}
+
+func (w *world) spread() float64 {
+	least, most := 1.0, 0.0
+	for i := range w.workers {
+		least, most = min(least, w.workers[i].UsedShare()), max(most, w.workers[i].UsedShare())
+	}
+	return most - least
+}
