@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"tiercel/cluster/model"
 )
 
 func TestVolume_ReadsGoOnBesideAppends(t *testing.T) {
@@ -38,6 +40,48 @@ func TestVolume_ReadsGoOnBesideAppends(t *testing.T) {
 		assert.Equal(t, w.End(), watermark)
 		close(placed)
 		readers.Wait()
+		require.NoError(t, v.Close())
+	})
+}
+
+func TestVolume_ReadsGoOnWhileItsCopyIsReplacedAndDropped(t *testing.T) {
+	s := newSource(t)
+	onEachBackend(t, func(t *testing.T, fsys FS) {
+		v := openVolumes(t, fsys)
+		done := make(chan struct{})
+		var readers sync.WaitGroup
+		for range 3 {
+			readers.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					p := s.placed[i%len(s.placed)]
+					if got, err := readBack(v, 5, p, 0, p.BodyBytes); err != nil {
+						assert.Equal(t, model.CodeUnavailable, model.CodeOf(err), "%v", err)
+					} else {
+						equalBytes(t, s.recs[i%len(s.recs)].Body, got, "a record")
+					}
+				}
+			})
+		}
+		for gen := uint64(10); gen < 24; gen += 2 {
+			require.NoError(t, v.Receive(1, 5, 2, gen))
+			require.NoError(t, s.fill(v))
+			_, err := v.Settle(5, s.end(), s.digest, false)
+			require.NoError(t, err)
+			r, err := v.Replace(1, 5, 2, gen+1)
+			require.NoError(t, err)
+			require.NoError(t, r.Fill(DataStart, s.bytes[DataStart:]))
+			_, err = r.Finish(s.digest, "a test")
+			require.NoError(t, err)
+			require.NoError(t, v.Drop(5, gen+1))
+		}
+		close(done)
+		readers.Wait()
+		assert.Empty(t, v.TakeSuspects())
 		require.NoError(t, v.Close())
 	})
 }

@@ -22,11 +22,13 @@ const (
 // DataDir is an opened data directory: locked, of a known version, with its
 // layout in place and this start's incarnation made durable.
 type DataDir struct {
-	FS   FS
-	Node NodeFile // as opened; once actors run, Identity and UpdateNode
+	FS FS
 
-	mu   sync.Mutex // guards Node and orders what is written
+	mu   sync.Mutex // orders what is written
 	lock io.Closer
+
+	nodeMu sync.Mutex // guards node; never held during a write: actors ask who they are
+	node   NodeFile   // as it is on disk
 }
 
 // OpenDataDir locks and checks a data directory, or makes a new one with ids
@@ -75,6 +77,9 @@ func (d *DataDir) prepare(random io.Reader, joins bool) error {
 		if err := replaceFile(d.FS, versionFile, []byte(formatVersion)); err != nil {
 			return failed(model.CodeUnavailable, op, "VERSION cannot be written", err)
 		}
+	}
+	if err := syncAside(d.FS); err != nil {
+		return failed(model.CodeUnavailable, op, dirQuarantine+"/ cannot be synced", err)
 	}
 	for _, dir := range layout() {
 		if err := d.FS.MkdirAll(dir); err != nil {
@@ -128,6 +133,24 @@ func checkVersion(fsys FS) (fresh bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// IsNew reports whether OpenDataDir would make a new node of a directory. Errors as of
+// OpenDataDir, for a directory of another version or one that has lost its VERSION.
+func IsNew(fsys FS) (bool, error) {
+	fresh, err := checkVersion(fsys)
+	if err != nil || fresh {
+		return fresh, err
+	}
+	// A start that was cut short may have come as far as VERSION.
+	_, err = fsys.Stat(nodeFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, nil
+	case err != nil:
+		return false, failed(model.CodeUnavailable, "open data directory", "node.yaml cannot be read", err)
+	}
+	return false, nil
 }
 
 // emptyTmp removes what an earlier start left unfinished.

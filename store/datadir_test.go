@@ -28,11 +28,11 @@ func TestDataDir_IsLaidOutAsTheContractSays(t *testing.T) {
 		names, err = fsys.List("volumes")
 		require.NoError(t, err)
 		assert.Equal(t, []string{"t1/", "t2/", "t3/"}, names)
-		assert.Regexp(t, "^n-[0-9a-f]{16}$", d.Node.NodeID)
-		assert.Regexp(t, "^c-[0-9a-f]{16}$", d.Node.ClusterID)
-		assert.EqualValues(t, 1, d.Node.Incarnation)
-		assert.EqualValues(t, 1, d.Node.Generation)
-		assert.Positive(t, d.Node.RaftID)
+		assert.Regexp(t, "^n-[0-9a-f]{16}$", d.node.NodeID)
+		assert.Regexp(t, "^c-[0-9a-f]{16}$", d.node.ClusterID)
+		assert.EqualValues(t, 1, d.node.Incarnation)
+		assert.EqualValues(t, 1, d.node.Generation)
+		assert.Positive(t, d.node.RaftID)
 		require.NoError(t, d.Close())
 	})
 }
@@ -41,10 +41,11 @@ func TestDataDir_RemembersWhoItIs(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, fsys FS) {
 		d, err := openDataDir(fsys)
 		require.NoError(t, err)
-		d.Node.HighestEpoch = model.Epoch{Generation: 3, Term: 1 << 63}
-		d.Node.ClusterID = "c-00000000000000ff"
-		require.NoError(t, d.SaveNode())
-		want := d.Node
+		require.NoError(t, d.UpdateNode(func(n *NodeFile) {
+			n.HighestEpoch = model.Epoch{Generation: 3, Term: 1 << 63}
+			n.ClusterID = "c-00000000000000ff"
+		}))
+		want := d.node
 		put(t, fsys, "tmp/leftover", "x")
 		require.NoError(t, d.Close())
 		require.NoError(t, d.Close(), "closing again does nothing")
@@ -52,7 +53,7 @@ func TestDataDir_RemembersWhoItIs(t *testing.T) {
 		d, err = OpenDataDir(fsys, strings.NewReader(""), false) // no random numbers are needed
 		require.NoError(t, err)
 		want.Incarnation = 2
-		assert.Equal(t, want, d.Node)
+		assert.Equal(t, want, d.node)
 		names, err := fsys.List("tmp")
 		require.NoError(t, err)
 		assert.Empty(t, names)
@@ -165,12 +166,11 @@ func TestDataDir_SurvivesACrashAnywhere(t *testing.T) {
 				if err != nil {
 					return a
 				}
-				a.opened, a.id = int(d.Node.Incarnation), d.Node.NodeID
-				d.Node.HighestEpoch.Term++
-				if d.SaveNode() != nil {
+				a.opened, a.id = int(d.node.Incarnation), d.node.NodeID
+				if d.UpdateNode(func(n *NodeFile) { n.HighestEpoch.Term++ }) != nil {
 					return a
 				}
-				a.saved = int(d.Node.HighestEpoch.Term)
+				a.saved = int(d.node.HighestEpoch.Term)
 				if a.saved == 1 {
 					if f, err := fsys.Create("volumes/t1/1.vol"); err != nil || f.Sync() != nil || fsys.SyncDir("volumes/t1") != nil {
 						return a
@@ -193,11 +193,11 @@ func TestDataDir_SurvivesACrashAnywhere(t *testing.T) {
 			a := v.(acked)
 			d, err := openDataDir(fsys)
 			require.NoError(t, err)
-			assert.Greater(t, int(d.Node.Incarnation), a.opened)
-			assert.GreaterOrEqual(t, int(d.Node.HighestEpoch.Term), a.saved)
-			assert.LessOrEqual(t, int(d.Node.HighestEpoch.Term), a.saved+1)
+			assert.Greater(t, int(d.node.Incarnation), a.opened)
+			assert.GreaterOrEqual(t, int(d.node.HighestEpoch.Term), a.saved)
+			assert.LessOrEqual(t, int(d.node.HighestEpoch.Term), a.saved+1)
 			if a.opened > 0 {
-				assert.Equal(t, a.id, d.Node.NodeID)
+				assert.Equal(t, a.id, d.node.NodeID)
 			}
 			names := strings.Join(fsys.Names(), " ")
 			if a.aside {

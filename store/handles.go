@@ -22,7 +22,7 @@ type handleCache struct {
 // handle is one open file. It is closed when it has left the cache and nobody
 // reads it.
 type handle struct {
-	id         model.VolumeID
+	of         *volume // a copy that was made anew is another one
 	file       File
 	users      int
 	gone       bool
@@ -34,9 +34,9 @@ func newHandleCache(fsys FS, limit int) *handleCache {
 }
 
 // take returns an open file of the volume, to be given back with release.
-func (c *handleCache) take(id model.VolumeID, tier model.Tier) (*handle, error) {
+func (c *handleCache) take(of *volume) (*handle, error) {
 	c.mu.Lock()
-	if h := c.byID[id]; h != nil {
+	if h := c.byID[of.id]; h != nil && h.of == of {
 		h.users++
 		if c.newest != h {
 			c.unlink(h)
@@ -47,18 +47,18 @@ func (c *handleCache) take(id model.VolumeID, tier model.Tier) (*handle, error) 
 	}
 	c.mu.Unlock()
 
-	f, err := c.fs.OpenReadOnly(volName(tier, id))
+	f, err := c.fs.OpenReadOnly(volName(of.tier, of.id))
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := &handle{id: id, file: f, users: 1}
-	if c.byID[id] != nil {
+	h := &handle{of: of, file: f, users: 1}
+	if c.byID[of.id] != nil {
 		h.gone = true // somebody was faster: this one serves one read
 		return h, nil
 	}
-	c.byID[id] = h
+	c.byID[of.id] = h
 	c.link(h)
 	if len(c.byID) > c.limit {
 		_ = c.evict(c.newest.prev) // as in release
@@ -78,9 +78,18 @@ func (c *handleCache) release(h *handle) {
 	}
 }
 
+// forget closes the file of a copy that is no more, so that its space is free.
+func (c *handleCache) forget(of *volume) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := c.byID[of.id]; h != nil {
+		_ = c.evict(h) // as in release
+	}
+}
+
 func (c *handleCache) evict(h *handle) error {
 	c.unlink(h)
-	delete(c.byID, h.id)
+	delete(c.byID, h.of.id)
 	h.gone = true
 	if h.users == 0 {
 		return h.file.Close()

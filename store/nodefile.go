@@ -47,6 +47,11 @@ type NodeFile struct {
 	// index count as if this node had been the only voter.
 	Fork        string
 	TakenOverAt uint64
+	// Superseded are the Raft ids of the members that the take-over left behind.
+	Superseded []uint64
+	// HeldLog says that this node was a member of the log: without its log it may not
+	// vote under its Raft id any more.
+	HeldLog bool
 	// SupersededBy is the higher generation this node has met: it may not serve
 	// again before its data was set aside. 0: none.
 	SupersededBy uint64
@@ -64,6 +69,8 @@ type nodeYAML struct {
 	Peers        []string  `yaml:"peers,omitempty"`
 	Fork         string    `yaml:"fork,omitempty"`
 	TakenOverAt  uint64    `yaml:"taken_over_at,omitempty"`
+	Superseded   []uint64  `yaml:"superseded,omitempty"`
+	HeldLog      bool      `yaml:"held_log,omitempty"`
 	SupersededBy uint64    `yaml:"superseded_by,omitempty"`
 	Checksum     string    `yaml:"checksum"`
 }
@@ -80,6 +87,12 @@ func (n NodeFile) checksum() string {
 	if n.Joined || len(n.Peers) > 0 || n.Fork != "" || n.TakenOverAt != 0 || n.SupersededBy != 0 {
 		text += fmt.Sprintf(" %t %q %q %d %d", n.Joined, n.Peers, n.Fork, n.TakenOverAt, n.SupersededBy)
 	}
+	if len(n.Superseded) > 0 {
+		text += fmt.Sprintf(" %d", n.Superseded)
+	}
+	if n.HeldLog {
+		text += " held"
+	}
 	return fmt.Sprintf("%08x", crc32.Checksum([]byte(text), castagnoli))
 }
 
@@ -87,7 +100,7 @@ func (n NodeFile) encode() ([]byte, error) {
 	body, err := yaml.Marshal(nodeYAML{
 		NodeID: string(n.NodeID), ClusterID: string(n.ClusterID), RaftID: n.RaftID, Generation: n.Generation,
 		Incarnation: n.Incarnation, HighestEpoch: epochYAML(n.HighestEpoch), Joined: n.Joined, Peers: n.Peers,
-		Fork: n.Fork, TakenOverAt: n.TakenOverAt, SupersededBy: n.SupersededBy, Checksum: n.checksum(),
+		Fork: n.Fork, TakenOverAt: n.TakenOverAt, Superseded: n.Superseded, HeldLog: n.HeldLog, SupersededBy: n.SupersededBy, Checksum: n.checksum(),
 	})
 	return append([]byte(nodeFileTitle), body...), err
 }
@@ -106,7 +119,8 @@ func decodeNodeFile(data []byte) (NodeFile, error) {
 	n := NodeFile{
 		NodeID: model.NodeID(y.NodeID), ClusterID: model.ClusterID(y.ClusterID), RaftID: y.RaftID,
 		Generation: y.Generation, Incarnation: y.Incarnation, HighestEpoch: model.Epoch(y.HighestEpoch),
-		Joined: y.Joined, Peers: y.Peers, Fork: y.Fork, TakenOverAt: y.TakenOverAt, SupersededBy: y.SupersededBy,
+		Joined: y.Joined, Peers: y.Peers, Fork: y.Fork, TakenOverAt: y.TakenOverAt,
+		Superseded: y.Superseded, HeldLog: y.HeldLog, SupersededBy: y.SupersededBy,
 	}
 	switch {
 	case !isID(y.NodeID, "n-"):
@@ -115,6 +129,8 @@ func decodeNodeFile(data []byte) (NodeFile, error) {
 		return NodeFile{}, errors.New("cluster_id is not c- and 16 hexadecimal digits")
 	case len(y.Peers) > MaxPeerHints:
 		return NodeFile{}, fmt.Errorf("peers has more than %d entries", MaxPeerHints)
+	case len(y.Superseded) > MaxPeerHints:
+		return NodeFile{}, fmt.Errorf("superseded has more than %d entries", MaxPeerHints)
 	case n.RaftID == 0 || n.RaftID > maxRaftID:
 		return NodeFile{}, errors.New("raft_id is out of range")
 	case n.checksum() != y.Checksum:
@@ -164,7 +180,7 @@ func (d *DataDir) openNode(random io.Reader, joins bool) error {
 			return model.Errorf(model.CodeCorrupt, op,
 				"node.yaml is missing but %s is there; restore node.yaml from a backup (without it this would be another node)", held)
 		}
-		if d.Node, err = newNodeFile(random, joins); err != nil {
+		if d.node, err = newNodeFile(random, joins); err != nil {
 			return failed(model.CodeUnavailable, op, "no random numbers for the node's identity", err)
 		}
 	case errors.Is(err, errTooLong):
@@ -172,12 +188,17 @@ func (d *DataDir) openNode(random io.Reader, joins bool) error {
 	case err != nil:
 		return failed(model.CodeUnavailable, op, "node.yaml cannot be read", err)
 	default:
-		if d.Node, err = decodeNodeFile(data); err != nil {
+		if d.node, err = decodeNodeFile(data); err != nil {
 			return model.Errorf(model.CodeCorrupt, op, "node.yaml is damaged; restore it from a backup: %w", err)
 		}
 	}
-	d.Node.Incarnation++
-	return d.SaveNode()
+	if d.node.SupersededBy != 0 && joins {
+		if err := d.setAside(random); err != nil {
+			return err
+		}
+	}
+	d.node.Incarnation++
+	return d.saveNode(d.node)
 }
 
 // UpdateNode changes node.yaml: the change is applied to a copy, made durable, and
@@ -186,30 +207,24 @@ func (d *DataDir) openNode(random io.Reader, joins bool) error {
 func (d *DataDir) UpdateNode(change func(*NodeFile)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := d.Node
-	next.Peers = append([]string(nil), d.Node.Peers...)
+	next := d.Identity()
 	change(&next)
 	if err := d.saveNode(next); err != nil {
 		return err
 	}
-	d.Node = next
+	d.nodeMu.Lock()
+	defer d.nodeMu.Unlock()
+	d.node = next
 	return nil
 }
 
 // Identity is a copy of node.yaml as it is on disk.
 func (d *DataDir) Identity() NodeFile {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n := d.Node
-	n.Peers = append([]string(nil), d.Node.Peers...)
+	d.nodeMu.Lock()
+	defer d.nodeMu.Unlock()
+	n := d.node
+	n.Peers = append([]string(nil), d.node.Peers...)
 	return n
-}
-
-// SaveNode makes Node durable, for a caller that is alone with the directory.
-func (d *DataDir) SaveNode() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.saveNode(d.Node)
 }
 
 func (d *DataDir) saveNode(n NodeFile) error {

@@ -35,8 +35,10 @@ const (
 	// gains by forging one, and a volume that is sealed must not cost a core for long.
 	digestBytes = 16
 
-	metaFenced = 1 << 0
-	metaSealed = 1 << 1
+	metaFenced   = 1 << 0
+	metaSealed   = 1 << 1
+	metaReceived = 1 << 2
+	metaDamaged  = 1 << 3
 )
 
 // volumeMeta is what is known of a copy beside its records.
@@ -51,14 +53,25 @@ type volumeMeta struct {
 	sealed     bool
 	sealedEnd  uint64
 	digest     [digestBytes]byte // of the file up to sealedEnd
+	received   bool              // its bytes came from other copies: where which generation began is not known
+	damaged    bool              // a check found bytes that are not what was written
 }
 
-func volName(tier model.Tier, id model.VolumeID) string {
-	return path.Join(tierDir(tier), id.String()+".vol")
-}
+// The files of a copy. A copy that leaves loses its .meta first, to .drop or .aside,
+// which say what a restart has to finish; .in are bytes that wait for their .meta.
+const (
+	extVol   = "vol"
+	extMeta  = "meta"
+	extDrop  = "drop"
+	extAside = "aside"
+	extIn    = "in"
+)
 
-func metaName(tier model.Tier, id model.VolumeID) string {
-	return path.Join(tierDir(tier), id.String()+".meta")
+func volName(tier model.Tier, id model.VolumeID) string  { return copyName(tier, id, extVol) }
+func metaName(tier model.Tier, id model.VolumeID) string { return copyName(tier, id, extMeta) }
+
+func copyName(tier model.Tier, id model.VolumeID, ext string) string {
+	return path.Join(tierDir(tier), id.String()+"."+ext)
 }
 
 func encodeVolumeHeader(tier model.Tier, id model.VolumeID) []byte {
@@ -89,6 +102,12 @@ func (m *volumeMeta) encode() []byte {
 	}
 	if m.sealed {
 		flags |= metaSealed
+	}
+	if m.received {
+		flags |= metaReceived
+	}
+	if m.damaged {
+		flags |= metaDamaged
 	}
 	buf = append(buf, byte(m.tier), flags, 0, 0)
 	for _, v := range []uint64{uint64(m.id), m.generation, m.start, m.replicaGen, m.watermark, m.sealedEnd} {
@@ -125,6 +144,7 @@ func decodeVolumeMeta(p []byte) (volumeMeta, error) {
 	}
 	m.tier = model.Tier(p[12])
 	m.fenced, m.sealed = p[13]&metaFenced != 0, p[13]&metaSealed != 0
+	m.received, m.damaged = p[13]&metaReceived != 0, p[13]&metaDamaged != 0
 	m.id = model.VolumeID(le.Uint64(p[16:]))
 	m.generation, m.start, m.replicaGen = le.Uint64(p[24:]), le.Uint64(p[32:]), le.Uint64(p[40:])
 	m.watermark, m.sealedEnd = le.Uint64(p[48:]), le.Uint64(p[56:])

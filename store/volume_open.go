@@ -23,21 +23,31 @@ func (v *Volumes) Create(tier model.Tier, id model.VolumeID, generation, replica
 	vol := &volume{tier: tier, id: id, meta: volumeMeta{
 		id: id, tier: tier, generation: generation, start: DataStart, replicaGen: replicaGen, watermark: DataStart,
 	}}
-	what := fmt.Sprintf("volume %d cannot be made", id)
+	f, err := v.make(op, vol)
+	if err != nil {
+		return nil, err
+	}
+	vol.writer = &VolumeWriter{volumes: v, volume: vol, file: f, generation: generation, hintAt: DataStart}
+	v.add(vol)
+	return vol.writer, nil
+}
+
+// make puts the files of a new copy on the disk, durably.
+func (v *Volumes) make(op string, vol *volume) (File, error) {
+	what := fmt.Sprintf("volume %d cannot be made", vol.id)
+	if err := v.finishLeaving(vol.id); err != nil {
+		return nil, failed(model.CodeUnavailable, op, what+" before the copy that was dropped here is gone", err)
+	}
 	f, err := v.createFile(vol)
 	if err != nil {
 		return nil, failed(model.CodeUnavailable, op, what, err)
 	}
 	// The meta last: a volume exists when its meta does.
-	if err := replaceFile(v.fs, metaName(tier, id), vol.meta.encode()); err != nil {
+	if err := replaceFile(v.fs, metaName(vol.tier, vol.id), vol.meta.encode()); err != nil {
 		return nil, failed(model.CodeUnavailable, op, what, errors.Join(err, f.Close()))
 	}
 	vol.publish(DataStart, DataStart, "")
-	vol.writer = &VolumeWriter{volumes: v, volume: vol, file: f, generation: generation, hintAt: DataStart}
-	v.mu.Lock()
-	v.byID[id] = vol
-	v.mu.Unlock()
-	return vol.writer, nil
+	return f, nil
 }
 
 // createFile makes the .vol file with its header, all durable.
@@ -77,11 +87,10 @@ func (v *Volumes) createFile(vol *volume) (File, error) {
 // beyond the intact end; corrupt: the copy's meta or header cannot be read.
 func (v *Volumes) Reopen(id model.VolumeID, generation, replicaGen, start uint64) (*VolumeWriter, error) {
 	const op = "reopen volume"
-	vol, err := v.find(op, id)
+	vol, err := v.locked(op, id)
 	if err != nil {
 		return nil, err
 	}
-	vol.work.Lock()
 	defer vol.work.Unlock()
 	if vol.broken {
 		return nil, vol.brokenError(op)
@@ -117,6 +126,7 @@ func (v *Volumes) reopen(vol *volume, f File, generation, replicaGen, start uint
 	meta := vol.meta
 	meta.generation, meta.replicaGen, meta.start, meta.watermark = generation, replicaGen, start, durable
 	meta.fenced, meta.sealed, meta.sealedEnd, meta.digest = false, false, 0, volumeMeta{}.digest
+	meta.received, meta.damaged = false, false
 	if err := vol.saveMeta(v.fs, meta); err != nil {
 		return failed(model.CodeUnavailable, op, fmt.Sprintf("the meta of volume %d cannot be written", vol.id), err)
 	}
@@ -170,11 +180,10 @@ func harden(f File, from, to uint64) error {
 // more, and returns the watermark: all that is intact, made durable now if the
 // disk lets us. Asking again gives the same answer.
 func (v *Volumes) Fence(id model.VolumeID) (watermark uint64, err error) {
-	vol, err := v.find("fence volume", id)
+	vol, err := v.locked("fence volume", id)
 	if err != nil {
 		return 0, err
 	}
-	vol.work.Lock()
 	defer vol.work.Unlock()
 	return v.fence(vol)
 }

@@ -35,7 +35,7 @@ func (v *Volumes) ReadBody(id model.VolumeID, offset, recordBytes uint64, header
 	if err != nil {
 		return dst, err
 	}
-	h, err := v.handles.take(id, vol.tier)
+	h, err := v.handles.take(vol)
 	if err != nil {
 		return dst, vol.readError(offset, recordBytes, err)
 	}
@@ -43,7 +43,11 @@ func (v *Volumes) ReadBody(id model.VolumeID, offset, recordBytes uint64, header
 	out, err := r.read(dst)
 	v.handles.release(h)
 	if err != nil {
-		return dst, vol.readError(offset, recordBytes, err)
+		err = vol.readError(offset, recordBytes, err)
+		if model.CodeOf(err) == model.CodeCorrupt {
+			v.suspect(id)
+		}
+		return dst, err
 	}
 	return out, nil
 }
@@ -59,7 +63,7 @@ func (v *Volumes) CheckRecord(id model.VolumeID, offset, recordBytes uint64, hea
 	if recordBytes < recordFixedBytes || recordBytes > MaxRecordBytes || offset > 1<<62 {
 		return Record{}, model.Errorf(model.CodeInvalidArgument, op, "a record of %d bytes at %d of volume %d cannot be", recordBytes, offset, id)
 	}
-	h, err := v.handles.take(id, vol.tier)
+	h, err := v.handles.take(vol)
 	if err != nil {
 		return Record{}, vol.readError(offset, recordBytes, err)
 	}
@@ -97,7 +101,8 @@ func (v *volume) readError(offset, recordBytes uint64, err error) error {
 		return because(err, model.CodeUnavailable, op, "volume %d cannot be read", v.id)
 	case behind:
 		return model.Errorf(model.CodeUnavailable, op,
-			"volume %d is behind: the record at byte %d ends at %d, the copy at %d", v.id, offset, offset+recordBytes, end)
+			"volume %d is behind: the record at byte %d ends at %d, the copy at %d", v.id, offset, offset+recordBytes, end).
+			With(model.DetailReason, model.ReasonBehind)
 	case isMismatch(err) || errors.Is(err, syscall.EIO):
 		return because(err, model.CodeCorrupt, op, "the record at byte %d of volume %d is damaged; read it from another copy", offset, v.id)
 	}

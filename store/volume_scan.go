@@ -41,11 +41,14 @@ func recordAt(w *window, volume model.VolumeID, off int64) (recordHeader, []byte
 
 // follows tells whether a record may stand at off after one of generation prev:
 // generations never fall, and from where the current one began there are only
-// its records. What a reopening should have cut off stops a scan here.
+// its records. What a reopening should have cut off stops a scan here. Of a copy
+// that was received only the order is known; the digest of its seal judges it.
 func (m *volumeMeta) follows(h *recordHeader, off, prev uint64) bool {
 	switch {
 	case h.generation < prev:
 		return false
+	case m.received:
+		return h.generation <= m.generation
 	case off >= m.start:
 		return h.generation == m.generation
 	}

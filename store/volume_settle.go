@@ -10,7 +10,8 @@ import (
 
 // Trim cuts a fenced copy to end, if it is longer, and says how long it is now.
 // A copy that was away while its volume was sealed may hold bytes that no file
-// names. The shorter watermark is durable before anything is cut.
+// names. The shorter watermark is durable before anything is cut. What is left is
+// durable when it returns.
 //
 // conflict: the copy still takes appends.
 func (v *Volumes) Trim(id model.VolumeID, end uint64) (length uint64, err error) {
@@ -30,25 +31,41 @@ func (v *Volumes) Trim(id model.VolumeID, end uint64) (length uint64, err error)
 	if err != nil {
 		return 0, failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be measured", id), err)
 	}
-	end = max(end, DataStart)
-	if uint64(size) <= end && state.End <= end {
-		return state.End, nil
+	if end = max(end, DataStart); uint64(size) > end || state.End > end {
+		if err := vol.cut(v.fs, f, end, min(end, uint64(size))); err != nil {
+			return 0, err
+		}
+		state = vol.snapshot()
 	}
-	meta := vol.meta
+	// What a restart found may never have reached the disk.
+	if state.Watermark < state.End {
+		if err := harden(f, state.Watermark, state.End); err != nil {
+			return 0, failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be made durable", id), err)
+		}
+		vol.publish(state.End, state.End, state.Damage)
+	}
+	return state.End, nil
+}
+
+// cut shortens the file of a fenced copy to size, because its volume ends at end.
+func (v *volume) cut(fsys FS, f File, end, size uint64) error {
+	const op = "trim volume"
+	state, meta := v.snapshot(), v.meta
 	meta.watermark = min(meta.watermark, end)
 	if meta.sealedEnd > end {
 		meta.sealed, meta.sealedEnd, meta.digest = false, 0, volumeMeta{}.digest
 	}
-	if err := vol.saveMeta(v.fs, meta); err != nil {
-		return 0, failed(model.CodeUnavailable, op, fmt.Sprintf("the meta of volume %d cannot be written", id), err)
+	if err := v.saveMeta(fsys, meta); err != nil {
+		return failed(model.CodeUnavailable, op, fmt.Sprintf("the meta of volume %d cannot be written", v.id), err)
 	}
-	cut := min(end, uint64(size))
-	if err := errors.Join(f.Truncate(int64(cut)), f.Sync()); err != nil {
-		return 0, failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be cut to %d bytes", id, cut), err)
+	// The meta ends it here already: a cut that fails halfway leaves nothing to look for
+	// beyond this, and a check that did would call the copy damaged.
+	length := min(state.End, size)
+	v.publish(length, min(state.Watermark, length), state.Damage)
+	if err := errors.Join(f.Truncate(int64(size)), f.Sync()); err != nil {
+		return failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be cut to %d bytes", v.id, size), err)
 	}
-	length = min(state.End, cut)
-	vol.publish(length, min(state.Watermark, length), state.Damage)
-	return length, nil
+	return nil
 }
 
 // Fill adds bytes of another copy at the end of a fenced one and makes them
@@ -91,7 +108,7 @@ func (v *Volumes) ReadRaw(id model.VolumeID, offset uint64, most int) (data []by
 	if offset >= watermark {
 		return nil, watermark, nil
 	}
-	h, err := v.handles.take(id, vol.tier)
+	h, err := v.handles.take(vol)
 	if err != nil {
 		return nil, 0, failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be opened", id), err)
 	}
@@ -105,11 +122,10 @@ func (v *Volumes) ReadRaw(id model.VolumeID, offset uint64, most int) (data []by
 
 // fenced returns a copy that takes no more appends, with its work lock held.
 func (v *Volumes) fenced(op string, id model.VolumeID) (*volume, error) {
-	vol, err := v.find(op, id)
+	vol, err := v.locked(op, id)
 	if err != nil {
 		return nil, err
 	}
-	vol.work.Lock()
 	switch {
 	case vol.broken:
 		err = vol.brokenError(op)

@@ -118,7 +118,7 @@ func (w *VolumeWriter) usable(op string) error {
 	switch {
 	case w.poisoned != nil:
 		return because(w.poisoned, model.CodeUnavailable, op, "volume %d takes no more appends because its disk failed", id)
-	case w.closed || w.volume.meta.generation != w.generation:
+	case w.closed || w.volume.gone || w.volume.meta.generation != w.generation:
 		return model.Errorf(model.CodeVolumeSealed, op, "volume %d is not open at generation %d any more", id, w.generation)
 	case w.volume.meta.fenced:
 		return model.Errorf(model.CodeVolumeSealed, op, "volume %d is fenced at generation %d", id, w.generation)

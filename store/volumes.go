@@ -2,12 +2,8 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	"tiercel/cluster/model"
@@ -29,6 +25,8 @@ type VolumeState struct {
 	Watermark      uint64 // durable at least up to here
 	Fenced, Sealed bool
 	Damage         string // what is wrong with the copy, empty if nothing; never repaired or deleted here
+	Broken         bool   // damage of the meta or the header: not even its generations are known
+	Partial        bool   // it is being received and was never whole
 }
 
 // Volumes owns the volume files of a node. It is safe for concurrent use.
@@ -36,10 +34,15 @@ type Volumes struct {
 	fs  FS
 	opt VolumeOptions
 
-	opening sync.Mutex // one Create at a time
+	opening sync.Mutex // one copy comes or goes at a time
 	mu      sync.RWMutex
 	byID    map[model.VolumeID]*volume
 	handles *handleCache
+
+	replacements uint64 // begun in this life
+
+	suspectMu sync.Mutex
+	suspects  map[model.VolumeID]bool // a read of them did not match
 }
 
 // volume is one copy. work orders appends and changes of the meta; the state
@@ -51,6 +54,7 @@ type volume struct {
 	work   sync.Mutex
 	meta   volumeMeta
 	broken bool // meta or header cannot be read: only reads of records go on
+	gone   bool // dropped or set aside; whoever waited for the lock finds nothing
 	writer *VolumeWriter
 
 	stateMu sync.Mutex
@@ -77,166 +81,34 @@ func (v *volume) publish(end, watermark uint64, damage string) {
 	v.state = VolumeState{
 		Tier: v.tier, ID: v.id, Generation: v.meta.generation, ReplicaGen: v.meta.replicaGen,
 		End: end, Watermark: watermark, Fenced: v.meta.fenced, Sealed: v.meta.sealed, Damage: damage,
+		Broken: v.broken, Partial: v.meta.received && !v.meta.sealed,
 	}
 }
 
-// OpenVolumes reads the meta of every volume under volumes/ and finds the end of
-// its intact records, from its watermark on. A volume that is damaged says so in
-// its state and does not stop the others; an error means that the directories
-// themselves cannot be read.
-func OpenVolumes(fsys FS, opt VolumeOptions) (*Volumes, []VolumeState, error) {
-	if opt.MaxOpenFiles <= 0 {
-		opt.MaxOpenFiles = 512
-	}
-	if opt.WatermarkEveryBytes == 0 {
-		opt.WatermarkEveryBytes = 32 << 20
-	}
-	v := &Volumes{fs: fsys, opt: opt, byID: map[model.VolumeID]*volume{}, handles: newHandleCache(fsys, opt.MaxOpenFiles)}
-	for _, tier := range model.Tiers {
-		if err := v.openTier(tier); err != nil {
-			return nil, nil, failed(model.CodeUnavailable, "open volumes", tierDir(tier)+"/ cannot be read", err)
-		}
-	}
-	return v, v.States(), nil
+// add makes a copy known.
+func (v *Volumes) add(vol *volume) {
+	v.mu.Lock()
+	v.byID[vol.id] = vol
+	v.mu.Unlock()
 }
 
-func (v *Volumes) openTier(tier model.Tier) error {
-	if err := v.fs.MkdirAll(tierDir(tier)); err != nil {
-		return err
-	}
-	// A killed process may have left names that a power loss could still take.
-	if err := v.fs.SyncDir(tierDir(tier)); err != nil {
-		return err
-	}
-	names, err := v.fs.List(tierDir(tier))
+// locked is find with the copy's work lock held.
+func (v *Volumes) locked(op string, id model.VolumeID) (*volume, error) {
+	vol, err := v.find(op, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	type pair struct{ vol, meta bool }
-	found := map[model.VolumeID]pair{}
-	for _, name := range names {
-		base, ext, _ := strings.Cut(name, ".")
-		n, err := strconv.ParseUint(base, 10, 64)
-		if err != nil || ext != "vol" && ext != "meta" {
-			continue // not ours
-		}
-		p := found[model.VolumeID(n)]
-		p.vol, p.meta = p.vol || ext == "vol", p.meta || ext == "meta"
-		found[model.VolumeID(n)] = p
+	vol.work.Lock()
+	if vol.gone {
+		vol.work.Unlock()
+		return nil, notHere(op, id)
 	}
-	for _, id := range slices.Sorted(maps.Keys(found)) {
-		p := found[id]
-		vol, err := v.openVolume(tier, id, p.vol, p.meta)
-		if err != nil {
-			return err
-		}
-		if vol == nil {
-			continue
-		}
-		if first := v.byID[id]; first != nil {
-			first.state.Damage = fmt.Sprintf("the volume lies in two tiers, %d and %d; set the wrong one aside", first.tier, tier)
-			continue
-		}
-		v.byID[id] = vol
-	}
-	return nil
-}
-
-// openVolume reads one copy; nil for what a crash left of an unfinished Create.
-func (v *Volumes) openVolume(tier model.Tier, id model.VolumeID, hasVol, hasMeta bool) (*volume, error) {
-	vol := &volume{tier: tier, id: id, meta: volumeMeta{id: id, tier: tier, start: DataStart, watermark: DataStart}}
-	if !hasMeta {
-		info, err := v.fs.Stat(volName(tier, id))
-		if err != nil {
-			return nil, err
-		}
-		if info.Size <= DataStart {
-			return nil, nil
-		}
-	}
-	var damage string
-	end := uint64(0)
-	switch {
-	case !hasMeta:
-		damage = volName(tier, id) + " has no .meta beside it"
-	case !hasVol:
-		damage = metaName(tier, id) + " has no .vol beside it"
-	default:
-		damage = vol.readMeta(v.fs)
-	}
-	vol.broken = damage != ""
-	if hasVol {
-		var problem string
-		end, problem = vol.findEnd(v.fs)
-		if damage == "" {
-			damage = problem
-		}
-	}
-	vol.publish(end, min(vol.meta.watermark, end), damage)
 	return vol, nil
 }
 
-// readMeta loads .meta, or says what is wrong with it.
-func (v *volume) readMeta(fsys FS) (damage string) {
-	name := metaName(v.tier, v.id)
-	data, err := readFile(fsys, name, maxMetaFile)
-	if err != nil {
-		return fmt.Sprintf("%s cannot be read: %v", name, err)
-	}
-	m, err := decodeVolumeMeta(data)
-	if err == nil && (m.id != v.id || m.tier != v.tier) {
-		err = fmt.Errorf("it is of volume %d of tier %d", m.id, m.tier)
-	}
-	if err != nil {
-		return fmt.Sprintf("%s is damaged: %v", name, err)
-	}
-	v.meta = m
-	return ""
+func notHere(op string, id model.VolumeID) error {
+	return model.Errorf(model.CodeUnavailable, op, "volume %d is not on this node", id)
 }
-
-// findEnd scans the .vol file from the watermark, or from the start when there
-// is less than the watermark promises.
-func (v *volume) findEnd(fsys FS) (end uint64, damage string) {
-	name := volName(v.tier, v.id)
-	f, err := fsys.OpenReadOnly(name)
-	if err != nil {
-		v.broken = true
-		return 0, fmt.Sprintf("%s cannot be opened: %v", name, err)
-	}
-	end, damage, err = v.scanFile(f, name)
-	if err = errors.Join(err, f.Close()); err != nil {
-		damage = fmt.Sprintf("%s cannot be read: %v", name, err)
-	}
-	return end, damage
-}
-
-func (v *volume) scanFile(f File, name string) (end uint64, damage string, err error) {
-	size, err := f.Size()
-	if err != nil {
-		return 0, "", err
-	}
-	header := make([]byte, min(size, DataStart))
-	if err := readFull(f, header, 0); err != nil {
-		return 0, "", err
-	}
-	if err := checkVolumeHeader(header, v.tier, v.id); err != nil {
-		v.broken = true
-		return 0, fmt.Sprintf("%s is damaged: %v", name, err), nil
-	}
-	meta, from := v.meta, v.meta.watermark
-	if v.broken {
-		// Without its meta any order of generations may be right.
-		meta.start, meta.generation = size64max, size64max
-	}
-	if from > uint64(size) {
-		from = DataStart
-		damage = fmt.Sprintf("%s has %d bytes but %d were durable", name, size, v.meta.watermark)
-	}
-	end, err = meta.intactEnd(f, size, from)
-	return end, damage, err
-}
-
-const size64max = 1<<64 - 1
 
 // find returns the copy of a volume.
 func (v *Volumes) find(op string, id model.VolumeID) (*volume, error) {
@@ -244,9 +116,20 @@ func (v *Volumes) find(op string, id model.VolumeID) (*volume, error) {
 	vol := v.byID[id]
 	v.mu.RUnlock()
 	if vol == nil {
-		return nil, model.Errorf(model.CodeUnavailable, op, "volume %d is not on this node", id)
+		return nil, notHere(op, id)
 	}
 	return vol, nil
+}
+
+// State is what is known of one copy.
+func (v *Volumes) State(id model.VolumeID) (state VolumeState, ok bool) {
+	v.mu.RLock()
+	vol := v.byID[id]
+	v.mu.RUnlock()
+	if vol == nil {
+		return VolumeState{}, false
+	}
+	return vol.snapshot(), true
 }
 
 // States lists all copies by id.
