@@ -47,7 +47,7 @@ func (d *Data) prepare() error {
 		return err
 	}
 	// A node that joins begins with nothing: the log comes from the others, if ever.
-	if len(snapshots) == 0 && !d.Dir.Node.Joined {
+	if len(snapshots) == 0 && !d.Dir.Identity().Joined {
 		if err := d.firstSnapshot(); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (d *Data) firstSnapshot() error {
 		return model.Errorf(model.CodeCorrupt, "open data directory",
 			"snapshots/ is empty but log/ is not; restore snapshots/ from a backup of the same moment")
 	}
-	conf, err := messages.MarshalDeterministic(&raftpb.ConfState{Voters: []uint64{d.Dir.Node.RaftID}})
+	conf, err := messages.MarshalDeterministic(&raftpb.ConfState{Voters: []uint64{d.Dir.Identity().RaftID}})
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,13 @@ func (d *Data) firstSnapshot() error {
 		return err
 	}
 	return out.Finish()
+}
+
+// holdsLog reports whether this node was ever a member of the log. Asked of the disk:
+// a newcomer becomes one while it runs.
+func (d *Data) holdsLog() (bool, error) {
+	snapshots, err := store.ListSnapshots(d.Dir.FS)
+	return !d.Dir.Identity().Joined || len(snapshots) > 0, err
 }
 
 // openWAL opens the log, after closing the one of an earlier life of the log
@@ -93,11 +100,16 @@ func (d *Data) openWAL() (*store.WAL, *store.WALRecovery, error) {
 	if rec.Last != 0 {
 		return wal, rec, nil
 	}
+	if d.Dir.Identity().HeldLog {
+		return nil, nil, model.Errorf(model.CodeCorrupt, "open log",
+			"log/ is empty, but this node was a member of its cluster's log: it has forgotten what it voted for and what it confirmed; "+
+				"restore log/, or start with an empty data directory, as a new node, and remove this one from the cluster")
+	}
 	snapshots, err := store.ListSnapshots(d.Dir.FS)
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case d.Dir.Node.Joined:
+	case d.Dir.Identity().Joined:
 		// Without a snapshot it has never held the log; with one, it was on its way to
 		// install it. The log actor goes on from there.
 		return wal, rec, nil

@@ -40,12 +40,17 @@ type Options struct {
 	ReplicationFactor  uint32
 	IdempotencyKeys    uint32 // remembered per tenant
 	Worker             *messages.WorkerRow
-	HeartbeatInterval  time.Duration // of a worker to the master; the master's is Tick × HeartbeatTicks
-	Join               []string      // rpc addresses of nodes of the cluster, hints where to ask
-	AppendPatience     time.Duration // of a volume's primary for a follower
-	BrakeShare         float64       // of the workers, missing at once, that hold mass repair
-	HandOverAfter      int           // heartbeat intervals until the lead goes to a better candidate; 0: never
-	Failover           bool          // voters may be more than one
+	HeartbeatInterval  time.Duration      // of a worker to the master; the master's is Tick × HeartbeatTicks
+	Join               []string           // rpc addresses of nodes of the cluster, hints where to ask
+	Discovers          bool               // Discovered will be called with more of them
+	AppendPatience     time.Duration      // of a volume's primary for a follower
+	BrakeShare         float64            // of the workers, missing at once, that hold mass repair
+	HandOverAfter      int                // heartbeat intervals until the lead goes to a better candidate; 0: never
+	Failover           bool               // voters may be more than one
+	Settings           *messages.Settings // of a new cluster
+	// DiskBusy is for how long the disk has had work, by the system's counters; it may
+	// block. Nil, or false: what the volumes did to it is what counts.
+	DiskBusy func() (time.Duration, bool)
 	// Announced hears whether the node can serve, and why not.
 	Announced func(ready bool, reason string)
 	// CatalogLoaded hears of the state machine; for the simulator's checkers.
@@ -60,7 +65,16 @@ func DefaultOptions() Options {
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
 		VolumesOpen: 2, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
 		HeartbeatInterval: 30 * time.Second, Failover: true, AppendPatience: 1500 * time.Millisecond,
-		BrakeShare: 0.3, HandOverAfter: 10,
+		BrakeShare: 0.3, HandOverAfter: 10, Settings: DefaultSettings(),
+	}
+}
+
+// DefaultSettings are those that a new cluster begins with; from then on the log has them.
+func DefaultSettings() *messages.Settings {
+	return &messages.Settings{
+		ScrubBytesPerSecond: 8 << 20, WeightFree: 0.40, WeightDisk: 0.30, WeightLoad: 0.20, WeightLatency: 0.10,
+		WarnUsedShare: 0.80, FullUsedShare: 0.90, ReadOnlyUsedShare: 0.97,
+		CompactDeadShare: 0.30, MergeBelowBytes: 64 << 20, RebalanceSpread: 0.10, AutoRebalance: true,
 	}
 }
 
@@ -77,6 +91,7 @@ const (
 	GatewayPath     = nodePath + "/gateway"
 	coordinatorPath = nodePath + "/master/coordinator"
 	controllerPath  = nodePath + "/master/controller"
+	foremanPath     = nodePath + "/master/foreman"
 )
 
 // Start spawns the tree of a node. The runtime's node and incarnation must be
@@ -94,6 +109,13 @@ func Start(rt runtime.Runtime, data *Data, opt Options) (*actor.PID, error) {
 	})
 }
 
+// Discovered tells a started node rpc addresses at which discovery saw others, and is
+// called again now and then: a node that is just starting may miss it. It may be
+// called from any goroutine.
+func Discovered(rt runtime.Host, addresses []string) {
+	rt.System().Root.Send(rt.Local(memberPath), &messages.DiscoveredPeers{Addresses: addresses})
+}
+
 // tree is what the actors of one node are made of.
 type tree struct {
 	rt   runtime.Runtime
@@ -109,49 +131,57 @@ func (o *Options) masterInterval() time.Duration {
 
 func (t *tree) member() runtime.Actor {
 	return member.New(member.Config{
-		Path: memberPath, NodePath: nodePath, GatewayPath: GatewayPath, LogPath: logPath, ControllerPath: controllerPath,
-		CoordinatorPath: coordinatorPath, Join: t.opt.Join, Worker: t.opt.Worker, Boot: t.boot, MaxClusterVersion: clusterVersion,
+		Path: memberPath, NodePath: nodePath, GatewayPath: GatewayPath, WorkerPath: WorkerPath, LogPath: logPath, ControllerPath: controllerPath,
+		CoordinatorPath: coordinatorPath, Join: t.opt.Join, Discovers: t.opt.Discovers, Worker: t.opt.Worker, Boot: t.boot, MaxClusterVersion: clusterVersion,
 		HeartbeatInterval: t.opt.HeartbeatInterval, MasterInterval: t.opt.masterInterval(),
 		Identity: t.data.Dir.Identity, UpdateNode: t.data.Dir.UpdateNode,
+		HoldsLog: t.data.holdsLog,
 	})
 }
 
 func (t *tree) children() []node.Child {
 	data, opt := t.data, t.opt
-	takeover := logconf.Takeover{At: data.Dir.Node.TakenOverAt, Self: data.Dir.Node.RaftID}
+	id := data.Dir.Identity() // what is asked for here does not change
+	takeover := logconf.Takeover{At: id.TakenOverAt, Self: id.RaftID}
 	lives := uint64(0) // of the gateway: each opens a session that ends the one before
 	return []node.Child{
 		{Name: "catalog", Producer: func() runtime.Actor {
 			return catalog.New(catalog.Config{
 				Path: catalogPath, LogPath: logPath, CoordinatorPath: coordinatorPath, ChunkBytes: opt.SnapshotChunkBytes,
-				Loaded: opt.CatalogLoaded, Joined: data.Dir.Node.Joined, Takeover: takeover,
+				Loaded: opt.CatalogLoaded, Joined: id.Joined, Takeover: takeover,
 			})
 		}},
 		{Name: "log", Producer: func() runtime.Actor {
 			return raftlog.New(raftlog.Config{
-				RaftID: data.Dir.Node.RaftID, Tick: opt.Tick, HeartbeatTicks: opt.HeartbeatTicks, ElectionTicks: opt.ElectionTicks,
-				SnapshotEveryBytes: opt.SnapshotEveryBytes, Path: logPath, CatalogPath: catalogPath, OwnerPath: nodePath, OpenWAL: data.openWAL,
+				RaftID: id.RaftID, Tick: opt.Tick, HeartbeatTicks: opt.HeartbeatTicks, ElectionTicks: opt.ElectionTicks,
+				SnapshotEveryBytes: opt.SnapshotEveryBytes, Path: logPath, CatalogPath: catalogPath, OwnerPath: nodePath, CoordinatorPath: coordinatorPath, OpenWAL: data.openWAL,
 				Takeover: takeover, Identity: data.Dir.Identity, UpdateNode: data.Dir.UpdateNode,
 			})
 		}},
 		{Name: "worker", Producer: func() runtime.Actor {
 			return worker.New(worker.Config{
-				Volumes: data.Volumes, Path: WorkerPath, CoordinatorPath: coordinatorPath, MemberPath: memberPath,
+				Volumes: data.Volumes, Path: WorkerPath, CoordinatorPath: coordinatorPath, ForemanPath: foremanPath, MemberPath: memberPath,
 				DiskType: opt.Worker.DiskType, MaxVolumeBytes: opt.MaxVolumeBytes,
 				ReserveBytes: opt.ReserveBytes, CapacityBytes: opt.CapacityBytes, ReportEvery: opt.ReportEvery,
-				AppendPatience: opt.AppendPatience, Epoch: data.Dir.Identity().HighestEpoch, UpdateNode: data.Dir.UpdateNode,
+				DiskBusy: opt.DiskBusy, AppendPatience: opt.AppendPatience, Epoch: id.HighestEpoch, UpdateNode: data.Dir.UpdateNode,
 			})
 		}},
 		{Name: "gateway", Producer: func() runtime.Actor {
 			lives++
 			return gateway.New(gateway.Config{
-				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, LogPath: logPath, CatalogPath: catalogPath, MemberPath: memberPath,
-				VolumePath:  func(v, g uint64) string { return fmt.Sprintf("%s/volume/%d.%d", WorkerPath, v, g) },
-				Incarnation: data.Dir.Node.Incarnation<<20 + lives, Announced: opt.Announced,
+				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath,
+				LogPath: logPath, CatalogPath: catalogPath, MemberPath: memberPath,
+				VolumePath:  volumePath,
+				Incarnation: id.Incarnation<<20 + lives, Announced: opt.Announced,
 				DefaultBudget: opt.DefaultBudget, QueueBytes: opt.QueueBytes, UploadIdle: opt.UploadIdle,
 			})
 		}},
 	}
+}
+
+// volumePath is where a volume's actor is on each of its members.
+func volumePath(volume, generation uint64) string {
+	return fmt.Sprintf("%s/volume/%d.%d", WorkerPath, volume, generation)
 }
 
 func (t *tree) master(term uint64) runtime.Producer {
@@ -163,11 +193,13 @@ func (t *tree) master(term uint64) runtime.Producer {
 			Version: opt.Worker.Version, Incarnation: t.rt.Incarnation(), RaftId: id.RaftID, MaxClusterVersion: clusterVersion,
 		}
 		return master.New(master.Config{
-			Term: term, Generation: id.Generation, Fork: id.Fork, Worker: row, RaftID: id.RaftID,
+			Term: term, Generation: id.Generation, Fork: id.Fork, Superseded: id.Superseded, Worker: row, RaftID: id.RaftID,
 			LogPath: logPath, CatalogPath: catalogPath, WorkerPath: WorkerPath, MemberPath: memberPath, CoordinatorPath: coordinatorPath,
+			ControllerPath: controllerPath, ForemanPath: foremanPath, VolumePath: volumePath,
 			Bootstrap: &messages.Bootstrap{
 				ClusterId: string(id.ClusterID), ReplicationFactor: opt.ReplicationFactor, Tiers: tier.DefaultRows(),
 				ClusterVersion: clusterVersion, IdempotencyKeysPerTenant: opt.IdempotencyKeys, Failover: opt.Failover,
+				Settings: opt.Settings,
 			},
 			VolumesOpen: opt.VolumesOpen, HashEvery: opt.HashEvery, ReconcileTick: opt.ReportEvery,
 			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter,

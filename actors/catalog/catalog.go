@@ -50,6 +50,7 @@ type Catalog struct {
 	fetches uint64
 
 	membersChanged bool
+	registrations  []string // nodes, of the entries being applied
 }
 
 type waitingLookup struct {
@@ -133,8 +134,8 @@ func (c *Catalog) onApply(ctx *runtime.Context, m *messages.ApplyEntries) {
 		}
 	}
 	c.cat.End()
-	if c.membersChanged {
-		c.tellMembers(ctx)
+	if c.membersChanged || len(c.registrations) > 0 {
+		c.registered(ctx)
 	}
 	ctx.Reply(&messages.EntriesApplied{Applied: c.cat.Applied(), LogBytes: bytes})
 	if len(done.Outcomes) > 0 {
@@ -164,6 +165,9 @@ func (c *Catalog) applyOne(ctx *runtime.Context, e *messages.LogEntry) (*message
 		return nil, err
 	}
 	c.membersChanged = c.membersChanged || changesMembers(cmd)
+	if r := cmd.GetRegisterWorker(); r != nil && result.GetCode() == "" {
+		c.registrations = append(c.registrations, r.Node)
+	}
 	if cmd.Proposal == 0 || cmd.Origin != string(ctx.Runtime().Node()) {
 		return nil, nil
 	}

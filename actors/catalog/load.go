@@ -111,6 +111,7 @@ func (c *Catalog) takeOver(ctx *runtime.Context, l *loaded) {
 
 func (c *Catalog) onAttach(ctx *runtime.Context) {
 	if c.cat != nil {
+		c.tellMembers(ctx) // a log that was restarted knows nobody, and a learner does not speak first
 		c.sayWhere(ctx)
 	}
 }

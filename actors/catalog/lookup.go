@@ -8,11 +8,15 @@ import (
 	"tiercel/actors/runtime"
 	rules "tiercel/cluster/catalog"
 	"tiercel/cluster/model"
+	"tiercel/cluster/tier"
 	"tiercel/messages"
 )
 
 // manifestPage bounds the extents of one answer.
 const manifestPage = 4096
+
+// maxFindRows bounds the rows that one FindExtents looks at.
+const maxFindRows = 1024
 
 // onLookup answers at or above the index asked for; until then it waits.
 func (c *Catalog) onLookup(ctx *runtime.Context, m *messages.Lookup) {
@@ -81,6 +85,10 @@ func (c *Catalog) answerItem(item *messages.LookupItem) *messages.LookupAnswer {
 		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_List{List: c.list(k.List)}}
 	case *messages.LookupItem_Status:
 		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_Status{Status: c.status(k.Status)}}
+	case *messages.LookupItem_FindExtents:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_FindExtents{FindExtents: c.findExtents(k.FindExtents)}}
+	case *messages.LookupItem_DescribeVolumes:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_DescribeVolumes{DescribeVolumes: c.describeVolumes(k.DescribeVolumes)}}
 	}
 	return &messages.LookupAnswer{}
 }
@@ -104,6 +112,7 @@ func (c *Catalog) stat(m *messages.Stat) *messages.StatReply {
 	cluster := c.cat.Cluster()
 	reply.EpochGeneration, reply.EpochTerm = cluster.GetGeneration(), cluster.GetTerm()
 	reply.ReplicationFactor = cluster.GetReplicationFactor()
+	reply.CopiesWanted = uint32(tier.Wanted(cluster.GetTiers(), model.Tier(row.Tier), int(cluster.GetReplicationFactor())))
 	return reply
 }
 
@@ -157,6 +166,28 @@ func (c *Catalog) list(m *messages.List) *messages.ListReply {
 	return reply
 }
 
+// findExtents answers with one page of what names the volumes asked for.
+func (c *Catalog) findExtents(m *messages.FindExtents) *messages.FindExtentsReply {
+	volumes := make(map[uint64]bool, len(m.Volumes))
+	for _, id := range m.Volumes {
+		volumes[id] = true
+	}
+	reply := &messages.FindExtentsReply{Header: messages.ReplyHeader(m.Header)}
+	reply.Found, reply.Next = c.cat.Named(volumes, m.After, min(int(m.Rows), maxFindRows))
+	return reply
+}
+
+// describeVolumes answers with the rows there are.
+func (c *Catalog) describeVolumes(m *messages.DescribeVolumes) *messages.DescribeVolumesReply {
+	reply := &messages.DescribeVolumesReply{Header: messages.ReplyHeader(m.Header)}
+	for _, id := range m.Volumes[:min(len(m.Volumes), manifestPage)] {
+		if row, ok := c.cat.Volume(id); ok {
+			reply.Volumes = append(reply.Volumes, row)
+		}
+	}
+	return reply
+}
+
 func (c *Catalog) status(m *messages.ClusterStatus) *messages.ClusterStatusReply {
 	nodes, workers := c.cat.Workers()
 	volumes := c.cat.Volumes()
@@ -167,6 +198,6 @@ func (c *Catalog) status(m *messages.ClusterStatus) *messages.ClusterStatusReply
 	return &messages.ClusterStatusReply{
 		Header: messages.ReplyHeader(m.Header), Cluster: c.cat.Cluster(), Totals: []*messages.TenantRow{c.cat.Totals()},
 		Volumes: volumes, ConfState: conf, WorkerNodes: nodes, Workers: workers,
-		Applied: c.cat.Applied(), StateHash: c.cat.StateHash(), RaftTerm: c.term,
+		Applied: c.cat.Applied(), StateHash: c.cat.StateHash(), RaftTerm: c.term, Jobs: c.cat.Jobs(),
 	}
 }

@@ -46,6 +46,18 @@ func (c *credit) acquire(ctx context.Context, class int) (*buffer, error) {
 	return c.take(class), nil
 }
 
+// buffer waits for credit while there is a master. While there is none bodies are
+// queued as far as the credit goes; whoever comes then is told so at once.
+func (c *Client) buffer(ctx context.Context, class int) (*buffer, error) {
+	if c.credit.sem.TryAcquire(int64(classes[class])) {
+		return c.credit.take(class), nil
+	}
+	if ready, reason := c.cfg.Ready(); !ready {
+		return nil, model.Errorf(model.CodeNoMaster, "read body", "the queue for writes is full while this node waits: %s; nothing was read or stored", reason)
+	}
+	return c.credit.acquire(ctx, class)
+}
+
 func (c *credit) take(class int) *buffer {
 	if b, ok := c.pools[class].Get().(*buffer); ok {
 		return b

@@ -32,19 +32,22 @@ type node struct {
 }
 
 // start runs a node on dir; stop ends it cleanly.
-func start(t *testing.T, dir string, credit int64) (n *node, stop func()) {
+func start(t *testing.T, dir string, credit int64, change ...func(*actors.Options)) (n *node, stop func()) {
 	t.Helper()
 	fs, err := store.NewDirFS(dir)
 	require.NoError(t, err)
 	data, err := actors.OpenData(fs, rand.Reader, false)
 	require.NoError(t, err)
 	rt, err := live.New(live.Config{
-		Node: data.Dir.Node.NodeID, Incarnation: data.Dir.Node.Incarnation, FS: fs, Log: slog.New(slog.DiscardHandler),
+		Node: data.Dir.Identity().NodeID, Incarnation: data.Dir.Identity().Incarnation, FS: fs, Log: slog.New(slog.DiscardHandler),
 		OnHalt: func(reason error) { t.Errorf("the node halted: %v", reason) },
 	})
 	require.NoError(t, err)
 	opt := actors.DefaultOptions()
 	opt.ReserveBytes = 0
+	for _, c := range change {
+		c(&opt)
+	}
 	ready := make(chan struct{})
 	var once sync.Once
 	opt.Announced = func(ok bool, _ string) {
@@ -323,4 +326,13 @@ func TestClient_AFlippedByteIsNeverServed(t *testing.T) {
 		_, err = n.ReadExtent(t.Context(), e, 0, e.BodyBytes, nil)
 		assert.Equal(t, model.CodeCorrupt, model.CodeOf(err), "%d bytes: %v", size, err)
 	}
+}
+
+func TestCluster_ReadsTheTableThatGivesPathsTheirTiers(t *testing.T) {
+	n, _ := start(t, t.TempDir(), 64<<20)
+	c, err := n.Cluster(t.Context())
+	require.NoError(t, err)
+	tier, reason := n.TierOf(c.Cluster.Tiers, "/cache/a")
+	assert.Equal(t, model.TierRebuildable, tier)
+	assert.Equal(t, "the path begins with /cache/", reason)
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tiercel/cluster/catalog"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -19,14 +20,20 @@ const maxKnownVolumes = 16384
 // holders remembers the members of volumes that were named in answers.
 type holders struct {
 	mu   sync.Mutex
-	rows map[uint64][]string
+	rows map[uint64]held
+}
+
+// held is what a reader must know of a volume.
+type held struct {
+	members []string
+	lost    []*messages.LostRange // by the log's word: nobody holds it any more
 }
 
 func (h *holders) learn(rows []*messages.VolumeRow) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.rows == nil || len(h.rows)+len(rows) > maxKnownVolumes {
-		h.rows = make(map[uint64][]string, len(rows)) // begins anew; the next answers fill it
+		h.rows = make(map[uint64]held, len(rows)) // begins anew; the next answers fill it
 	}
 	for _, r := range rows {
 		nodes := make([]string, 0, len(r.Members))
@@ -40,11 +47,17 @@ func (h *holders) learn(rows []*messages.VolumeRow) {
 				nodes = append(nodes, m.Node)
 			}
 		}
-		h.rows[r.Id] = nodes
+		h.rows[r.Id] = held{members: nodes, lost: r.Lost}
 	}
 }
 
-func (h *holders) of(volume uint64) []string {
+func (h *holders) forget(volume uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.rows, volume)
+}
+
+func (h *holders) of(volume uint64) held {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.rows[volume]
@@ -55,19 +68,66 @@ var readPatience = [...]time.Duration{time.Second, 5 * time.Second}
 
 // ReadExtent appends the verified content bytes [from, to) of an extent to dst: from
 // this node's copy, or else from any member that has it. A copy that is damaged or
-// behind is passed over.
+// behind is passed over. When nobody who is remembered has it, the volume's row is
+// asked for once: other workers may hold it by now.
 //
-// Errors: corrupt when every copy that could be read is damaged; unavailable, naming
-// the holders, when none could be reached.
+// Errors: not_found when the volume was dropped, so that the version is resolved
+// again; corrupt when every copy is damaged, or lost by the log's word; unavailable,
+// naming those that may have it, when none of them could be reached.
 func (c *Client) ReadExtent(ctx context.Context, e *messages.Extent, from, to uint64, dst []byte) ([]byte, error) {
-	members := c.holders.of(e.Volume)
-	var failed []error
+	known := c.holders.of(e.Volume)
+	out, err := c.readHeld(ctx, known, e, from, to, dst)
+	if err == nil || model.CodeOf(err) == model.CodeInvalidArgument || known.lose(e) || ctx.Err() != nil {
+		return out, err
+	}
+	now, there, askErr := c.holdersNow(ctx, e.Volume)
+	switch {
+	case askErr != nil || there && slices.Equal(now.members, known.members) && !now.lose(e):
+		return dst, err
+	case !there:
+		return dst, model.Errorf(model.CodeNotFound, "read", "volume %d was given up; what it held is elsewhere", e.Volume)
+	}
+	return c.readHeld(ctx, now, e, from, to, dst)
+}
+
+// lose reports whether the log says that an extent is gone.
+func (h held) lose(e *messages.Extent) bool {
+	return catalog.ExtentState(&messages.VolumeRow{Id: e.Volume, Lost: h.lost}, e) == catalog.ExtentLost
+}
+
+// holdersNow asks who holds a volume; there is false when it was dropped.
+func (c *Client) holdersNow(ctx context.Context, volume uint64) (now held, there bool, err error) {
+	r, err := ask[*messages.DescribeVolumesReply](ctx, c, &messages.DescribeVolumes{Header: &messages.Header{}, Volumes: []uint64{volume}})
+	if err == nil {
+		err = r.Error.Err("read")
+	}
+	switch {
+	case err != nil:
+		return held{}, false, err
+	case len(r.Volumes) > 0:
+		c.holders.learn(r.Volumes)
+		return c.holders.of(volume), true, nil
+	case r.Unchecked: // this node's catalog may be behind
+		return held{}, false, model.Errorf(model.CodeNoMaster, "read", "there is no master to say who holds volume %d", volume)
+	}
+	c.holders.forget(volume)
+	return held{}, false, nil
+}
+
+// readHeld reads from the members that are remembered of a volume.
+func (c *Client) readHeld(ctx context.Context, known held, e *messages.Extent, from, to uint64, dst []byte) ([]byte, error) {
+	if known.lose(e) {
+		return dst, model.Errorf(model.CodeCorrupt, "read",
+			"a piece of the file was lost with the only disk that held it; delete the file or store it again")
+	}
+	members := known.members
+	failed := make(failures, len(members))
 	if len(members) == 0 || slices.Contains(members, c.cfg.Node) {
 		out, err := c.cfg.Volumes.ReadBody(model.VolumeID(e.Volume), e.Offset, e.RecordBytes, e.HeaderCrc32C, from, to, dst)
 		if err == nil || model.CodeOf(err) == model.CodeInvalidArgument || len(members) <= 1 {
 			return out, err
 		}
-		failed = append(failed, err)
+		failed[c.cfg.Node] = err
 	}
 	for _, patience := range readPatience {
 		for _, node := range members {
@@ -78,7 +138,7 @@ func (c *Client) ReadExtent(ctx context.Context, e *messages.Extent, from, to ui
 			if err == nil || ctx.Err() != nil {
 				return out, err
 			}
-			failed = append(failed, fmt.Errorf("%s: %w", node, err))
+			failed[node] = err
 		}
 	}
 	return dst, unreadable(e, members, failed)
@@ -104,18 +164,37 @@ func (c *Client) readFrom(ctx context.Context, node string, patience time.Durati
 	return append(dst, r.Body...), nil
 }
 
-// unreadable says what is known of an extent that nobody could give.
-func unreadable(e *messages.Extent, members []string, failed []error) error {
-	err := errors.Join(failed...)
-	damaged := 0
-	for _, f := range failed {
-		if model.CodeOf(f) == model.CodeCorrupt {
-			damaged++
+// failures are the newest errors of the members of a volume.
+type failures map[string]error
+
+// unreadable says what is known of an extent that nobody could give. It is corrupt only
+// when every copy was seen to be damaged: whoever could not be asked may have it whole.
+func unreadable(e *messages.Extent, members []string, failed failures) error {
+	var damaged, behind, away []string
+	var all []error
+	for _, node := range members {
+		err := failed[node]
+		all = append(all, fmt.Errorf("%s: %w", node, err))
+		var reason *model.Error
+		switch {
+		case model.CodeOf(err) == model.CodeCorrupt:
+			damaged = append(damaged, node)
+		case errors.As(err, &reason) && reason.Details[model.DetailReason] == model.ReasonBehind:
+			behind = append(behind, node)
+		default:
+			away = append(away, node)
 		}
 	}
-	if damaged > 0 && damaged >= len(members) {
-		return model.Errorf(model.CodeCorrupt, "read", "every copy of a piece of the file is damaged (volume %d on %s): %w", e.Volume, strings.Join(members, ", "), err)
+	var said *model.Error
+	switch {
+	case len(damaged) == len(members):
+		said = model.Errorf(model.CodeCorrupt, "read", "every copy of a piece of the file is damaged (volume %d on %s)", e.Volume, strings.Join(damaged, ", "))
+	case len(away) > 0:
+		said = model.Errorf(model.CodeUnavailable, "read", "a piece of the file is on %s, which cannot be reached now (volume %d); it can be read again when that worker is back",
+			strings.Join(away, " or "), e.Volume).With("workers", strings.Join(away, ","))
+	default:
+		said = model.Errorf(model.CodeUnavailable, "read", "no copy of a piece of the file is whole at the moment (volume %d): %s behind", e.Volume, strings.Join(behind, ", "))
 	}
-	return model.Errorf(model.CodeUnavailable, "read", "a piece of the file is on workers that cannot be reached now (volume %d on %s): %w",
-		e.Volume, strings.Join(members, ", "), err)
+	said.Err = errors.Join(all...)
+	return said
 }

@@ -61,12 +61,18 @@ type putting struct {
 
 // read takes the body in. It returns with the last piece in p.buf.
 func (p *putting) read(ctx context.Context) (err error) {
+	if p.req.Size > model.MaxExtentBytes {
+		// Nothing of a large body is taken in before there is a master for it.
+		if err := p.open(ctx); err != nil {
+			return err
+		}
+	}
 	first := classFor(p.req.Size)
 	if p.req.Size < 0 {
 		first = 0
 	}
 	// A declared length is a promise, not a delivery: begin with a small buffer.
-	if p.buf, err = p.client.credit.acquire(ctx, min(first, 1)); err != nil {
+	if p.buf, err = p.client.buffer(ctx, min(first, 1)); err != nil {
 		return err
 	}
 	for {
@@ -148,14 +154,9 @@ func bodyError(err error) error {
 // flush sends the buffer as the next part and goes on with a fresh one.
 func (p *putting) flush(ctx context.Context) error {
 	if !p.uploads {
-		r, err := ask[*messages.OpenUploadReply](ctx, p.client, &messages.OpenUpload{Header: &messages.Header{}, File: p.file})
-		if err == nil {
-			err = r.Error.Err("open upload")
-		}
-		if err != nil {
+		if err := p.open(ctx); err != nil {
 			return err
 		}
-		p.upload, p.uploads = r.Upload, true
 	}
 	if err := p.await(); err != nil {
 		return err
@@ -164,6 +165,18 @@ func (p *putting) flush(ctx context.Context) error {
 	var err error
 	// Parts under way give their credit back when they are durable, so this ends.
 	p.buf, err = p.client.credit.acquire(ctx, classFor(min(p.remaining(), 64<<10)))
+	return err
+}
+
+// open begins an upload; while there is no master that takes time.
+func (p *putting) open(ctx context.Context) error {
+	r, err := ask[*messages.OpenUploadReply](ctx, p.client, &messages.OpenUpload{Header: &messages.Header{}, File: p.file})
+	if err == nil {
+		err = r.Error.Err("open upload")
+	}
+	if err == nil {
+		p.upload, p.uploads = r.Upload, true
+	}
 	return err
 }
 

@@ -96,33 +96,65 @@ func (c *Client) putFrom(ctx context.Context, tenant, from string, row *messages
 	if err != nil {
 		return nil, err
 	}
-	req.Body = &extentReader{ctx: ctx, client: c, extents: extents}
+	req.Body = &extentReader{ctx: ctx, client: c, tenant: tenant, path: from, version: row.Version, extents: extents}
 	return c.put(ctx, req, modified)
 }
 
-// extentReader streams verified content.
+// extentReader streams the verified content of one version, wherever compaction
+// moves its extents meanwhile.
 type extentReader struct {
-	ctx     context.Context
-	client  *Client
-	extents []*messages.Extent
-	at      uint64 // within the first
+	ctx          context.Context
+	client       *Client
+	tenant, path string
+	version      uint64
+	extents      []*messages.Extent // all
+	next         int                // the one being read
+	at           uint64             // within that
 }
 
 func (r *extentReader) Read(p []byte) (int, error) {
-	for len(r.extents) > 0 && r.at == r.extents[0].BodyBytes {
-		r.extents, r.at = r.extents[1:], 0
+	for r.next < len(r.extents) && r.at == r.extents[r.next].BodyBytes {
+		r.next, r.at = r.next+1, 0
 	}
-	if len(r.extents) == 0 {
+	if r.next == len(r.extents) {
 		return 0, io.EOF
 	}
-	e := r.extents[0]
-	to := min(e.BodyBytes, r.at+uint64(len(p)))
-	out, err := r.client.ReadExtent(r.ctx, e, r.at, to, p[:0])
+	to := min(r.extents[r.next].BodyBytes, r.at+uint64(len(p)))
+	out, err := r.client.ReadExtent(r.ctx, r.extents[r.next], r.at, to, p[:0])
+	if model.CodeOf(err) == model.CodeNotFound {
+		// The volume was dropped: the same content is elsewhere, piece for piece.
+		if err = r.resolve(); err == nil {
+			out, err = r.client.ReadExtent(r.ctx, r.extents[r.next], r.at, to, p[:0])
+		}
+		if model.CodeOf(err) == model.CodeNotFound {
+			err = model.Errorf(model.CodeUnavailable, "copy", "the content of %s is being moved; try again: %w", r.path, err)
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
 	r.at = to
 	return len(out), nil
+}
+
+// resolve finds where the extents of the version are now.
+func (r *extentReader) resolve() error {
+	s, err := r.client.Stat(r.ctx, r.tenant, r.path, false)
+	if err != nil {
+		return err
+	}
+	if s.Row.Version != r.version {
+		return model.Errorf(model.CodeConflict, "copy", "%s was replaced while it was read; try again", r.path)
+	}
+	extents, err := r.client.Extents(r.ctx, r.tenant, r.path, s.Row)
+	switch {
+	case err != nil:
+		return err
+	case len(extents) != len(r.extents):
+		return model.Errorf(model.CodeInternal, "copy", "version %d of %s has %d extents in place of %d", r.version, r.path, len(extents), len(r.extents))
+	}
+	r.extents = extents
+	return nil
 }
 
 // Limits of one Retier call: what is left goes on from Next.

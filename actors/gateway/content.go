@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
@@ -27,6 +28,27 @@ func (g *Gateway) onRetryBegin(ctx *runtime.Context) {
 // queueBegin asks for a volume for o's content with the next Begin. Whatever has
 // queued while one Begin is under way travels together in the next.
 func (g *Gateway) queueBegin(ctx *runtime.Context, o *op) {
+	g.forgetVolume(ctx, o)
+	g.begin = append(g.begin, o)
+	g.flushBegin(ctx)
+}
+
+// elsewhere sends content whose volume failed to another one. Being granted one again
+// that was to be avoided means that there is no other: then it is asked after a pause.
+func (g *Gateway) elsewhere(ctx *runtime.Context, o *op) {
+	again := slices.Contains(o.avoid, o.volume)
+	o.avoid = appendUnique(o.avoid, o.volume)
+	if !again {
+		g.queueBegin(ctx, o)
+		return
+	}
+	g.forgetVolume(ctx, o)
+	g.later = append(g.later, o)
+	ctx.After(retryPause, retryBegin{})
+}
+
+// forgetVolume takes back what was done for o's content.
+func (g *Gateway) forgetVolume(ctx *runtime.Context, o *op) {
 	g.to(ctx, o, needVolume)
 	o.extent, o.command, o.volume = nil, nil, 0
 	if o.sequence != 0 {
@@ -39,8 +61,6 @@ func (g *Gateway) queueBegin(ctx *runtime.Context, o *op) {
 		o.id = g.nextID
 		g.ops[o.id] = o
 	}
-	g.begin = append(g.begin, o)
-	g.flushBegin(ctx)
 }
 
 func (g *Gateway) flushBegin(ctx *runtime.Context) {
@@ -169,8 +189,7 @@ func (g *Gateway) onPrimaryGone(ctx *runtime.Context, m *actor.Terminated) {
 	delete(g.watched, key)
 	for _, o := range g.inOrder() {
 		if o.state == appending && o.volume == volume {
-			o.avoid = appendUnique(o.avoid, volume)
-			g.queueBegin(ctx, o)
+			g.elsewhere(ctx, o)
 		}
 	}
 }
@@ -287,8 +306,7 @@ func (g *Gateway) settle(ctx *runtime.Context, o *op, result *messages.CommandRe
 	case err == nil:
 		g.finish(ctx, o, result, nil)
 	case model.CodeOf(err) == model.CodeVolumeSealed && o.content:
-		o.avoid = appendUnique(o.avoid, o.volume)
-		g.queueBegin(ctx, o)
+		g.elsewhere(ctx, o)
 	case model.CodeOf(err) == model.CodeOutcomeUnknown && unknownSession(err):
 		g.sessionLost(ctx)
 	default:

@@ -19,7 +19,7 @@ type headed interface {
 	GetHeader() *messages.Header
 }
 
-// forward is a question for the master's controller on its way there.
+// forward is a question for an actor of the master on its way there.
 type forward struct {
 	from     *actor.PID
 	request  uint64
@@ -30,9 +30,17 @@ type forward struct {
 
 const maxForwards = 1000
 
+// questionPatience is longer than a master takes to be replaced: who only asks how
+// things stand hears then that there is none.
+const questionPatience = 5 * time.Second
+
 // onForward passes a question on to the master, or keeps it until there is one.
 func (g *Gateway) onForward(ctx *runtime.Context, m headed) {
 	f := &forward{from: ctx.Sender(), request: m.GetHeader().GetRequest(), msg: proto.Clone(m).(headed), deadline: ctx.Now().Add(g.budget(m.GetHeader()))}
+	switch m.(type) {
+	case *messages.ListWorkers, *messages.DescribeMaster:
+		f.deadline = ctx.Now().Add(min(g.budget(m.GetHeader()), questionPatience))
+	}
 	if len(g.forwards) >= maxForwards {
 		g.refuseForward(ctx, f, model.Errorf(model.CodeOverloaded, "ask the master", "%d questions are under way; try again", maxForwards))
 		return
@@ -48,7 +56,7 @@ func (g *Gateway) onForward(ctx *runtime.Context, m headed) {
 func (g *Gateway) sendForward(ctx *runtime.Context, f *forward) {
 	if g.master.GetReady() && !f.sent {
 		f.sent = true
-		ctx.Request(g.onMasterNode(ctx, g.cfg.ControllerPath), f.msg)
+		ctx.Request(g.onMasterNode(ctx, g.answererOf(f.msg)), f.msg)
 	}
 }
 
@@ -69,29 +77,63 @@ func (g *Gateway) sweepForwards(ctx *runtime.Context, now time.Time) {
 		f := g.forwards[id]
 		if now.After(f.deadline) {
 			delete(g.forwards, id)
-			g.refuseForward(ctx, f, model.Errorf(model.CodeNoMaster, "ask the master", "no master answered within the time allowed"))
+			g.refuseForward(ctx, f, g.noMaster("ask the master"))
 			continue
 		}
 		g.sendForward(ctx, f)
 	}
 }
 
-func (g *Gateway) refuseForward(ctx *runtime.Context, f *forward, err error) {
-	h, e := &messages.Header{Request: f.request}, messages.FromError(err)
-	var r proto.Message
-	switch f.msg.(type) {
-	case *messages.ListWorkers:
-		r = &messages.ListWorkersReply{Header: h, Error: e}
-	case *messages.DescribeMaster:
-		r = &messages.DescribeMasterReply{Header: h, Error: e}
-	case *messages.PromoteWorker:
-		r = &messages.PromoteWorkerReply{Header: h, Error: e}
-	case *messages.RemoveNode:
-		r = &messages.RemoveNodeReply{Header: h, Error: e}
-	case *messages.ReleaseBrake:
-		r = &messages.ReleaseBrakeReply{Header: h, Error: e}
-	default:
-		return
+// noMaster says that there was none in time, and what is known of why.
+func (g *Gateway) noMaster(op string) error {
+	if g.reason == "" {
+		return model.Errorf(model.CodeNoMaster, op, "no master answered within the time allowed")
 	}
-	ctx.Send(f.from, r)
+	return model.Errorf(model.CodeNoMaster, op, "no master answered within the time allowed: %s", g.reason)
+}
+
+func (g *Gateway) refuseForward(ctx *runtime.Context, f *forward, err error) {
+	if r := refusalOf(f.msg, &messages.Header{Request: f.request}, messages.FromError(err)); r != nil {
+		ctx.Send(f.from, r)
+	}
+}
+
+// answererOf is the path of the master's actor that answers a question.
+func (g *Gateway) answererOf(question proto.Message) string {
+	switch question.(type) {
+	case *messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub, *messages.ListJobs, *messages.ChangeJob,
+		*messages.DescribeReplication, *messages.ChangeTier, *messages.ChangeSettings:
+		return g.cfg.ForemanPath
+	case *messages.ExplainPlacement:
+		return g.cfg.CoordinatorPath
+	}
+	return g.cfg.ControllerPath
+}
+
+// refusalOf is an error in the form of the question's own reply, nil for what is no
+// question.
+func refusalOf(question proto.Message, h *messages.Header, e *messages.Error) proto.Message {
+	switch question.(type) {
+	case *messages.ListWorkers:
+		return &messages.ListWorkersReply{Header: h, Error: e}
+	case *messages.DescribeMaster:
+		return &messages.DescribeMasterReply{Header: h, Error: e}
+	case *messages.PromoteWorker:
+		return &messages.PromoteWorkerReply{Header: h, Error: e}
+	case *messages.RemoveNode:
+		return &messages.RemoveNodeReply{Header: h, Error: e}
+	case *messages.ReleaseBrake:
+		return &messages.ReleaseBrakeReply{Header: h, Error: e}
+	case *messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub:
+		return &messages.StartJobReply{Header: h, Error: e}
+	case *messages.ListJobs, *messages.ChangeJob:
+		return &messages.ListJobsReply{Header: h, Error: e}
+	case *messages.DescribeReplication:
+		return &messages.DescribeReplicationReply{Header: h, Error: e}
+	case *messages.ExplainPlacement:
+		return &messages.ExplainPlacementReply{Header: h, Error: e}
+	case *messages.ChangeTier, *messages.ChangeSettings:
+		return &messages.ChangeClusterReply{Header: h, Error: e}
+	}
+	return nil
 }

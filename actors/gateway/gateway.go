@@ -16,6 +16,7 @@ type Config struct {
 	// Paths, the same on every node.
 	CoordinatorPath string
 	ControllerPath  string
+	ForemanPath     string
 	LogPath         string
 	CatalogPath     string
 	MemberPath      string
@@ -34,6 +35,9 @@ const (
 	maxOps       = 1 << 15
 	sweepEvery   = 100 * time.Millisecond
 	stepPatience = 3 * time.Second // then a step is repeated; repeating is harmless
+	// askPatience is that of a question that holds up all others of this gateway: for a
+	// session, and for volumes.
+	askPatience = 500 * time.Millisecond
 	// appendPatience is how long a volume's primary may be silent, before the content
 	// goes to another; a little more than that has for its followers.
 	appendPatience = 2 * time.Second
@@ -51,12 +55,14 @@ type Gateway struct {
 	tiers *tier.Table
 
 	master   *messages.MasterReady // newest word of a master, nil before the first
+	reason   string                // why this node cannot serve; empty: it can
 	session  uint64
 	opening  time.Time // of the OpenSession under way
 	openID   uint64    // its number
 	window   window
 	nextID   uint64
 	ops      map[uint64]*op
+	opens    []*queuedOpen // uploads that wait for a master
 	lanes    map[string][]*op
 	held     int64 // body bytes in ops
 	begin    []*op // waiting for a volume
@@ -99,7 +105,7 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 		g.onFinishUpload(ctx, m)
 	case *messages.DropUpload:
 		g.onDropUpload(ctx, m)
-	case *messages.Stat, *messages.ReadManifest, *messages.List, *messages.ClusterStatus:
+	case *messages.Stat, *messages.ReadManifest, *messages.List, *messages.ClusterStatus, *messages.DescribeVolumes:
 		g.onRead(ctx, m)
 	case *messages.BeginReply:
 		g.onBegun(ctx, m)
@@ -113,9 +119,12 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 		g.onLookup(ctx, m)
 	case *messages.MasterReady:
 		g.onMaster(ctx, m)
-	case *messages.ListWorkers, *messages.DescribeMaster, *messages.PromoteWorker, *messages.RemoveNode, *messages.ReleaseBrake:
+	case *messages.ListWorkers, *messages.DescribeMaster, *messages.PromoteWorker, *messages.RemoveNode, *messages.ReleaseBrake,
+		*messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub, *messages.ListJobs, *messages.ChangeJob,
+		*messages.DescribeReplication, *messages.ExplainPlacement, *messages.ChangeTier, *messages.ChangeSettings:
 		g.onForward(ctx, m.(headed))
-	case *messages.ListWorkersReply, *messages.DescribeMasterReply, *messages.PromoteWorkerReply, *messages.RemoveNodeReply, *messages.ReleaseBrakeReply:
+	case *messages.ListWorkersReply, *messages.DescribeMasterReply, *messages.PromoteWorkerReply, *messages.RemoveNodeReply, *messages.ReleaseBrakeReply,
+		*messages.StartJobReply, *messages.ListJobsReply, *messages.DescribeReplicationReply, *messages.ExplainPlacementReply, *messages.ChangeClusterReply:
 		g.onForwarded(ctx, m.(headed))
 	case *actor.Terminated:
 		g.onPrimaryGone(ctx, m)
@@ -139,9 +148,15 @@ func (g *Gateway) onStarted(ctx *runtime.Context) {
 func (g *Gateway) onMaster(ctx *runtime.Context, m *messages.MasterReady) {
 	old := g.master
 	if m.Node == "" { // nobody leads, or the master is silent
-		if old != nil && m.EpochTerm >= old.EpochTerm && old.Ready {
+		switch {
+		case old == nil:
+			g.announce(m.Reason)
+		case m.EpochTerm >= old.EpochTerm:
 			g.master = without(old, m.Reason)
 			g.announce(m.Reason)
+			if old.Ready {
+				g.recallReads()
+			}
 		}
 		return
 	}
@@ -158,6 +173,7 @@ func (g *Gateway) onMaster(ctx *runtime.Context, m *messages.MasterReady) {
 	}
 	if old == nil || !old.Ready || old.EpochTerm != m.EpochTerm {
 		g.opening = time.Time{}
+		g.recallReads()
 		g.resendAll(ctx)
 	}
 	if g.session == 0 {
@@ -165,6 +181,7 @@ func (g *Gateway) onMaster(ctx *runtime.Context, m *messages.MasterReady) {
 		return
 	}
 	g.announce("")
+	g.flushOpens(ctx)
 	g.flushBegin(ctx)
 	g.flushReads(ctx)
 }
@@ -186,6 +203,7 @@ func (g *Gateway) onMasterNode(ctx *runtime.Context, path string) *actor.PID {
 func (g *Gateway) serving() bool { return g.master != nil && g.master.Ready && g.session != 0 }
 
 func (g *Gateway) announce(reason string) {
+	g.reason = reason
 	if g.cfg.Announced != nil {
 		g.cfg.Announced(reason == "" && g.serving(), reason)
 	}
@@ -193,7 +211,7 @@ func (g *Gateway) announce(reason string) {
 
 // openSession logs the session under which this life of the gateway retries.
 func (g *Gateway) openSession(ctx *runtime.Context) {
-	if !g.opening.IsZero() && ctx.Now().Sub(g.opening) < stepPatience {
+	if !g.opening.IsZero() && ctx.Now().Sub(g.opening) < askPatience {
 		return
 	}
 	g.opening = ctx.Now()
@@ -222,6 +240,7 @@ func (g *Gateway) onSessionOpened(ctx *runtime.Context, o *messages.CommitOutcom
 	g.window = window{}
 	g.announce("")
 	g.resendAll(ctx)
+	g.flushOpens(ctx)
 	g.flushBegin(ctx)
 	g.flushReads(ctx)
 }

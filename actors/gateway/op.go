@@ -165,6 +165,7 @@ func (g *Gateway) onSweep(ctx *runtime.Context) {
 	g.sweepReads(ctx, now)
 	g.sweepForwards(ctx, now)
 	g.sweepUploads(ctx, now)
+	g.flushOpens(ctx)
 	g.begin = slices.DeleteFunc(g.begin, func(o *op) bool { return g.ops[o.id] != o })
 	if len(g.ops) == 0 {
 		return
@@ -185,7 +186,7 @@ func (g *Gateway) onSweep(ctx *runtime.Context) {
 		}
 	}
 	g.commit(ctx, again)
-	if now.Sub(g.beginAt) >= stepPatience {
+	if now.Sub(g.beginAt) >= 2*askPatience {
 		g.beginReq = 0
 	}
 	g.flushBegin(ctx)

@@ -60,6 +60,12 @@ func (g *Gateway) onRead(ctx *runtime.Context, msg any) {
 		h, r.item.Kind, err = m.Header, &messages.LookupItem_List{List: m}, checkList(m)
 	case *messages.ClusterStatus:
 		h, r.item.Kind = m.Header, &messages.LookupItem_Status{Status: m}
+	case *messages.DescribeVolumes:
+		h, r.item.Kind = m.Header, &messages.LookupItem_DescribeVolumes{DescribeVolumes: m}
+	}
+	patience := g.budget(h)
+	if r.item.GetStatus() != nil {
+		patience = min(patience, questionPatience)
 	}
 	if err == nil && g.reads.count >= maxReads {
 		err = model.Errorf(model.CodeOverloaded, "read", "%d reads are under way; try again", g.reads.count)
@@ -69,7 +75,7 @@ func (g *Gateway) onRead(ctx *runtime.Context, msg any) {
 		g.answerRead(ctx, r, messages.RefusedAnswer(r.item, messages.FromError(err)))
 		return
 	}
-	r.deadline = ctx.Now().Add(g.budget(h))
+	r.deadline = ctx.Now().Add(patience)
 	g.reads.waiting = append(g.reads.waiting, r)
 	g.flushReads(ctx)
 }
@@ -121,6 +127,21 @@ func (g *Gateway) flushUnchecked(ctx *runtime.Context) {
 	b := &readBatch{id: g.nextID, items: g.reads.waiting[:n:n], since: ctx.Now(), unchecked: true}
 	g.reads.waiting = slices.Clone(g.reads.waiting[n:])
 	g.lookup(ctx, b, ctx.Runtime().Local(g.cfg.CatalogPath), max(1, g.reads.shown))
+}
+
+// recallReads takes back what was asked of a master that is gone: its successor, or
+// while there is none the own catalog, answers it.
+func (g *Gateway) recallReads() {
+	if b := g.reads.batch; b != nil {
+		g.reads.waiting = append(b.items, g.reads.waiting...)
+		g.reads.batch = nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(g.reads.lookups)) {
+		if b := g.reads.lookups[id]; !b.unchecked {
+			delete(g.reads.lookups, id)
+			g.reads.waiting = append(b.items, g.reads.waiting...)
+		}
+	}
 }
 
 // lookup asks a catalog at or above an index.
@@ -175,6 +196,8 @@ func mark(a *messages.LookupAnswer) {
 		k.List.Unchecked = true
 	case *messages.LookupAnswer_Status:
 		k.Status.Unchecked = true
+	case *messages.LookupAnswer_DescribeVolumes:
+		k.DescribeVolumes.Unchecked = true
 	}
 }
 
@@ -191,6 +214,8 @@ func (g *Gateway) answerRead(ctx *runtime.Context, r *read, a *messages.LookupAn
 	case *messages.LookupAnswer_Status:
 		g.completeStatus(k.Status)
 		reply = k.Status
+	case *messages.LookupAnswer_DescribeVolumes:
+		reply = k.DescribeVolumes
 	default:
 		return
 	}
@@ -200,6 +225,9 @@ func (g *Gateway) answerRead(ctx *runtime.Context, r *read, a *messages.LookupAn
 // completeStatus adds what the gateway knows and the catalog does not.
 func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 	s.Ready = g.serving()
+	if !s.Ready && g.reason != "" {
+		s.Warnings = append(s.Warnings, g.reason)
+	}
 	if g.master == nil {
 		s.State = "no_master"
 		return
@@ -209,7 +237,7 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 	if !g.serving() {
 		s.State = "no_master"
 	}
-	if g.master.Reason != "" {
+	if s.Ready && g.master.Reason != "" {
 		s.Warnings = append(s.Warnings, g.master.Reason)
 	}
 	for _, c := range s.Capacity {
@@ -245,7 +273,7 @@ func (g *Gateway) sweepReads(ctx *runtime.Context, now time.Time) {
 
 func (g *Gateway) lateRead() error {
 	if !g.serving() {
-		return model.Errorf(model.CodeNoMaster, "read", "there was no master within the time allowed")
+		return g.noMaster("read")
 	}
 	return model.Errorf(model.CodeDeadlineExceeded, "read", "the time ran out before the read could be checked")
 }

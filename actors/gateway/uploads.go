@@ -35,12 +35,51 @@ func (g *Gateway) onOpenUpload(ctx *runtime.Context, m *messages.OpenUpload) {
 		r.Error = messages.FromError(err)
 	case len(g.uploads) >= maxUploads:
 		r.Error = messages.FromError(model.Errorf(model.CodeOverloaded, "open upload", "%d uploads are under way; try again", len(g.uploads)))
+	case !g.serving():
+		// The body of a large file is not read before there is somebody to take it.
+		if len(g.opens) < maxUploads {
+			g.opens = append(g.opens, &queuedOpen{from: ctx.Sender(), request: m.Header.GetRequest(), file: file, deadline: ctx.Now().Add(g.budget(m.Header))})
+			return
+		}
+		r.Error = messages.FromError(model.Errorf(model.CodeOverloaded, "open upload", "%d uploads wait for a master; try again", len(g.opens)))
 	default:
-		g.nextID++
-		g.uploads[g.nextID] = &upload{id: g.nextID, from: ctx.Sender(), file: file, heard: ctx.Now()}
-		r.Upload = g.nextID
+		r.Upload = g.open(ctx, ctx.Sender(), file)
 	}
 	ctx.Reply(r)
+}
+
+// queuedOpen is an upload that waits for a master.
+type queuedOpen struct {
+	from     *actor.PID
+	request  uint64
+	file     *messages.FileAttributes
+	deadline time.Time
+}
+
+func (g *Gateway) open(ctx *runtime.Context, from *actor.PID, file *messages.FileAttributes) uint64 {
+	g.nextID++
+	g.uploads[g.nextID] = &upload{id: g.nextID, from: from, file: file, heard: ctx.Now()}
+	return g.nextID
+}
+
+// flushOpens lets in the uploads that waited, in the order they came, and refuses
+// those whose time is up.
+func (g *Gateway) flushOpens(ctx *runtime.Context) {
+	waiting := g.opens
+	g.opens = nil
+	for _, o := range waiting {
+		r := &messages.OpenUploadReply{Header: &messages.Header{Request: o.request}}
+		switch {
+		case g.serving() && len(g.uploads) < maxUploads:
+			r.Upload = g.open(ctx, o.from, o.file)
+		case ctx.Now().After(o.deadline):
+			r.Error = messages.FromError(model.Errorf(model.CodeNoMaster, "open upload", "there was no master within the time allowed; nothing was read or stored"))
+		default:
+			g.opens = append(g.opens, o)
+			continue
+		}
+		ctx.Send(o.from, r)
+	}
 }
 
 func (g *Gateway) onUploadPart(ctx *runtime.Context, m *messages.UploadPart) {

@@ -5,6 +5,7 @@ import (
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
+	"tiercel/cluster/tier"
 	"tiercel/messages"
 )
 
@@ -91,7 +92,9 @@ func replyPut(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandR
 			r.Volumes = []*messages.VolumeRow{v}
 		}
 		r.EpochGeneration, r.EpochTerm = g.master.EpochGeneration, g.master.EpochTerm
-		r.ReplicationFactor = g.master.Cluster.GetReplicationFactor()
+		cluster := g.master.Cluster
+		r.ReplicationFactor = cluster.GetReplicationFactor()
+		r.CopiesWanted = uint32(tier.Wanted(cluster.GetTiers(), model.Tier(r.Row.Tier), int(r.ReplicationFactor)))
 	}
 	ctx.Send(o.from, r)
 }

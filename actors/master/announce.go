@@ -1,6 +1,7 @@
 package master
 
 import (
+	"math"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -39,30 +40,60 @@ func (c *Coordinator) judgeReady(ctx *runtime.Context) {
 	c.announce(ctx)
 }
 
-// word is what this master says of itself.
-func (c *Coordinator) word(ctx *runtime.Context) *messages.MasterReady {
+// word is what this master says of itself to somebody who knows all changes of peers
+// up to an index, with at most so many of them.
+func (c *Coordinator) word(ctx *runtime.Context, after uint64, limit int) *messages.MasterReady {
 	m := &messages.MasterReady{
 		Node: string(ctx.Runtime().Node()), EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term,
 		Ready: c.ready, Reason: c.reason, Cluster: c.cluster, Address: ctx.Runtime().Address(),
 	}
-	for i, node := range c.nodes {
-		row := c.rows[i]
-		if row.State == messages.WorkerState_LEFT {
-			continue
-		}
-		m.Peers = append(m.Peers, &messages.Peer{Node: node, Address: row.Address, Incarnation: row.Incarnation, RaftId: row.RaftId})
-		if s := c.space[node]; s != nil {
-			m.Capacity = append(m.Capacity, s.report)
-		}
+	m.Capacity, m.Roster, m.RosterAfter = c.capacity(), c.roster.Newest(), after
+	var upTo uint64
+	if m.Peers, upTo = c.roster.After(after, limit); upTo < m.Roster {
+		m.Peers, m.RosterAfter = nil, m.Roster // too much for one word: other members know it
 	}
 	return m
 }
 
+// capacity sums what the workers said of their disks, by type and by whether they
+// take new content.
+func (c *Coordinator) capacity() []*messages.CapacityReport {
+	type kind struct {
+		diskType string
+		accepts  bool
+	}
+	sums := make(map[kind]*messages.CapacityReport)
+	var out []*messages.CapacityReport
+	for i, node := range c.nodes {
+		s := c.space[node]
+		if s == nil || c.rows[i].State == messages.WorkerState_LEFT {
+			continue
+		}
+		k := kind{s.report.DiskType, s.report.AcceptsWrites}
+		sum := sums[k]
+		if sum == nil {
+			sum = &messages.CapacityReport{DiskType: k.diskType, AcceptsWrites: k.accepts}
+			sums[k] = sum
+			out = append(out, sum)
+		}
+		sum.TotalBytes += s.report.TotalBytes
+		sum.UsedBytes += s.report.UsedBytes
+		sum.FreeBytes += s.report.FreeBytes
+		sum.WritableBytes += s.report.WritableBytes
+		sum.Volumes += s.report.Volumes
+	}
+	return out
+}
+
 // announce tells the member of every node, this one first.
 func (c *Coordinator) announce(ctx *runtime.Context) {
-	m := c.word(ctx)
-	ctx.Request(ctx.Runtime().Local(c.cfg.MemberPath), m)
-	for _, p := range m.Peers {
+	m := c.word(ctx, c.told[0], maxWordPeers)
+	own := m
+	if m.RosterAfter != c.told[0] {
+		own = c.word(ctx, c.told[0], math.MaxInt) // on this node it costs nothing, and somebody must know
+	}
+	ctx.Request(ctx.Runtime().Local(c.cfg.MemberPath), own)
+	for _, p := range c.roster.All() {
 		if p.Node != m.Node {
 			ctx.Request(ctx.Runtime().Peer(model.NodeID(p.Node), c.cfg.MemberPath), m)
 		}
@@ -71,20 +102,26 @@ func (c *Coordinator) announce(ctx *runtime.Context) {
 
 func (c *Coordinator) onAnnounceDue(ctx *runtime.Context) {
 	ctx.After(c.cfg.MasterInterval, announceDue{})
+	copy(c.told[:], c.told[1:])
+	c.told[len(c.told)-1] = c.roster.Newest()
 	c.announce(ctx)
 }
 
 // onAsked answers a member that looks for the master.
-func (c *Coordinator) onAsked(ctx *runtime.Context) {
+func (c *Coordinator) onAsked(ctx *runtime.Context, m *messages.MasterReady) {
 	from := ctx.Sender()
 	if from == nil {
 		return
 	}
-	ctx.Request(actor.NewPID(from.Address, c.cfg.MemberPath), c.word(ctx))
+	limit := maxWordPeers
+	if from.Address == ctx.Self().Address {
+		limit = math.MaxInt
+	}
+	ctx.Request(actor.NewPID(from.Address, c.cfg.MemberPath), c.word(ctx, m.Roster, limit))
 }
 
 // known reports whether a node is a worker that has not left.
 func (c *Coordinator) known(node string) bool {
-	i := slices.Index(c.nodes, node)
-	return i >= 0 && c.rows[i].State != messages.WorkerState_LEFT
+	i, found := slices.BinarySearch(c.nodes, node)
+	return found && c.rows[i].State != messages.WorkerState_LEFT
 }

@@ -25,22 +25,25 @@ type Controller struct {
 	heardAt map[string]time.Time
 
 	cluster    *messages.ClusterRow
-	nodes      []string
+	nodes      []string // in order
 	rows       []*messages.WorkerRow
 	volumes    []*messages.VolumeRow
 	log        *messages.DescribeLogReply
 	conf       *raftpb.ConfState
-	candidates []*messages.Candidate
-	lookup     uint64 // number of the newest lookup
+	workers    []election.Candidate  // everybody, as of the newest look
+	candidates []*messages.Candidate // those that vote, the best first
+	logMembers []*messages.Peer      // voters and learners
+	lookup     uint64                // number of the newest lookup
 	full       []waiting
+	lag        map[string]*messages.FollowerLag // of the workers whose copies are behind
 
-	next      uint64
-	asked     map[uint64]func(*runtime.Context, *messages.CommitOutcome) // commands under way
-	deciding  map[string]time.Time                                       // transitions and registrations under way, by node
+	committer
+	deciding  map[string]time.Time // transitions and registrations under way, by node
 	greets    map[string]*greeting
-	changing  time.Time // of voters
-	better    int       // looks at which somebody was better by class
-	restUntil time.Time // no hand-over before
+	claims    map[string]*claimant // by node
+	changing  time.Time            // of voters
+	better    int                  // looks at which somebody was better by class
+	restUntil time.Time            // no hand-over before
 	handing   *handOver
 	braking   time.Time // since when a change of the brake is under way
 }
@@ -70,15 +73,15 @@ type judgeDue struct{}
 const (
 	judgesPerInterval = 4
 	decisionPatience  = 5 * time.Second
-	maxGreets         = 1000
+	maxGreets         = 1 << 14 // whoever does not fit greets again, which costs, too
 	maxQuestions      = 1000
 )
 
 func newController(cfg Config) *Controller {
 	return &Controller{
 		cfg: cfg, beats: make(map[string]*messages.Heartbeat), heardAt: make(map[string]time.Time), conf: &raftpb.ConfState{},
-		asked: make(map[uint64]func(*runtime.Context, *messages.CommitOutcome)), deciding: make(map[string]time.Time),
-		greets: make(map[string]*greeting), brake: health.Brake{Share: cfg.BrakeShare, Window: health.DecommissionedAt * cfg.HeartbeatInterval},
+		committer: newCommitter(cfg.CoordinatorPath), deciding: make(map[string]time.Time),
+		greets: make(map[string]*greeting), claims: make(map[string]*claimant), brake: health.Brake{Share: cfg.BrakeShare, Window: health.DecommissionedAt * cfg.HeartbeatInterval},
 	}
 }
 
@@ -93,6 +96,10 @@ func (c *Controller) Receive(ctx *runtime.Context, msg any) {
 		c.onHeartbeat(ctx, m)
 	case *messages.Greet:
 		c.onGreet(ctx, m)
+	case *messages.IAmHere:
+		c.onIAmHere(ctx, m)
+	case claimDue:
+		c.onClaimDue(ctx, m)
 	case *messages.LookupReply:
 		c.onLookup(ctx, m)
 	case *messages.DescribeLogReply:
@@ -113,11 +120,13 @@ func (c *Controller) Receive(ctx *runtime.Context, msg any) {
 		c.onRemove(ctx, m)
 	case *messages.ReleaseBrake:
 		c.onReleaseBrake(ctx, m)
+	case *messages.DescribeReplicationReply:
+		c.lag = lagByNode(m)
 	}
 }
 
 func (c *Controller) onStarted(ctx *runtime.Context) {
-	c.next = ctx.Rand() >> 16 << 16
+	c.begin(ctx)
 	c.tracker = health.NewTracker(c.cfg.HeartbeatInterval, ctx.Now())
 	c.onJudgeDue(ctx)
 }
@@ -151,6 +160,7 @@ func (c *Controller) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 	s := m.Answers[0].GetStatus()
 	c.cluster, c.nodes, c.rows, c.volumes = s.Cluster, s.WorkerNodes, s.Workers, s.Volumes
 	now := ctx.Now()
+	c.sweep(now)
 	for i, node := range c.nodes {
 		c.tracker.Follow(node, c.rows[i].State, now)
 		if heard, ok := c.heardAt[node]; ok && c.tracker.LastHeard(node).IsZero() {
@@ -158,10 +168,14 @@ func (c *Controller) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		}
 	}
 	c.rank()
-	c.judge(ctx, now)
-	c.judgeBrake(ctx, now)
-	c.judgeVoters(ctx)
-	c.judgeHandOver(ctx, now)
+	// Before its start is in the log this master sees the rows of an earlier one; after
+	// a take-over they still name those that were left behind.
+	if c.cluster.GetTerm() == c.cfg.Term && c.cluster.GetGeneration() == c.cfg.Generation {
+		c.judge(ctx, now)
+		c.judgeBrake(ctx, now)
+		c.judgeVoters(ctx)
+		c.judgeHandOver(ctx, now)
+	}
 	c.answerLists(ctx)
 }
 
@@ -243,10 +257,22 @@ func (c *Controller) setBrake(ctx *runtime.Context, b *messages.StormBrake, then
 		})
 }
 
-// rank orders the candidates for the next master.
+// rank orders the candidates for the next master: only who votes can be.
 func (c *Controller) rank() {
-	list := c.asCandidates()
-	c.candidates = election.Rank(list)
+	c.workers = c.asCandidates()
+	c.candidates = election.Rank(slices.DeleteFunc(slices.Clone(c.workers), func(w election.Candidate) bool { return !w.Voter }))
+	c.logMembers = c.logMembers[:0:0]
+	for i, row := range c.rows {
+		if c.holdsLog(row) {
+			c.logMembers = append(c.logMembers, peerOf(c.nodes[i], row))
+		}
+	}
+}
+
+// holdsLog reports whether a worker votes or learns.
+func (c *Controller) holdsLog(row *messages.WorkerRow) bool {
+	id := row.GetRaftId()
+	return slices.Contains(c.conf.Voters, id) || slices.Contains(c.conf.Learners, id)
 }
 
 // asCandidates is every worker as the ranking and the choice of voters see it.
@@ -254,7 +280,7 @@ func (c *Controller) asCandidates() []election.Candidate {
 	out := make([]election.Candidate, 0, len(c.nodes))
 	for i, node := range c.nodes {
 		row, capacity := c.rows[i], c.beats[node].GetCapacity()
-		if row.State == messages.WorkerState_LEFT && !slices.Contains(c.conf.Voters, row.RaftId) {
+		if row.State == messages.WorkerState_LEFT && !c.holdsLog(row) {
 			continue
 		}
 		out = append(out, election.Candidate{
@@ -276,7 +302,7 @@ func (c *Controller) judgeVoters(ctx *runtime.Context) {
 		progress[p.RaftId] = p
 	}
 	change := voters.Plan(voters.Input{
-		Workers: c.asCandidates(), Voters: c.conf.Voters, Learners: c.conf.Learners, Joint: len(c.conf.VotersOutgoing) > 0,
+		Workers: c.workers, Voters: c.conf.Voters, Learners: c.conf.Learners, Joint: len(c.conf.VotersOutgoing) > 0,
 		Self: c.cfg.RaftID, Failover: c.cluster.GetFailover(), Progress: progress,
 	})
 	if change == nil {
@@ -294,26 +320,9 @@ func (c *Controller) onVotersChanged(ctx *runtime.Context, m *messages.ChangeVot
 	}
 }
 
-// commit proposes a command through the coordinator.
-func (c *Controller) commit(ctx *runtime.Context, cmd *messages.Command, then func(*runtime.Context, *messages.CommitOutcome)) {
-	c.next++
-	c.asked[c.next] = then
-	cmd.Proposal, cmd.ProposedUnixMs = c.next, ctx.Now().UnixMilli()
-	ctx.Request(ctx.Runtime().Local(c.cfg.CoordinatorPath), &messages.Commit{Header: &messages.Header{}, Commands: []*messages.Command{cmd}})
-}
-
-func (c *Controller) onOutcomes(ctx *runtime.Context, m *messages.CommitReply) {
-	for _, o := range m.Outcomes {
-		if then := c.asked[o.Proposal]; then != nil {
-			delete(c.asked, o.Proposal)
-			then(ctx, o)
-		}
-	}
-}
-
 // row of a worker, nil when the catalog has none.
 func (c *Controller) row(node string) *messages.WorkerRow {
-	if i := slices.Index(c.nodes, node); i >= 0 {
+	if i, known := slices.BinarySearch(c.nodes, node); known {
 		return c.rows[i]
 	}
 	return nil

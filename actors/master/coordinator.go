@@ -11,6 +11,8 @@ import (
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
 	"tiercel/cluster/placement"
+	"tiercel/cluster/roster"
+	"tiercel/cluster/volumes"
 	"tiercel/messages"
 )
 
@@ -32,8 +34,10 @@ type Coordinator struct {
 	next      uint64
 
 	cluster *messages.ClusterRow
-	nodes   []string // every worker in the catalog
+	nodes   []string // every worker in the catalog, in order
 	rows    []*messages.WorkerRow
+	roster  roster.Roster            // of those that have not left
+	told    [wordsOverlap + 1]uint64 // newest change of a peer at the last words
 	steward steward
 	space   map[string]*space // by node
 	usable  map[model.Tier][]placement.Open
@@ -41,6 +45,10 @@ type Coordinator struct {
 	short   map[model.Tier]string
 	ready   bool
 	reason  string
+	latency map[string]time.Duration  // median way of each worker to its peers
+	standby *messages.StandbyMatch    // nil: the log has not said
+	held    []*messages.CommitOutcome // that wait for it
+	newest  uint64                    // log index that was seen applied here
 }
 
 // proposal remembers who asked for a command.
@@ -48,6 +56,7 @@ type proposal struct {
 	to    *actor.PID
 	id    uint64 // the asker's number
 	since time.Time
+	waits waits
 	then  func(*runtime.Context, *messages.CommitOutcome) // the coordinator's own
 }
 
@@ -60,6 +69,7 @@ type grant struct {
 type space struct {
 	report  *messages.CapacityReport
 	granted uint64
+	at      time.Time // of the report
 }
 
 type housekeeping struct{}
@@ -68,7 +78,8 @@ type announceDue struct{}
 func newCoordinator(cfg Config) *Coordinator {
 	return &Coordinator{
 		cfg: cfg, proposals: make(map[uint64]*proposal), reason: "the master has just started", space: make(map[string]*space),
-		usable: make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(),
+		latency: make(map[string]time.Duration),
+		usable:  make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(),
 	}
 }
 
@@ -99,16 +110,23 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 		c.onFenced(ctx, m)
 	case stepDue:
 		c.onStepDue(ctx, m)
-	case *messages.SettleVolumeReply:
-		c.onSettled(ctx, m)
+	case *messages.CopyDamaged:
+		ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), m)
+	case *messages.ExplainPlacement:
+		c.onExplainPlacement(ctx, m)
 	case *messages.VolumeStopped:
 		c.onVolumeStopped(ctx, m)
+	case *messages.WorkerLatency:
+		c.latency[m.Node] = time.Duration(m.Micros) * time.Microsecond
+		ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), m)
+	case *messages.StandbyMatch:
+		c.onStandby(ctx, m)
 	case housekeeping:
 		c.onHousekeeping(ctx)
 	case announceDue:
 		c.onAnnounceDue(ctx)
 	case *messages.MasterReady:
-		c.onAsked(ctx)
+		c.onAsked(ctx, m)
 	}
 }
 
@@ -116,6 +134,7 @@ func (c *Coordinator) onStarted(ctx *runtime.Context) {
 	c.next = ctx.Rand() >> 16 << 16 // a restarted coordinator must not take an old outcome for its own
 	ctx.After(c.cfg.ReconcileTick, housekeeping{})
 	ctx.After(c.cfg.MasterInterval, announceDue{})
+	ctx.Request(ctx.Runtime().Local(c.cfg.LogPath), &messages.StandbyMatch{})
 	c.reconcile(ctx)
 }
 
@@ -136,7 +155,7 @@ func (c *Coordinator) onBegin(ctx *runtime.Context, m *messages.Begin) {
 func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *messages.BeginGrant {
 	g := &messages.BeginGrant{Item: item.Item}
 	tier := model.Tier(item.Tier)
-	open, full := c.withRoom(c.usable[tier], item.Bytes)
+	open, full := c.withRoom(c.usable[tier], item)
 	i, ok := placement.Gather(open, int64(item.Bytes), item.Avoid)
 	if !ok {
 		i, ok = placement.Choose(open, int64(item.Bytes), item.Avoid, ctx.Rand())
@@ -146,10 +165,17 @@ func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *mes
 		i, ok = placement.Choose(open, int64(item.Bytes), nil, ctx.Rand())
 	}
 	switch {
+	case ok && tier == model.TierCritical && c.standby.GetStanding() && !c.standby.GetInContact():
+		g.Error = messages.FromError(model.Errorf(model.CodeInsufficientReplicas, "begin",
+			"the standby is out of contact, and tier 1 is not acknowledged without it; start it, or remove it from the cluster"))
 	case ok:
 		c.take(tier, open[i].Volume, item.Bytes)
 		gr := c.grants[open[i].Volume]
 		g.Volume, g.Generation, g.Primary, g.Members = open[i].Volume, gr.generation, gr.members[0], gr.members
+	case full && c.othersTake(ctx, tier):
+		c.reconcile(ctx)
+		g.Error = messages.FromError(model.Errorf(model.CodeUnavailable, "begin",
+			"a member of each open volume of tier %d is full; others are being opened elsewhere", item.Tier))
 	case full || c.allFull():
 		g.Error = messages.FromError(model.Errorf(model.CodeClusterFull, "begin",
 			"the disks are full up to their reserve; delete files or add space"))
@@ -163,21 +189,31 @@ func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *mes
 }
 
 // withRoom leaves out volumes of which a member has no room; full: all of them.
-func (c *Coordinator) withRoom(open []placement.Open, bytes uint64) (fit []placement.Open, full bool) {
-	if !slices.ContainsFunc(open, func(o placement.Open) bool { return !c.hasRoom(o.Volume, bytes) }) {
+func (c *Coordinator) withRoom(open []placement.Open, item *messages.BeginItem) (fit []placement.Open, full bool) {
+	if !slices.ContainsFunc(open, func(o placement.Open) bool { return !c.hasRoom(o.Volume, item) }) {
 		return open, false
 	}
 	for _, o := range open {
-		if c.hasRoom(o.Volume, bytes) {
+		if c.hasRoom(o.Volume, item) {
 			fit = append(fit, o)
 		}
 	}
 	return fit, len(open) > 0 && len(fit) == 0
 }
 
-func (c *Coordinator) hasRoom(volume, bytes uint64) bool {
+// hasRoom reports whether every member of a volume can take an item. What frees
+// space in the end may use half of what is kept free.
+func (c *Coordinator) hasRoom(volume uint64, item *messages.BeginItem) bool {
 	for _, node := range c.grants[volume].members {
-		if s := c.space[node]; s != nil && s.granted+bytes > s.report.WritableBytes {
+		s := c.space[node]
+		if s == nil {
+			continue
+		}
+		room := s.report.WritableBytes
+		if item.Reserved {
+			room += (s.report.FreeBytes - min(s.report.FreeBytes, room)) / 2
+		}
+		if s.granted+item.Bytes > room {
 			return false
 		}
 	}
@@ -208,6 +244,17 @@ func (c *Coordinator) allFull() bool {
 	return len(c.space) > 0
 }
 
+// othersTake reports whether enough workers have room for another volume of a tier.
+func (c *Coordinator) othersTake(ctx *runtime.Context, tier model.Tier) bool {
+	n := 0
+	for _, s := range c.space {
+		if r := s.report; ctx.Now().Sub(s.at) < presentFor && r.WritableBytes >= s.granted+roomForVolume(r.TotalBytes) {
+			n++
+		}
+	}
+	return n >= volumes.MinCopies(tier, len(c.nodes))
+}
+
 // onCommit passes commands to the log under numbers of our own.
 func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	if len(c.proposals)+len(m.Commands) > maxProposals {
@@ -221,8 +268,12 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	out := &messages.Propose{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(m.Commands))}
 	to, now, bytes := ctx.Sender(), ctx.Now(), 0
 	for _, cmd := range m.Commands {
+		if c.tooSoon(cmd) {
+			ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{Proposal: cmd.Proposal, Dropped: true}}})
+			continue
+		}
 		c.next++
-		c.proposals[c.next] = &proposal{to: to, id: cmd.Proposal, since: now}
+		c.proposals[c.next] = &proposal{to: to, id: cmd.Proposal, since: now, waits: waitsFor(cmd)}
 		c.arrived(cmd)
 		own := messages.CopyCommand(cmd)
 		own.Origin, own.Proposal = string(ctx.Runtime().Node()), c.next
@@ -232,12 +283,18 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 		}
 		out.Commands = append(out.Commands, own)
 	}
-	ctx.Request(ctx.Runtime().Local(c.cfg.LogPath), out)
+	if len(out.Commands) > 0 {
+		ctx.Request(ctx.Runtime().Local(c.cfg.LogPath), out)
+	}
 }
 
 // arrived takes content that is about to be committed off its volume's load.
 func (c *Coordinator) arrived(cmd *messages.Command) {
-	for _, e := range append(cmd.GetPutFile().GetExtents(), cmd.GetStageExtents().GetExtents()...) {
+	extents := slices.Concat(cmd.GetPutFile().GetExtents(), cmd.GetStageExtents().GetExtents())
+	for _, m := range cmd.GetMoveExtents().GetMoves() {
+		extents = append(extents, m.To)
+	}
+	for _, e := range extents {
 		for _, open := range c.usable {
 			for i := range open {
 				if open[i].Volume == e.Volume {
@@ -270,8 +327,13 @@ func (c *Coordinator) deliver(ctx *runtime.Context, outcomes []*messages.CommitO
 	var replies []*messages.CommitReply
 	var askers []*actor.PID
 	for _, o := range outcomes {
+		c.newest = max(c.newest, o.Index)
 		p, ok := c.proposals[o.Proposal]
 		if !ok {
+			continue
+		}
+		if c.mustWait(p, o) {
+			c.held = append(c.held, o)
 			continue
 		}
 		delete(c.proposals, o.Proposal)
@@ -304,7 +366,8 @@ func (c *Coordinator) deliver(ctx *runtime.Context, outcomes []*messages.CommitO
 // no more, because by now it has arrived or was given up.
 func (c *Coordinator) onCapacity(ctx *runtime.Context, m *messages.CapacityReport) {
 	old := c.space[m.Node]
-	c.space[m.Node] = &space{report: m}
+	c.space[m.Node] = &space{report: m, at: ctx.Now()}
+	ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), m)
 	c.steward.cleared(m.Node, ctx.Now())
 	for _, open := range c.usable {
 		for i := range open {
@@ -313,7 +376,8 @@ func (c *Coordinator) onCapacity(ctx *runtime.Context, m *messages.CapacityRepor
 			}
 		}
 	}
-	if old == nil || old.report.AcceptsWrites != m.AcceptsWrites {
+	// A newcomer is looked at with the next tick, unless something waits for it.
+	if old == nil && (!c.ready || len(c.short) > 0) || old != nil && old.report.AcceptsWrites != m.AcceptsWrites {
 		c.reconcile(ctx)
 	}
 	c.judgeReady(ctx)

@@ -1,7 +1,12 @@
 package master
 
 import (
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+
 	"tiercel/actors/runtime"
+	"tiercel/cluster/health"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -9,36 +14,59 @@ import (
 // onHeartbeat notes that a worker lives, and answers how this master ranks the
 // candidates. A start that the catalog does not know yet is registered first.
 func (c *Controller) onHeartbeat(ctx *runtime.Context, m *messages.Heartbeat) {
-	ack := &messages.HeartbeatAck{
-		Header: messages.ReplyHeader(m.Header), Node: string(ctx.Runtime().Node()), EpochGeneration: c.cluster.GetGeneration(),
-		EpochTerm: c.cfg.Term, Sequence: m.Sequence, Candidates: c.candidates, IntervalMs: c.cfg.HeartbeatInterval.Milliseconds(),
-	}
-	row, old := c.row(m.Node), c.beats[m.Node]
-	switch {
-	case row.GetState() == messages.WorkerState_LEFT:
-		ack.Error = messages.FromError(model.Errorf(model.CodeConflict, "heartbeat",
+	row := c.row(m.Node)
+	if row.GetState() == messages.WorkerState_LEFT {
+		c.refuseBeat(ctx, ctx.Sender(), m, model.Errorf(model.CodeConflict, "heartbeat",
 			"the worker %s has left this cluster for good; start it with an empty data directory, as a new worker", m.Node))
-	case row.GetIncarnation() > m.Incarnation || old.GetIncarnation() > m.Incarnation || old.GetIncarnation() == m.Incarnation && old.Boot != m.Boot:
-		ack.Error = messages.FromError(model.Errorf(model.CodeConflict, "heartbeat",
-			"another process uses the identity %s (incarnation %d): the data directory was copied, or this is an old process; it ends", m.Node, max(row.GetIncarnation(), old.GetIncarnation())))
-	}
-	if ack.Error != nil {
-		ctx.Reply(ack)
 		return
 	}
-	now := ctx.Now()
+	claim := health.Claim{Address: m.Address, Incarnation: m.Incarnation, Boot: m.Boot}
+	switch known := c.knownAs(m.Node); health.JudgeClaim(known, claim) {
+	case health.Refuse:
+		c.refuseBeat(ctx, ctx.Sender(), m, model.Errorf(model.CodeConflict, "heartbeat",
+			"another process uses the identity %s (incarnation %d): the data directory was copied, or this is an old process; it ends", m.Node, known.Incarnation))
+	case health.Ask:
+		c.askFirst(ctx, m.Node, known.Address, &claimant{claim: claim, beat: m})
+	default:
+		c.takeBeat(ctx, ctx.Sender(), m)
+	}
+}
+
+// takeBeat notes a heartbeat of a process that has the right to its identity.
+func (c *Controller) takeBeat(ctx *runtime.Context, to *actor.PID, m *messages.Heartbeat) {
+	row, now := c.row(m.Node), ctx.Now()
 	c.beats[m.Node], c.heardAt[m.Node] = m, now
 	c.tracker.Heard(m.Node, now)
 	if row == nil || row.Incarnation != m.Incarnation || row.Address != m.Address || row.DiskType != m.Worker.GetDiskType() || row.RaftId == 0 {
 		c.register(ctx, m.Node, m.Worker)
 	}
-	ctx.Reply(ack)
+	if micros := median(m.Latency); micros > 0 {
+		ctx.Send(ctx.Runtime().Local(c.cfg.CoordinatorPath), &messages.WorkerLatency{Node: m.Node, Micros: micros})
+	}
+	ack := c.ack(ctx, m)
+	if c.holdsLog(row) {
+		ack.Candidates = c.candidates // nobody else campaigns
+	}
+	ctx.Send(to, ack)
+}
+
+func (c *Controller) ack(ctx *runtime.Context, m *messages.Heartbeat) *messages.HeartbeatAck {
+	return &messages.HeartbeatAck{
+		Header: messages.ReplyHeader(m.Header), Node: string(ctx.Runtime().Node()), EpochGeneration: c.cluster.GetGeneration(),
+		EpochTerm: c.cfg.Term, Sequence: m.Sequence, IntervalMs: c.cfg.HeartbeatInterval.Milliseconds(),
+	}
+}
+
+func (c *Controller) refuseBeat(ctx *runtime.Context, to *actor.PID, m *messages.Heartbeat, err error) {
+	ack := c.ack(ctx, m)
+	ack.Error = messages.FromError(err)
+	ctx.Send(to, ack)
 }
 
 // onGreet takes a node in: its row goes into the log, then it hears that it is
 // accepted. What the catalog refuses, the node is told.
 func (c *Controller) onGreet(ctx *runtime.Context, m *messages.Greet) {
-	if c.cluster == nil || len(c.greets) >= maxGreets {
+	if c.cluster == nil {
 		return // asked again soon
 	}
 	id := c.cluster.ClusterId
@@ -47,12 +75,28 @@ func (c *Controller) onGreet(ctx *runtime.Context, m *messages.Greet) {
 			"%s belongs to cluster %s and this is cluster %s; start it with an empty data directory", m.Node, m.ClusterId, id)))
 		return
 	}
-	if beat := c.beats[m.Node]; beat != nil && beat.Incarnation == m.Incarnation && beat.Boot != m.Boot {
-		ctx.Reply(c.greetReply(ctx, m, model.Errorf(model.CodeConflict, "join",
-			"the node id %s is in use at %s: the data directory was copied; start with an empty one", m.Node, beat.Address)))
+	claim := health.Claim{Address: m.Address, Incarnation: m.Incarnation, Boot: m.Boot}
+	switch known := c.knownAs(m.Node); health.JudgeClaim(known, claim) {
+	case health.Refuse:
+		ctx.Reply(c.greetReply(ctx, m, inUse(m.Node, known.Address)))
+	case health.Ask:
+		c.askFirst(ctx, m.Node, known.Address, &claimant{claim: claim, greet: m})
+	default:
+		c.takeIn(ctx, ctx.Sender(), m)
+	}
+}
+
+// takeIn registers a node that has the right to its identity, unless that is done.
+func (c *Controller) takeIn(ctx *runtime.Context, to *actor.PID, m *messages.Greet) {
+	row := c.row(m.Node)
+	if row != nil && row.State != messages.WorkerState_LEFT && row.Incarnation == m.Incarnation && row.Address == m.Address && row.RaftId == m.RaftId {
+		ctx.Send(to, c.greetReply(ctx, m, nil))
 		return
 	}
-	c.greets[m.Node] = &greeting{to: ctx.Sender(), m: m}
+	if c.greets[m.Node] == nil && len(c.greets) >= maxGreets {
+		return // asked again soon
+	}
+	c.greets[m.Node] = &greeting{to: to, m: m}
 	c.register(ctx, m.Node, m.Worker)
 }
 
@@ -63,9 +107,14 @@ func (c *Controller) greetReply(ctx *runtime.Context, m *messages.Greet, err err
 		Incarnation: ctx.Runtime().Incarnation(), Master: string(ctx.Runtime().Node()), EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term,
 		Accepted: err == nil,
 	}
-	for i, node := range c.nodes {
-		if row := c.rows[i]; row.State != messages.WorkerState_LEFT {
-			r.Peers = append(r.Peers, &messages.Peer{Node: node, Address: row.Address, Incarnation: row.Incarnation, RaftId: row.RaftId})
+	// Enough to begin with. The rest is told by the master's word and by other members,
+	// so a few of them that are not always the same.
+	r.Peers = slices.Clone(c.logMembers)
+	from := int(ctx.Rand() >> 1)
+	for i := range min(maxHints, len(c.nodes)) {
+		at := (from%len(c.nodes) + i) % len(c.nodes)
+		if row := c.rows[at]; row.State != messages.WorkerState_LEFT {
+			r.Peers = append(r.Peers, peerOf(c.nodes[at], row))
 		}
 	}
 	return r
@@ -95,4 +144,17 @@ func (c *Controller) register(ctx *runtime.Context, node string, row *messages.W
 		}
 		// The coordinator learns at its next look, the others by the next word.
 	})
+}
+
+// median way from a worker to those of its peers that it has measured; 0: none.
+func median(ways []*messages.PeerLatency) int64 {
+	if len(ways) == 0 {
+		return 0
+	}
+	micros := make([]int64, 0, len(ways))
+	for _, w := range ways {
+		micros = append(micros, w.Micros)
+	}
+	slices.Sort(micros)
+	return micros[len(micros)/2]
 }

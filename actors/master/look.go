@@ -26,22 +26,29 @@ type steward struct {
 	starting time.Time
 	creating map[model.Tier]map[uint64]time.Time
 	steps    map[uint64]*step
-	finished map[uint64]uint64       // number of the look during which a volume's step ended
-	settles  map[settleKey]time.Time // under way or, in the future, not before
-	fullAt   time.Time               // of the next look at sealed volumes, too
+	finished map[uint64]ended // steps that ended during the look under way, by volume
+	widened  time.Time        // a volume was given up for one with more copies
+	last     *look            // the newest that was finished
 	// replicaGens are those of open volumes' members, from the newest look.
 	replicaGens map[memberKey]uint64
 }
 
-// look is one round: the catalog's open rows, then every worker's report.
+// look is one round: the catalog's open rows, then the reports of the workers that
+// hold something and of those that have not been heard lately.
 type look struct {
 	number   uint64
 	since    time.Time
 	rows     []*messages.VolumeRow
-	full     bool // sealed rows are among them
 	most     bool // most workers have answered
 	expected map[string]bool
 	reports  map[string]map[uint64]*messages.VolumeReport
+	heard    map[string]bool // by its report of its disk: not asked, for it holds nothing that matters
+}
+
+// ended is a step that is over.
+type ended struct {
+	look uint64 // during which
+	kind volumes.Kind
 }
 
 // suspicion keeps a worker from new placements for a while (DESIGN "Suspicion").
@@ -59,8 +66,12 @@ const (
 	lookLinger = 100 * time.Millisecond
 	// suspectFor is the least time of a suspicion; then the next report ends it.
 	suspectFor = 3 * time.Second
-	// fullEvery is how often sealed volumes are looked at.
-	fullEvery = 5 * time.Second
+	// widenEvery lets the workers of a forming cluster come in before volumes are given up
+	// for ones with more copies.
+	widenEvery = 5 * time.Second
+	// heardTicks is how long a worker's report of its disk says that it is there: a
+	// worker reports once a tick.
+	heardTicks = 2
 )
 
 type lookDue struct{ number uint64 }
@@ -68,7 +79,7 @@ type lookDue struct{ number uint64 }
 func newSteward() steward {
 	return steward{
 		fresh: make(map[uint64]bool), silent: make(map[string]bool), suspects: make(map[string]suspicion),
-		creating: make(map[model.Tier]map[uint64]time.Time), steps: make(map[uint64]*step), finished: make(map[uint64]uint64), settles: make(map[settleKey]time.Time),
+		creating: make(map[model.Tier]map[uint64]time.Time), steps: make(map[uint64]*step), finished: make(map[uint64]ended),
 	}
 }
 
@@ -98,13 +109,10 @@ func (c *Coordinator) reconcile(ctx *runtime.Context) {
 	}
 	s.number++
 	clear(s.finished)
-	s.look = &look{number: s.number, since: ctx.Now(), full: !ctx.Now().Before(s.fullAt)}
-	if s.look.full {
-		s.fullAt = ctx.Now().Add(fullEvery)
-	}
+	s.look = &look{number: s.number, since: ctx.Now()}
 	ctx.Request(ctx.Runtime().Local(c.cfg.CatalogPath), &messages.Lookup{
 		Header: &messages.Header{Request: s.number}, Items: []*messages.LookupItem{{Kind: &messages.LookupItem_Status{
-			Status: &messages.ClusterStatus{OpenVolumesOnly: !s.look.full},
+			Status: &messages.ClusterStatus{OpenVolumesOnly: true},
 		}}},
 	})
 }
@@ -120,6 +128,8 @@ func (c *Coordinator) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 	}
 	status := m.Answers[0].GetStatus()
 	c.cluster, c.nodes, c.rows = status.Cluster, status.WorkerNodes, status.Workers
+	c.newest = max(c.newest, status.Applied)
+	c.enroll()
 	c.logStateHash(ctx, status)
 	if c.introduce(ctx) {
 		s.look = nil
@@ -127,10 +137,16 @@ func (c *Coordinator) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 	}
 	s.look.rows = status.Volumes
 	s.replicaGens = make(map[memberKey]uint64)
-	s.look.expected, s.look.reports = make(map[string]bool), make(map[string]map[uint64]*messages.VolumeReport)
+	c.askWorkers(ctx)
+}
+
+// askWorkers asks those whose word is needed. A new master has heard nobody, and asks all.
+func (c *Coordinator) askWorkers(ctx *runtime.Context) {
+	s := &c.steward
+	s.look.expected, s.look.reports, s.look.heard = make(map[string]bool), make(map[string]map[uint64]*messages.VolumeReport), make(map[string]bool)
 	ask := &messages.ReportVolumes{Header: c.header()}
 	ask.Header.Request = s.look.number
-	for _, row := range status.Volumes {
+	for _, row := range s.look.rows {
 		if row.State == messages.VolumeState_OPEN {
 			ask.Volumes = append(ask.Volumes, row.Id)
 			for _, m := range row.Members {
@@ -141,16 +157,32 @@ func (c *Coordinator) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 	if len(ask.Volumes) == 0 {
 		ask.Volumes = []uint64{0} // no volume has this id: only the capacity is wanted
 	}
+	holders, asked := volumes.Holders(s.look.rows), 0
 	for i, node := range c.nodes {
 		if c.rows[i].State == messages.WorkerState_LEFT {
+			continue
+		}
+		if !holders[node] && c.heardLately(ctx, node) {
+			s.look.heard[node] = true
 			continue
 		}
 		if !s.silent[node] {
 			s.look.expected[node] = true
 		}
+		asked++
 		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), c.cfg.WorkerPath), ask)
 	}
+	if asked == 0 {
+		c.finishLook(ctx)
+		return
+	}
 	ctx.After(lookPatience, lookDue{s.look.number})
+}
+
+// heardLately reports whether a worker has told of its disk within the last ticks.
+func (c *Coordinator) heardLately(ctx *runtime.Context, node string) bool {
+	s := c.space[node]
+	return s != nil && ctx.Now().Sub(s.at) < heardTicks*c.cfg.ReconcileTick
 }
 
 // logStateHash puts the hash of the state into the log now and then. Whoever
@@ -178,7 +210,7 @@ func (c *Coordinator) introduce(ctx *runtime.Context) (busy bool) {
 		cmd = &messages.Command{Kind: &messages.Command_Bootstrap{Bootstrap: c.cfg.Bootstrap}}
 	case c.cluster.Generation < c.cfg.Generation:
 		cmd = &messages.Command{Kind: &messages.Command_RaiseGeneration{
-			RaiseGeneration: &messages.RaiseGeneration{Generation: c.cfg.Generation, Fork: c.cfg.Fork, Node: node},
+			RaiseGeneration: &messages.RaiseGeneration{Generation: c.cfg.Generation, Fork: c.cfg.Fork, Node: node, Superseded: c.cfg.Superseded},
 		}}
 	case c.cluster.Term != c.cfg.Term || c.cluster.Master != node:
 		c.propose(ctx, &messages.Command{Kind: &messages.Command_RegisterWorker{
@@ -213,7 +245,7 @@ func (c *Coordinator) onReport(ctx *runtime.Context, m *messages.ReportVolumesRe
 	}
 	delete(s.silent, m.Node)
 	if m.Capacity != nil && c.space[m.Node] == nil {
-		c.space[m.Node] = &space{report: m.Capacity}
+		c.space[m.Node] = &space{report: m.Capacity, at: ctx.Now()}
 	}
 	if s.look == nil || s.look.reports == nil || m.Header.GetRequest() != s.look.number {
 		return
@@ -252,17 +284,19 @@ func (c *Coordinator) finishLook(ctx *runtime.Context) {
 	l := s.look
 	s.look = nil
 	usable, actions, short := volumes.Plan(volumes.Input{
-		Rows: l.rows, Workers: c.workers(l), Fresh: s.fresh, PerTier: c.cfg.VolumesOpen,
-		ReplicationFactor: int(c.cluster.GetReplicationFactor()), Coming: c.coming(ctx),
+		Rows: l.rows, Workers: c.workers(l), Fresh: s.fresh, Opening: c.opening(ctx, l), Widen: ctx.Now().Sub(s.widened) >= widenEvery, PerTier: c.cfg.VolumesOpen,
+		ReplicationFactor: int(c.cluster.GetReplicationFactor()), Tiers: c.cluster.GetTiers(), Coming: c.coming(ctx), Weights: weightsOf(c.cluster.GetSettings()),
 	})
+	s.last = l
 	c.short = short
 	c.setUsable(ctx, usable)
 	for i := range actions {
+		if actions[i].Cause == volumes.CauseMoreCopies {
+			s.widened = ctx.Now()
+		}
 		c.act(ctx, &actions[i])
 	}
-	if l.full {
-		c.settleAll(ctx, l)
-	}
+	c.tellLag(ctx, l)
 	c.judgeReady(ctx)
 	if s.again {
 		s.again = false
@@ -274,13 +308,33 @@ func (c *Coordinator) finishLook(ctx *runtime.Context) {
 func (c *Coordinator) workers(l *look) []volumes.Worker {
 	out := make([]volumes.Worker, 0, len(c.nodes))
 	for i, node := range c.nodes {
-		w := volumes.Worker{Node: node, State: c.rows[i].State, DiskType: c.rows[i].DiskType, Host: c.rows[i].Host}
-		_, w.Suspect = c.steward.suspects[node]
-		w.Reports, w.Reached = l.reports[node], l.reports[node] != nil
-		if s := c.space[node]; s != nil {
-			w.Accepts = s.report.AcceptsWrites
-		}
+		w := volumes.Worker{Worker: c.candidate(i, node), Reports: l.reports[node]}
+		w.Reached = l.reports[node] != nil || l.heard[node]
 		out = append(out, w)
+	}
+	return out
+}
+
+// candidate is a worker as placement judges it.
+func (c *Coordinator) candidate(i int, node string) placement.Worker {
+	w := candidate(node, c.rows[i], c.space[node], c.cluster.GetSettings())
+	w.Suspect = c.steward.suspects[node].reason
+	w.Latency, w.HasLatency = c.latency[node]
+	return w
+}
+
+// opening are the volumes of which this look cannot know yet how they are.
+func (c *Coordinator) opening(ctx *runtime.Context, l *look) map[uint64]bool {
+	out := make(map[uint64]bool)
+	for volume, step := range c.steward.steps {
+		if step.action.Kind != volumes.Seal && c.underWay(ctx, step.since) {
+			out[volume] = true
+		}
+	}
+	for volume, e := range c.steward.finished {
+		if e.look == l.number && e.kind != volumes.Seal {
+			out[volume] = true
+		}
 	}
 	return out
 }
@@ -317,4 +371,10 @@ func (c *Coordinator) setUsable(ctx *runtime.Context, usable []volumes.Usable) {
 		})
 		c.grants[u.Volume] = grant{generation: u.Generation, members: u.Members}
 	}
+}
+
+// memberKey names one copy.
+type memberKey struct {
+	volume uint64
+	node   string
 }

@@ -27,11 +27,24 @@ func (c *Controller) onListWorkers(ctx *runtime.Context, m *messages.ListWorkers
 func (c *Controller) answerLists(ctx *runtime.Context) {
 	asked := c.full
 	c.full = nil
+	if len(asked) == 0 {
+		return
+	}
+	ranks := make(map[string]int32, len(c.candidates))
+	for _, cand := range c.candidates {
+		if cand.Refusal == "" {
+			ranks[cand.Node] = int32(cand.Rank)
+		}
+	}
 	for _, w := range asked {
 		r := &messages.ListWorkersReply{Header: messages.ReplyHeader(w.m.Header)}
 		for i, node := range c.nodes {
 			if w.m.Node == "" || w.m.Node == node {
-				r.Workers = append(r.Workers, c.info(ctx, i, w.m.Node != ""))
+				info := c.info(ctx, i, w.m.Node != "")
+				if rank, ok := ranks[node]; ok {
+					info.CandidateRank = rank
+				}
+				r.Workers = append(r.Workers, info)
 			}
 		}
 		if w.m.Node != "" && len(r.Workers) == 0 {
@@ -47,6 +60,9 @@ func (c *Controller) info(ctx *runtime.Context, i int, withVolumes bool) *messag
 		Node: node, Row: row, Capacity: beat.GetCapacity(), Missed: uint32(c.tracker.Missed(node, ctx.Now())), Role: c.role(ctx, node, row),
 		CandidateRank: -1, VolumeCount: beat.GetCapacity().GetVolumes(),
 	}
+	if lag := c.lag[node]; lag != nil {
+		out.LagBytes, out.LagMs = lag.LagBytes, lag.LagMs
+	}
 	if heard := c.tracker.LastHeard(node); !heard.IsZero() {
 		out.LastHeartbeatUnixMs = heard.UnixMilli()
 	}
@@ -55,14 +71,24 @@ func (c *Controller) info(ctx *runtime.Context, i int, withVolumes bool) *messag
 			out.LatencyMs = float64(l.Micros) / 1000
 		}
 	}
-	for _, cand := range c.candidates {
-		if cand.Node == node && cand.Refusal == "" {
-			out.CandidateRank = int32(cand.Rank)
-		}
-	}
 	for _, v := range c.volumes {
 		if withVolumes && slices.ContainsFunc(v.Members, func(m *messages.VolumeMember) bool { return m.Node == node }) {
 			out.Volumes = append(out.Volumes, v)
+		}
+	}
+	return out
+}
+
+// lagByNode sums what the coordinator tells by tier.
+func lagByNode(m *messages.DescribeReplicationReply) map[string]*messages.FollowerLag {
+	out := make(map[string]*messages.FollowerLag)
+	for _, t := range m.Tiers {
+		for _, f := range t.Followers {
+			if out[f.Node] == nil {
+				out[f.Node] = &messages.FollowerLag{Node: f.Node}
+			}
+			out[f.Node].LagBytes += f.LagBytes
+			out[f.Node].LagMs = max(out[f.Node].LagMs, f.LagMs)
 		}
 	}
 	return out
@@ -80,10 +106,15 @@ func (c *Controller) role(ctx *runtime.Context, node string, row *messages.Worke
 	return "none"
 }
 
+// maxRanked bounds the candidates of one answer; those that can be master come first.
+const maxRanked = 1000
+
+func firstOf[T any](list []T, limit int) []T { return list[:min(len(list), limit)] }
+
 func (c *Controller) onDescribeMaster(ctx *runtime.Context, m *messages.DescribeMaster) {
 	ctx.Reply(&messages.DescribeMasterReply{
 		Header: messages.ReplyHeader(m.Header), Node: string(ctx.Runtime().Node()), Address: ctx.Runtime().Address(),
-		EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term, SinceUnixMs: c.cluster.GetMasterSinceUnixMs(), Candidates: c.candidates,
+		EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term, SinceUnixMs: c.cluster.GetMasterSinceUnixMs(), Candidates: firstOf(election.Rank(c.workers), maxRanked),
 	})
 }
 
@@ -153,7 +184,7 @@ func (c *Controller) judgeHandOver(ctx *runtime.Context, now time.Time) {
 		return
 	}
 	var self, best *election.Candidate
-	for _, cand := range c.asCandidates() {
+	for _, cand := range c.workers {
 		if cand.Node == string(ctx.Runtime().Node()) {
 			self = &cand
 		}

@@ -12,8 +12,9 @@ import (
 // Config is what the master tree is told by the node.
 type Config struct {
 	Term       uint64
-	Generation uint64 // of the cluster, as node.yaml has it
-	Fork       string // of the newest take-over, empty: none
+	Generation uint64   // of the cluster, as node.yaml has it
+	Fork       string   // of the newest take-over, empty: none
+	Superseded []uint64 // Raft ids that take-over left behind
 	Worker     *messages.WorkerRow
 	RaftID     uint64
 	// Paths, the same on every node.
@@ -22,6 +23,9 @@ type Config struct {
 	WorkerPath      string
 	MemberPath      string
 	CoordinatorPath string
+	ForemanPath     string                                 // of who grants bandwidth to jobs
+	ControllerPath  string                                 // hears how far copies are behind
+	VolumePath      func(volume, generation uint64) string // of a volume's actor on its members
 	// Bootstrap is logged once, by the first master of a cluster.
 	Bootstrap         *messages.Bootstrap
 	VolumesOpen       int           // usable volumes per tier
@@ -46,5 +50,7 @@ func (m *Master) Receive(ctx *runtime.Context, msg any) {
 		cfg := m.cfg
 		ctx.Spawn("coordinator", func() runtime.Actor { return newCoordinator(cfg) })
 		ctx.Spawn("controller", func() runtime.Actor { return newController(cfg) })
+		ctx.Spawn("foreman", func() runtime.Actor { return newForeman(cfg) })
+		ctx.Spawn("compactor", func() runtime.Actor { return newCompactor(cfg) })
 	}
 }

@@ -39,7 +39,7 @@ func (c *Coordinator) act(ctx *runtime.Context, a *volumes.Action) {
 		c.create(ctx, a)
 		return
 	}
-	if c.steward.finished[a.Volume] == c.steward.number {
+	if c.steward.finished[a.Volume].look == c.steward.number {
 		return // it was worked on during this look, which saw it as it was before
 	}
 	if s := c.steward.steps[a.Volume]; s != nil {
@@ -235,6 +235,7 @@ func (c *Coordinator) logSeal(ctx *runtime.Context, s *step) {
 		}
 	}
 	for _, f := range s.fenced {
+		seal.Fenced = append(seal.Fenced, &messages.FencedCopy{Node: f.Node, End: f.Watermark})
 		if f.Watermark == seal.SurvivorEnd && bytes.Equal(f.Digest, seal.Digest) {
 			seal.Intact = append(seal.Intact, f.Node)
 		}
@@ -242,7 +243,6 @@ func (c *Coordinator) logSeal(ctx *runtime.Context, s *step) {
 	slices.Sort(seal.Intact)
 	c.propose(ctx, &messages.Command{Kind: &messages.Command_SealVolume{SealVolume: seal}},
 		func(ctx *runtime.Context, o *messages.CommitOutcome) {
-			c.steward.fullAt = time.Time{} // members that were not intact are settled soon
 			c.settled(ctx, seal.Volume, o)
 		})
 }
@@ -260,9 +260,10 @@ func (c *Coordinator) onVolumeStopped(ctx *runtime.Context, m *messages.VolumeSt
 
 // finished ends a step. A look that is under way began before that.
 func (c *Coordinator) finished(volume uint64) {
+	step := c.steward.steps[volume]
 	delete(c.steward.steps, volume)
-	if c.steward.look != nil {
-		c.steward.finished[volume] = c.steward.look.number
+	if c.steward.look != nil && step != nil {
+		c.steward.finished[volume] = ended{look: c.steward.look.number, kind: step.action.Kind}
 	}
 }
 

@@ -1,7 +1,6 @@
 package member
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -30,10 +29,9 @@ func (m *Member) onStarted(ctx *runtime.Context) {
 	}
 	switch {
 	case id.SupersededBy != 0:
-		ctx.Runtime().Halt(model.Errorf(model.CodeStaleEpoch, "join",
-			"this node met generation %d of its cluster, which was taken over without it; its data must be set aside before it can serve again", id.SupersededBy))
+		ctx.Runtime().Halt(superseded(id.SupersededBy, "another node"))
 		return
-	case id.ClusterID == "" && len(m.asked) == 0:
+	case id.ClusterID == "" && len(m.asked) == 0 && !m.cfg.Discovers:
 		ctx.Runtime().Halt(model.Errorf(model.CodeInvalidArgument, "join", "this node was made to join a cluster and knows no node of it; name one with --join"))
 		return
 	}
@@ -47,7 +45,7 @@ func (m *Member) greet(ctx *runtime.Context) *messages.Greet {
 	return &messages.Greet{
 		Header: &messages.Header{}, ClusterId: string(id.ClusterID), Node: string(ctx.Runtime().Node()), Incarnation: ctx.Runtime().Incarnation(),
 		Address: ctx.Runtime().Address(), RaftId: id.RaftID, MaxClusterVersion: m.cfg.MaxClusterVersion, Generation: id.Generation,
-		Boot: m.cfg.Boot, Worker: m.worker(ctx, &id),
+		Boot: m.cfg.Boot, Worker: m.worker(ctx, &id), Roster: m.places.known,
 	}
 }
 
@@ -61,7 +59,7 @@ func (m *Member) worker(ctx *runtime.Context, id *store.NodeFile) *messages.Work
 }
 
 func (m *Member) greetAll(ctx *runtime.Context) {
-	for _, address := range m.asked {
+	for _, address := range slices.Concat(m.asked, m.hints) {
 		ctx.Request(ctx.Runtime().PeerAt(address, m.cfg.Path), m.greet(ctx))
 	}
 	if m.phase == joining && m.master.GetAddress() != "" {
@@ -78,6 +76,9 @@ func (m *Member) comeIn(ctx *runtime.Context) {
 			m.began = now
 			m.greetAll(ctx)
 		}
+		return
+	}
+	if m.adopting != 0 {
 		return
 	}
 	waited := now.Sub(m.began) >= greetPatience || !m.first.IsZero() && now.Sub(m.first) >= greetLinger
@@ -107,8 +108,12 @@ func (m *Member) onGreetReply(ctx *runtime.Context, r *messages.GreetReply) {
 		m.refused(ctx, r, err)
 		return
 	}
+	if r.ClusterId == string(m.cfg.Identity().ClusterID) && m.newer(ctx, r.Generation, r.Node) {
+		return
+	}
 	m.meet(ctx, r.Node, r.Address, r.Incarnation, 0)
 	m.meetAll(ctx, r.Peers)
+	m.caughtUp(ctx, r)
 	m.follow(ctx, r)
 	if m.first.IsZero() {
 		m.first = ctx.Now()
@@ -124,8 +129,22 @@ func (m *Member) onGreetReply(ctx *runtime.Context, r *messages.GreetReply) {
 	}
 }
 
+// stranger reports whether an answer comes from a node of another cluster that has
+// moved into an address which was remembered or discovered. Where the operator sent
+// this node, a foreign cluster is an error.
+func (m *Member) stranger(r *messages.GreetReply) bool {
+	id := m.cfg.Identity()
+	return id.ClusterID != "" && r.ClusterId != "" && r.ClusterId != string(id.ClusterID) && !slices.Contains(m.cfg.Join, r.Address) &&
+		(slices.Contains(m.hints, r.Address) || slices.Contains(id.Peers, r.Address))
+}
+
 // refused ends the process for what time does not mend.
 func (m *Member) refused(ctx *runtime.Context, r *messages.GreetReply, err error) {
+	if m.stranger(r) {
+		ctx.Log().Warn("a node of another cluster was met at a discovered or remembered address; it is left alone", "address", r.Address, "cluster", r.ClusterId)
+		m.answered[r.Address] = true
+		return
+	}
 	switch model.CodeOf(err) {
 	case model.CodeConflict, model.CodeInvalidArgument, model.CodeStaleEpoch, model.CodeLicenseDenied:
 		ctx.Runtime().Halt(err)
@@ -146,7 +165,7 @@ func (m *Member) follow(ctx *runtime.Context, r *messages.GreetReply) {
 	}
 	if m.phase == serving {
 		// Its own word counts; this only says whom to ask.
-		ctx.Request(ctx.Runtime().Peer(model.NodeID(r.Master), m.cfg.CoordinatorPath), &messages.MasterReady{})
+		ctx.Request(ctx.Runtime().Peer(model.NodeID(r.Master), m.cfg.CoordinatorPath), m.question())
 		return
 	}
 	m.master = &messages.MasterReady{Node: r.Master, Address: address, EpochGeneration: r.EpochGeneration, EpochTerm: r.EpochTerm}
@@ -176,16 +195,16 @@ func (m *Member) onTaken(ctx *runtime.Context, t *taken) {
 // addresses of all known peers, in order.
 func (m *Member) addresses() []string {
 	var out []string
-	for _, node := range slices.Sorted(maps.Keys(m.peers)) {
-		if p := m.peers[node]; p.address != "" && len(out) < store.MaxPeerHints {
+	for _, node := range m.someNodes(store.MaxPeerHints) {
+		if p := m.peers[node]; p != nil && p.address != "" {
 			out = append(out, p.address)
 		}
 	}
 	return out
 }
 
-// check is a newcomer under an identity that was heard of elsewhere a moment ago:
-// the old place is asked before it is let in.
+// check is a newcomer under an identity that is known elsewhere: the old place is
+// asked before it is let in.
 type check struct {
 	from  *actor.PID
 	greet *messages.Greet
@@ -203,8 +222,8 @@ func (m *Member) onGreet(ctx *runtime.Context, g *messages.Greet) {
 		return
 	}
 	p := m.peers[g.Node]
-	if p != nil && p.address != "" && p.address != g.Address && g.Incarnation > p.incarnation && ctx.Now().Sub(p.heard) < 3*m.cfg.HeartbeatInterval {
-		number := ctx.Rand()
+	if p != nil && p.address != "" && p.address != g.Address && (p.boot == 0 || p.boot != g.Boot) {
+		number := ctx.Rand() | 1
 		m.checks[number] = &check{from: ctx.Sender(), greet: g}
 		ctx.Request(ctx.Runtime().PeerAt(p.address, m.cfg.Path), &messages.AreYouThere{Header: &messages.Header{Request: number}})
 		ctx.After(checkPatience, checkDue{number})
@@ -225,9 +244,6 @@ func (m *Member) judge(ctx *runtime.Context, g *messages.Greet) error {
 	case g.ClusterId != "" && id.ClusterID != "" && g.ClusterId != string(id.ClusterID):
 		return model.Errorf(model.CodeConflict, op, "%s belongs to cluster %s, and %s to cluster %s; a node cannot change clusters, start it with an empty data directory",
 			g.Node, g.ClusterId, ctx.Runtime().Node(), id.ClusterID)
-	case g.ClusterId != "" && g.Generation < id.Generation:
-		return model.Errorf(model.CodeStaleEpoch, op, "%s is at generation %d of the cluster and generation %d took it over; its data must be set aside before it can join again",
-			g.Node, g.Generation, id.Generation)
 	case p != nil && g.Incarnation < p.incarnation || p != nil && g.Incarnation == p.incarnation && p.boot != 0 && p.boot != g.Boot:
 		return model.Errorf(model.CodeConflict, op, "%s was started %d times already, this directory only %d times: it is a copy or an old backup; start with an empty one",
 			g.Node, p.incarnation, g.Incarnation)
@@ -251,11 +267,7 @@ func (m *Member) greetReply(ctx *runtime.Context, g *messages.Greet, err error) 
 		Node: string(ctx.Runtime().Node()), Address: ctx.Runtime().Address(), Incarnation: ctx.Runtime().Incarnation(),
 		Master: m.master.GetNode(), EpochGeneration: m.master.GetEpochGeneration(), EpochTerm: m.master.GetEpochTerm(),
 	}
-	for _, node := range slices.Sorted(maps.Keys(m.peers)) {
-		if p := m.peers[node]; p.address != "" && node != g.Node {
-			r.Peers = append(r.Peers, &messages.Peer{Node: node, Address: p.address, Incarnation: p.incarnation, RaftId: p.raftID})
-		}
-	}
+	r.Peers, r.Roster = m.tellPeers(g)
 	return r
 }
 

@@ -16,10 +16,12 @@ type Config struct {
 	Path            string // of this actor, on every node
 	NodePath        string
 	GatewayPath     string
+	WorkerPath      string
 	LogPath         string
 	ControllerPath  string // on the master's node
 	CoordinatorPath string // on the master's node
 	Join            []string
+	Discovers       bool                // more addresses will come, as DiscoveredPeers
 	Worker          *messages.WorkerRow // what heartbeats say of this worker
 	Boot            uint64              // random per process
 	// MaxClusterVersion is what this program understands.
@@ -28,6 +30,8 @@ type Config struct {
 	MasterInterval    time.Duration // of the master's word
 	Identity          func() store.NodeFile
 	UpdateNode        func(func(*store.NodeFile)) error
+	// HoldsLog asks the disk whether this node was ever a member of the log.
+	HoldsLog func() (bool, error)
 }
 
 // Patience of the first round of greetings, and limits.
@@ -35,7 +39,7 @@ const (
 	greetPatience = time.Second            // when nobody has answered
 	greetLinger   = 300 * time.Millisecond // for the others, when somebody has
 	greetAgain    = 500 * time.Millisecond
-	maxPeers      = 10_000
+	maxPeers      = 100_000
 	pingsPerBeat  = 3
 )
 
@@ -52,13 +56,15 @@ type Member struct {
 	cfg      Config
 	phase    phase
 	began    time.Time
-	asked    []string // addresses that were greeted
+	asked    []string // addresses that were greeted: named by the operator, or remembered
+	hints    []string // addresses that discovery found
 	answered map[string]bool
 	first    time.Time // of the first answer
 
 	peers    map[string]*peer // by node, this one excluded
 	master   *messages.MasterReady
 	heard    time.Time // of a master
+	why      string    // nobody leads, by the word of our log
 	beats    uint64
 	beatAt   time.Time // when the next heartbeat is due
 	hunted   int       // peers asked for the master so far
@@ -66,7 +72,10 @@ type Member struct {
 	capacity *messages.CapacityReport
 	saved    []string // addresses in node.yaml
 	saving   bool
+	adopting uint64 // a higher generation that is being judged
 	checks   map[uint64]*check
+	places   places
+	settings sentSettings
 }
 
 // peer is another node, as far as it was heard of.
@@ -111,8 +120,12 @@ func (m *Member) Receive(ctx *runtime.Context, msg any) {
 		m.onMasterReady(ctx, msg)
 	case *messages.HeartbeatAck:
 		m.onHeartbeatAck(ctx, msg)
+	case *messages.DiscoveredPeers:
+		m.onDiscovered(ctx, msg)
 	case *messages.CapacityReport:
 		m.capacity = msg
+	case *adopted:
+		m.onAdopted(ctx, msg)
 	case *saved:
 		m.onSaved(ctx, msg)
 	}
@@ -163,6 +176,7 @@ func (m *Member) meet(ctx *runtime.Context, node, address string, incarnation, r
 
 func (m *Member) meetAll(ctx *runtime.Context, peers []*messages.Peer) {
 	for _, p := range peers {
+		m.places.roster.Put(p)
 		m.meet(ctx, p.Node, p.Address, p.Incarnation, p.RaftId)
 	}
 }

@@ -1,6 +1,7 @@
 package member
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -22,9 +23,9 @@ const silentIntervals = 3
 // serve is called every tick of a serving node.
 func (m *Member) serve(ctx *runtime.Context) {
 	now := ctx.Now()
-	if now.Sub(m.heard) >= silentIntervals*m.cfg.MasterInterval {
+	if m.silent(ctx) {
 		if m.master.GetReady() {
-			ctx.Send(ctx.Runtime().Local(m.cfg.GatewayPath), &messages.MasterReady{EpochTerm: m.master.EpochTerm, Reason: "the master is silent"})
+			ctx.Send(ctx.Runtime().Local(m.cfg.GatewayPath), &messages.MasterReady{EpochTerm: m.master.EpochTerm, Reason: cmp.Or(m.why, "the master is silent")})
 		}
 		m.hunt(ctx)
 	}
@@ -40,6 +41,11 @@ func (m *Member) serve(ctx *runtime.Context) {
 	}
 }
 
+// silent reports whether no master was heard for too long.
+func (m *Member) silent(ctx *runtime.Context) bool {
+	return ctx.Now().Sub(m.heard) >= silentIntervals*m.cfg.MasterInterval
+}
+
 func (m *Member) onSaved(ctx *runtime.Context, s *saved) {
 	m.saving = false
 	if s.err != nil {
@@ -51,18 +57,34 @@ func (m *Member) onSaved(ctx *runtime.Context, s *saved) {
 
 // hunt asks a few nodes, in turn, who is master.
 func (m *Member) hunt(ctx *runtime.Context) {
-	ctx.Request(ctx.Runtime().Local(m.cfg.CoordinatorPath), &messages.MasterReady{})
+	ctx.Request(ctx.Runtime().Local(m.cfg.CoordinatorPath), m.question())
 	nodes := slices.Sorted(maps.Keys(m.peers))
 	for range min(3, len(nodes)) {
 		node := nodes[m.hunted%len(nodes)]
 		m.hunted++
 		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), m.cfg.Path), m.greet(ctx))
-		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), m.cfg.CoordinatorPath), &messages.MasterReady{})
+		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), m.cfg.CoordinatorPath), m.question())
 	}
 	if len(nodes) == 0 {
-		for _, address := range m.asked {
-			ctx.Request(ctx.Runtime().PeerAt(address, m.cfg.Path), m.greet(ctx))
+		m.greetAll(ctx)
+	}
+}
+
+// maxHints bounds what discovery may tell; a few are enough to find the rest.
+const maxHints = 64
+
+// onDiscovered takes over where discovery saw nodes. Whoever hears a master asks nobody;
+// for the others all that they remember may be out of date.
+func (m *Member) onDiscovered(ctx *runtime.Context, d *messages.DiscoveredPeers) {
+	own := ctx.Runtime().Address()
+	m.hints = m.hints[:0]
+	for _, address := range d.Addresses {
+		if address != own && len(m.hints) < maxHints {
+			m.hints = append(m.hints, address)
 		}
+	}
+	if m.phase != serving || m.silent(ctx) {
+		m.greetAll(ctx)
 	}
 }
 
@@ -109,19 +131,21 @@ func (m *Member) onMasterReady(ctx *runtime.Context, r *messages.MasterReady) {
 		return
 	}
 	if r.Node == "" { // our log: nobody leads
+		m.why = r.Reason
 		ctx.Send(ctx.Runtime().Local(m.cfg.GatewayPath), r)
 		return
 	}
 	epoch := model.Epoch{Generation: r.EpochGeneration, Term: r.EpochTerm}
-	if epoch.Less(m.epoch()) {
+	if epoch.Less(m.epoch()) || clusterOf(r) == string(m.cfg.Identity().ClusterID) && m.newer(ctx, r.EpochGeneration, r.Node) {
 		return
 	}
 	fresh := m.master == nil || m.epoch().Less(epoch) || m.master.Node != r.Node
-	m.master, m.heard = r, ctx.Now()
+	m.master, m.heard, m.why = r, ctx.Now(), ""
 	if r.Address != "" {
 		m.meet(ctx, r.Node, r.Address, 0, 0)
 	}
-	m.meetAll(ctx, r.Peers)
+	m.learn(ctx, r)
+	m.passSettings(ctx, r.Cluster)
 	ctx.Send(ctx.Runtime().Local(m.cfg.GatewayPath), r)
 	if fresh && m.phase == serving {
 		m.beat(ctx)

@@ -47,6 +47,8 @@ func (n *Node) Receive(ctx *runtime.Context, msg any) {
 		n.onAdmitted(ctx)
 	case *messages.LeadershipChanged:
 		n.onLeadership(ctx, m)
+	case *messages.MasterReady: // of the log: why there is none
+		ctx.Send(ctx.Runtime().Local(n.cfg.MemberPath), m)
 	case *actor.Terminated:
 		n.onTerminated(ctx, m)
 	case *actor.Stopping:

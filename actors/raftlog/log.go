@@ -26,6 +26,8 @@ type Config struct {
 	Path        string
 	CatalogPath string
 	OwnerPath   string // hears LeadershipChanged
+	// CoordinatorPath hears how far a standby is.
+	CoordinatorPath string
 	// OpenWAL opens the write-ahead log, after closing the one of an earlier
 	// life of this actor, so that two never write the same directory.
 	OpenWAL func() (*store.WAL, *store.WALRecovery, error)
@@ -84,8 +86,10 @@ type Log struct {
 	previous       uint64 // index of the snapshot before the newest
 
 	peers   peers
+	lonely  lonely
 	silence silence
 	install *installing // a snapshot on its way in, nil: none
+	standby standbyAt   // as the coordinator knows it
 }
 
 type heldRead struct {
@@ -144,6 +148,8 @@ func (l *Log) Receive(ctx *runtime.Context, msg any) {
 		l.onTransfer(ctx, m)
 	case *messages.DescribeLog:
 		l.onDescribe(ctx, m)
+	case *messages.StandbyMatch:
+		ctx.Reply(l.standby.message())
 	case *messages.Superseded:
 		l.onSuperseded(ctx, m.ClusterId, m.Generation, m.Node)
 	case *noted:
@@ -163,6 +169,7 @@ func (l *Log) onTick(ctx *runtime.Context) {
 	l.watchSnapshots(ctx)
 	l.node.Tick()
 	l.pump(ctx)
+	l.lookAtStandby(ctx)
 }
 
 // onPropose appends the commands as one proposal. The reply is sent only when

@@ -188,7 +188,7 @@ func (l *Log) startNode(ctx *runtime.Context, b *beginning) error {
 		ID: l.cfg.RaftID, ElectionTick: l.cfg.ElectionTicks, HeartbeatTick: l.cfg.HeartbeatTicks,
 		Storage: l.storage, Applied: b.base, MaxSizePerMsg: maxMessageBytes, MaxCommittedSizePerReady: deliverChunkBytes,
 		MaxUncommittedEntriesSize: maxUncommittedBytes, MaxInflightMsgs: maxInflight, CheckQuorum: true, PreVote: true,
-		DisableProposalForwarding: true, Logger: raftLogger{ctx.Log()},
+		DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: raftLogger{ctx.Log()},
 	})
 	if err != nil {
 		return err

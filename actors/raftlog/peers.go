@@ -112,6 +112,7 @@ func (l *Log) onRaftMessages(ctx *runtime.Context, m *messages.RaftMessages) {
 	}
 	l.lookAtContact(ctx)
 	l.pump(ctx)
+	l.lookAtStandby(ctx)
 }
 
 func (l *Log) step(ctx *runtime.Context, m *raftpb.Message) {

@@ -97,6 +97,7 @@ func (l *Log) persist(ctx *runtime.Context) {
 	}
 	wal, entries, snapshot := l.wal, l.ready.entries, l.ready.Snapshot.GetMetadata()
 	state := &store.HardState{Term: l.state.GetTerm(), Vote: l.state.GetVote(), Commit: l.state.GetCommit()}
+	identity, update := l.cfg.Identity, l.cfg.UpdateNode
 	l.diskBusy = true
 	ctx.Offload(func() any {
 		if snapshot.GetIndex() > wal.Last() || snapshot.GetIndex() > 0 && !holds(wal, snapshot) {
@@ -104,8 +105,23 @@ func (l *Log) persist(ctx *runtime.Context) {
 				return &persisted{err: err}
 			}
 		}
-		return &persisted{err: wal.Append(state, entries, true)}
+		err := wal.Append(state, entries, true)
+		if err == nil && wal.Last() > 0 && !identity().HeldLog {
+			// Before anything of it is confirmed to others.
+			err = noteHeldLog(update)
+		}
+		return &persisted{err: err}
 	})
+}
+
+// noteHeldLog writes down that this node is a member of the log. A full disk may
+// come in the way: then the next append tries again.
+func noteHeldLog(update func(func(*store.NodeFile)) error) error {
+	err := update(func(n *store.NodeFile) { n.HeldLog = true })
+	if model.CodeOf(err) == model.CodeClusterFull {
+		return nil
+	}
+	return err
 }
 
 // holds reports whether the log has the entry that a snapshot ends with.

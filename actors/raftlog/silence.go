@@ -19,6 +19,7 @@ import (
 type silence struct {
 	leaderAt   time.Time // newest word of the leader
 	campaignAt time.Time // zero: no campaign is due
+	lost       uint64    // the leader that fell silent
 	ranks      map[uint64]uint32
 	epoch      uint64 // term of the ranks
 	cutOff     bool   // leading without contact to a quorum
@@ -50,17 +51,23 @@ func (l *Log) onCandidateRanks(m *messages.CandidateRanks) {
 	}
 }
 
-// rank is this node's place among the voters; who is not ranked comes last.
+// rank is this node's place among the voters that may follow the leader that fell
+// silent; who is not ranked comes last.
 func (l *Log) rank() uint32 {
-	if r, ok := l.silence.ranks[l.cfg.RaftID]; ok {
-		return r
+	own, ok := l.silence.ranks[l.cfg.RaftID]
+	if !ok {
+		return uint32(len(l.conf.Voters))
 	}
-	return uint32(len(l.conf.Voters))
+	if r, ok := l.silence.ranks[l.silence.lost]; ok && r < own {
+		own-- // a dead master needs no head start
+	}
+	return own
 }
 
 // watchSilence is called every tick.
 func (l *Log) watchSilence(ctx *runtime.Context) {
 	l.lookAtContact(ctx)
+	l.lookForVoters(ctx)
 	now, s := ctx.Now(), &l.silence
 	if l.leading || !logconf.Voter(l.conf, l.cfg.RaftID) || l.install != nil || l.ready != nil {
 		if l.leading {
@@ -73,6 +80,7 @@ func (l *Log) watchSilence(ctx *runtime.Context) {
 	}
 	if s.campaignAt.IsZero() {
 		if l.leader != raft.None {
+			s.lost = l.leader
 			ctx.Log().Warn("the master is silent", "leader", l.peers.nodes[l.leader], "rank", l.rank())
 			// Only a follower can: a candidate has no leader to forget.
 			_ = l.node.ForgetLeader()

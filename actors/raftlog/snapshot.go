@@ -36,6 +36,9 @@ func (l *Log) maybeSnapshot(ctx *runtime.Context) {
 // one: should the new one rot, the previous one and the log still tell it all.
 func (l *Log) onSnapshotTaken(ctx *runtime.Context, m *messages.SnapshotTaken) {
 	l.snapshotting = false
+	if l.node == nil {
+		return // an earlier life asked; the catalog says where it stands
+	}
 	conf := &raftpb.ConfState{}
 	err := m.Error.Err("snapshot")
 	if err == nil {

@@ -78,11 +78,11 @@ func Open(host Host, e *messages.Envelope) proto.Message {
 func open(host Host, e *messages.Envelope) (proto.Message, *atomic.Uint64, error) {
 	const op = "receive from another node"
 	counters := host.Counters()
-	if !host.Admit(model.NodeID(e.GetOrigin()), e.GetIncarnation()) {
+	name := protoreflect.FullName(e.GetType())
+	if !introduces[name] && !host.Admit(model.NodeID(e.GetOrigin()), e.GetIncarnation()) {
 		return nil, &counters.StaleIncarnations, model.Errorf(model.CodeStaleEpoch, op,
 			"the message is of incarnation %d of %s, which has started anew since", e.GetIncarnation(), e.GetOrigin())
 	}
-	name := protoreflect.FullName(e.GetType())
 	typ, err := protoregistry.GlobalTypes.FindMessageByName(name)
 	if err != nil || !travels(name) {
 		return nil, &counters.UnknownEnvelopes, model.Errorf(model.CodeInvalidArgument, op, "this version knows no message %q", e.GetType())
@@ -92,6 +92,13 @@ func open(host Host, e *messages.Envelope) (proto.Message, *atomic.Uint64, error
 		return nil, &counters.UnknownEnvelopes, model.Errorf(model.CodeCorrupt, op, "the %s cannot be decoded: %w", e.GetType(), err)
 	}
 	return msg, nil, nil
+}
+
+// introduces are the messages by which processes find out who is who. They say their
+// incarnation themselves and whoever receives them judges it: when a copy of a data
+// directory speaks under a later incarnation, the original must still be heard.
+var introduces = map[protoreflect.FullName]bool{
+	"tiercel.v1.Greet": true, "tiercel.v1.GreetReply": true, "tiercel.v1.AreYouThere": true, "tiercel.v1.IAmHere": true, "tiercel.v1.Heartbeat": true,
 }
 
 // travels reports whether a type may be inside an Envelope: not protoactor's

@@ -1,11 +1,14 @@
 package simtest
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	rules "tiercel/cluster/catalog"
 	"tiercel/cluster/model"
 	"tiercel/messages"
+	"tiercel/store"
 )
 
 // checkContent finds the value that a row stands for and reads its bytes back
@@ -22,51 +25,82 @@ func (s *story) checkContent(in input, m *messages.StatReply) string {
 	return value
 }
 
-// checkAcknowledged: at the moment a tier 1 write is acknowledged, every member that
-// runs has it (invariant 1). The receipt may be on its way for a while; what a copy
-// had then, it has now.
-func (s *story) checkAcknowledged(m *messages.PutReply) {
-	if m.Row.GetTier() != uint32(model.TierCritical) || len(m.Volumes) != 1 {
+// checkAcknowledged: at the moment a write is acknowledged it is durable on every
+// member (tier 1) or on the primary (tier 2), as far as they run (invariant 1). The
+// receipt may be on its way for a while: what a copy had then, it has now. A process
+// that was started since the write was sent knows an older watermark; what counts then
+// is what it found on the disk.
+func (s *story) checkAcknowledged(m *messages.PutReply, sent time.Duration) {
+	tier := model.Tier(m.Row.GetTier())
+	if tier == model.TierRebuildable || len(m.Volumes) != 1 {
 		return
 	}
 	for _, e := range m.Row.Extents {
-		for _, member := range m.Volumes[0].Members {
+		for i, member := range m.Volumes[0].Members {
 			h := s.hostOf(member.Node)
-			if h == nil || h.gone || !h.node.Up() || h.data == nil {
+			if h == nil || h.gone || !h.node.Up() || h.data == nil || i > 0 && tier != model.TierCritical {
 				continue
 			}
 			for _, state := range h.data.Volumes.States() {
-				if uint64(state.ID) == e.Volume && state.Damage == "" && state.End < e.Offset+e.RecordBytes {
-					s.violate("tier 1 was acknowledged and %s ends at %d, before %v", member.Node, state.End, e)
+				durable := state.Watermark
+				if h.since >= sent {
+					durable = state.End
+				}
+				if uint64(state.ID) == e.Volume && state.Damage == "" && durable < e.Offset+e.RecordBytes {
+					s.violate("tier %d was acknowledged and %s is durable up to %d, before %v", tier, member.Node, durable, e)
 				}
 			}
 		}
 	}
 }
 
-// catalogAt is a catalog of a living host that has applied index, or nil.
-func (s *story) catalogAt(index uint64) *rules.Catalog {
+// catalogAt is the newest catalog of a living host, if it has applied index, or nil. An
+// older one, of a node that votes no more or is behind, may name copies that were moved
+// since; so may the newest that is up while whoever had applied more is down.
+func (s *story) catalogAt(index uint64) (newest *rules.Catalog) {
 	for _, h := range s.living() {
 		if h.node.Up() && h.catalog != nil && h.data != nil && h.catalog.Applied() >= index {
-			return h.catalog
+			if newest == nil || placeOf(newest).before(placeOf(h.catalog)) {
+				newest = h.catalog
+			}
 		}
 	}
-	return nil
+	if newest != nil && placeOf(newest).before(s.watch.copies.newest) {
+		return nil
+	}
+	return newest
+}
+
+// placeOf says how far a catalog is; a take-over by hand goes on below where another
+// generation had come to.
+func placeOf(c *rules.Catalog) at { return at{c.Cluster().GetGeneration(), c.Applied()} }
+
+func (a at) before(b at) bool {
+	return a.generation < b.generation || a.generation == b.generation && a.index < b.index
 }
 
 // checkBytes reads a row's extents and compares them (invariants 1 and 6).
 func (s *story) checkBytes(c *rules.Catalog, path string, row *messages.FileRow) {
+	if c == nil {
+		return // whoever knows where the bytes are is down
+	}
 	extents := row.Extents
-	if row.Manifest != 0 {
-		current, ok := c.Stat(clientTenant, path)
-		if !ok || current.Version != row.Version {
-			return // overwritten since; its manifest may be gone
-		}
+	current, ok := c.Stat(clientTenant, path)
+	overwritten := !ok || current.Version != row.Version
+	switch {
+	case row.Manifest != 0 && overwritten:
+		return // its manifest may be gone
+	case row.Manifest != 0:
 		extents = c.Manifest(row.Manifest, 0, int(row.ManifestExtents))
+	case !overwritten:
+		extents = current.Extents // compaction moves them
 	}
 	var content []byte
 	for _, e := range extents {
 		volume, ok := c.Volume(e.Volume)
+		if !ok && overwritten {
+			return // and its volume was given up since
+		}
 		if !ok {
 			s.violate("%s names volume %d, which is not in the catalog", path, e.Volume)
 			return
@@ -76,7 +110,7 @@ func (s *story) checkBytes(c *rules.Catalog, path string, row *messages.FileRow)
 			content = append(content, body...)
 			continue
 		}
-		if s.excused(volume) {
+		if errors.Is(err, store.ErrCrashed) || s.excused(volume) {
 			return
 		}
 		s.violate("%s at version %d cannot be read: %v (volume %v)", path, row.Version, err, volume)
@@ -105,6 +139,9 @@ func (s *story) readExtent(volume *messages.VolumeRow, e *messages.Extent) ([]by
 		}
 		if body == nil {
 			err = fmt.Errorf("%s: %w", m.Node, readErr)
+		}
+		if errors.Is(readErr, store.ErrCrashed) {
+			continue // by this very look: a crash was due within some disk operations
 		}
 		if s.covers(h, e) {
 			s.violate("%s covers extent %v and cannot read it: %v", m.Node, e, readErr)

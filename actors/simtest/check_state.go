@@ -13,12 +13,17 @@ import (
 // watched is what is looked at again and again while a run goes on.
 type watched struct {
 	masters map[model.Epoch]string // who said to be master of an epoch
-	hashes  map[uint64][]byte      // state by applied index
+	hashes  map[at][]byte          // state by generation of the node and applied index
 	missed  map[string]uint64      // newest transition looked at, by node
+	copies  copiesWatch
 }
 
+// at is a place in the log: after a take-over by hand two nodes may be at one index
+// of different ones.
+type at struct{ generation, index uint64 }
+
 func newWatched() watched {
-	return watched{masters: make(map[model.Epoch]string), hashes: make(map[uint64][]byte), missed: make(map[string]uint64)}
+	return watched{masters: make(map[model.Epoch]string), hashes: make(map[at][]byte), missed: make(map[string]uint64)}
 }
 
 // keepWatch looks at every catalog and every worker's epoch in short intervals.
@@ -45,9 +50,9 @@ func (s *story) look(h *host) {
 	if h.catalog == nil || h.catalog.Applied() == 0 {
 		return
 	}
-	applied, hash := h.catalog.Applied(), h.catalog.StateHash()
+	applied, hash := at{h.data.Dir.Identity().Generation, h.catalog.Applied()}, h.catalog.StateHash()
 	if known, ok := s.watch.hashes[applied]; ok && !bytes.Equal(known, hash) {
-		s.violate("two catalogs differ at index %d (%s is one of them)", applied, h.name)
+		s.violate("two catalogs differ at index %d (%s is one of them)", applied.index, h.name)
 	} else if !ok {
 		s.watch.hashes[applied] = slices.Clone(hash)
 	}
@@ -61,6 +66,7 @@ func (s *story) look(h *host) {
 	}
 	s.watch.masters[epoch] = c.Master
 	s.lookAtHealth(h.catalog)
+	s.lookAtCopies(h.catalog)
 }
 
 // lookAtHealth checks what can be seen of invariant 8 in the rows: whole missed
@@ -120,4 +126,11 @@ func (s *story) checkAgreement() bool {
 		}
 	}
 	return true
+}
+
+// countDropped notes how many volumes compaction has taken out of the catalog.
+func (s *story) countDropped() {
+	if c := s.catalogAt(0); c != nil && c.Cluster() != nil {
+		s.fired["volume dropped"] += int(c.Cluster().NextVolume) - 1 - len(c.Volumes())
+	}
 }

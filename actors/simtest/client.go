@@ -192,7 +192,7 @@ func (c *client) onPut(ctx *runtime.Context, m *messages.PutReply) {
 		c.finish(ctx, refusal(m.Error))
 		return
 	}
-	c.story.checkAcknowledged(m)
+	c.story.checkAcknowledged(m, time.Duration(c.now.op.call))
 	c.finish(ctx, output{version: m.Result.Version, created: m.Result.Created})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tiercel/actors"
 	"tiercel/messages"
 )
 
@@ -157,6 +158,96 @@ func TestStory_AMasterThatWakesUpAcknowledgesNothingOfItsOwn(t *testing.T) {
 		assert.Empty(t, p.story.bad)
 	}
 }
+
+// A slow clock keeps the old master from noticing that it is cut off while the others
+// have long elected: only asking a quorum keeps its reads from being stale.
+func TestStory_AMasterThatIsCutOffAndHasASlowClockReadsNothingStale(t *testing.T) {
+	inTime := 0
+	for seed := range uint64(5) {
+		p := newClusterProbe(t, 300+seed, 5)
+		old := p.story.master()
+		p.host = old
+		require.Nil(t, p.put("/models/a", "before", nil).Error)
+		old.node.SetClockRate(0.3)
+		for _, h := range p.story.hosts {
+			if h != old {
+				p.story.world.Partition(h.name, old.name)
+				p.host = h
+			}
+		}
+		require.True(t, p.story.world.RunUntil(func() bool { m := p.story.master(); return m != nil && m != old && p.host.ready }, 4*time.Second), "seed %d: %s", seed, p.story.state())
+		require.Nil(t, p.put("/models/a", "after", nil).Error)
+		if old.ready {
+			inTime++ // it still believes that it is master
+		}
+		p.host = old
+		r := ask[*messages.StatReply](p, gatewayPath, &messages.Stat{Header: p.header(), Tenant: clientTenant, Path: "/models/a"})
+		value, _ := p.story.values.find(r.Row.GetCrc32C(), r.Row.GetSizeBytes())
+		assert.True(t, value == "after" || r.Unchecked || r.Error != nil, "seed %d: stale read of %q, and it is not marked", seed, value)
+	}
+	assert.Positive(t, inTime, "the old master was never asked in time")
+}
+
+func TestStory_ALargeBodyIsNotTakenInBeforeThereIsAMaster(t *testing.T) {
+	p := newClusterProbe(t, 7, 3)
+	for _, h := range p.story.hosts[1:] {
+		h.turnOff(false)
+	}
+	p.host = p.story.hosts[0]
+	require.True(t, p.story.world.RunUntil(func() bool { return !p.host.ready }, 10*time.Second))
+	open := func(budget int64) *messages.OpenUpload {
+		h := p.header()
+		h.BudgetMs = budget
+		return &messages.OpenUpload{Header: h, File: &messages.FileAttributes{Tenant: clientTenant, Path: "/models/large", SizeBytes: 100 << 20}}
+	}
+	began := p.story.world.Now()
+	r := ask[*messages.OpenUploadReply](p, gatewayPath, open(2000))
+	assert.Equal(t, "no_master", r.Error.GetCode())
+	assert.GreaterOrEqual(t, p.story.world.Now().Sub(began), 2*time.Second, "it waits as long as it may")
+
+	p.got = nil
+	p.send(gatewayPath, open(30_000))
+	p.story.world.Run(time.Second)
+	require.Empty(t, p.got)
+	p.story.hosts[1].turnOn()
+	require.True(t, p.story.world.RunUntil(func() bool { return len(p.got) > 0 }, 20*time.Second))
+	assert.NotZero(t, p.got[0].(*messages.OpenUploadReply).Upload)
+}
+
+func TestStory_AWorkerObeysNobodyOfAnOlderEpoch(t *testing.T) {
+	p := newClusterProbe(t, 6, 3)
+	old := p.story.master().catalog.Cluster()
+	p.story.master().node.Pause(3 * time.Second)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		m := p.story.master()
+		return m != nil && m.catalog != nil && m.catalog.Cluster().GetTerm() > old.Term && m.ready
+	}, 10*time.Second), "%s", p.story.state())
+	p.host = p.story.hosts[2]
+	order := func() *messages.Header {
+		h := p.header()
+		h.EpochGeneration, h.EpochTerm = old.Generation, old.Term
+		return h
+	}
+	for _, restarted := range []bool{false, true} {
+		if restarted {
+			p.story.world.Run(3 * time.Second)
+			for _, h := range p.story.hosts { // nobody tells it the newest epoch again
+				if h != p.host {
+					h.turnOff(false)
+				}
+			}
+			p.host.node.Crash(true)
+			require.True(t, p.story.world.RunUntil(func() bool { return p.host.node.Up() }, 10*time.Second))
+			p.story.world.Run(2 * time.Second)
+		}
+		r := ask[*messages.ReportVolumesReply](p, workerPath, &messages.ReportVolumes{Header: order()})
+		assert.Equal(t, "stale_epoch", r.Error.GetCode(), "restarted: %v", restarted)
+		f := ask[*messages.FenceVolumeReply](p, workerPath, &messages.FenceVolume{Header: order(), Volume: 1, Generation: 1})
+		assert.Equal(t, "stale_epoch", f.Error.GetCode(), "restarted: %v", restarted)
+	}
+}
+
+const workerPath = actors.WorkerPath
 
 func TestStory_AWorkerThatLeftIsNotTakenInAgain(t *testing.T) {
 	p := newClusterProbe(t, 5, 4)

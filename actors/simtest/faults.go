@@ -40,6 +40,10 @@ var faults = []Fault{
 	{"clock runs wrong", true, func(s *story) { s.skewClock() }},
 	{"all nodes lose power", true, func(s *story) { s.everybody(true) }},
 	{"node replaced by an empty one", true, func(s *story) { s.replace() }},
+	{"empty node added", true, func(s *story) { s.enlarge() }},
+	{"node drained", true, func(s *story) { s.drain() }},
+	{"rebalance asked for", true, func(s *story) { s.rebalance() }},
+	{"bytes of a copy flipped", true, func(s *story) { s.flip() }},
 }
 
 // FaultNames lists the kinds of faults.
@@ -118,7 +122,7 @@ func (s *story) fillDisk() {
 // actorPaths are those that may fail: their supervisor restarts them.
 var actorPaths = []string{
 	"node/log", "node/catalog", "node/worker", "node/gateway", "node/member",
-	"node/master/coordinator", "node/master/controller", "node/master",
+	"node/master/coordinator", "node/master/controller", "node/master/compactor", "node/master",
 }
 
 func (s *story) failActor() {

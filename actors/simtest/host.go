@@ -29,7 +29,8 @@ type host struct {
 	conf    func() *raftpb.ConfState
 	ready   bool
 	reason  string
-	gone    bool // replaced: it will never come back
+	gone    bool          // replaced: it will never come back
+	since   time.Duration // of the world, when this life began
 	epoch   model.Epoch
 }
 
@@ -47,17 +48,22 @@ var diskTypes = [...]string{"nvme", "ssd", "hdd"}
 // addHost boots a new machine with an empty disk: the first founds the cluster,
 // the others join it.
 func (s *story) addHost() *host {
+	return s.addHostWith(store.NewMemFS(s.params.Seed<<8 + uint64(len(s.hosts)+1)))
+}
+
+// addHostWith boots a new machine with the disk of another.
+func (s *story) addHostWith(disk *store.MemFS) *host {
 	h := &host{story: s, number: len(s.hosts) + 1}
 	h.name = model.NodeID(fmt.Sprintf("n-%d", h.number))
 	s.hosts = append(s.hosts, h)
-	h.node = s.world.AddNode(h.name, store.NewMemFS(s.params.Seed<<8+uint64(h.number)), 1, h.boot)
+	h.node = s.world.AddNode(h.name, disk, 1, h.boot)
 	h.keepUp()
 	return h
 }
 
 // boot opens what the disk kept and starts the one tree.
 func (h *host) boot(rt runtime.Runtime) error {
-	h.ready, h.catalog, h.data = false, nil, nil
+	h.ready, h.catalog, h.data, h.since = false, nil, nil, h.story.world.Elapsed()
 	data, err := actors.OpenData(rt.FS(), randomReader{h.story.random}, h.number > 1)
 	if err != nil {
 		return err
@@ -80,7 +86,22 @@ func (h *host) options(rt runtime.Runtime) actors.Options {
 	opt.CatalogLoaded = func(c *rules.Catalog, conf func() *raftpb.ConfState) { h.catalog, h.conf = c, conf }
 	opt.Worker = &messages.WorkerRow{
 		DiskType: diskTypes[h.number%len(diskTypes)], Host: fmt.Sprintf("host-%d", h.number), Rack: fmt.Sprintf("rack-%d", h.number%2),
-		Address: string(h.name), Version: "sim", Incarnation: rt.Incarnation(),
+		Address: string(h.name), Version: "sim", Incarnation: incarnationOf(rt),
+	}
+	if h.story.params.Nodes >= 7 { // two nodes on each machine, in two datacenters
+		opt.Worker.Host, opt.Worker.Dc = fmt.Sprintf("host-%d", (h.number+1)/2), fmt.Sprintf("dc-%d", (h.number+1)/2%2)
+	}
+	opt.Settings = actors.DefaultSettings()
+	opt.Settings.ScrubBytesPerSecond = 32 << 10 // a copy every second or so
+	opt.Settings.MergeBelowBytes = 8 << 10
+	opt.Settings.RebalanceSpread = 0.02
+	if h.story.params.Still {
+		opt.Settings.AutoRebalance, opt.Settings.CompactDeadShare, opt.Settings.MergeBelowBytes = false, 0, 0
+	}
+	opt.CapacityBytes = uint64(2+2*(h.number%3)) << 20                // disks of three sizes
+	opt.Settings.FullUsedShare, opt.Settings.ReadOnlyUsedShare = 1, 1 // the disks of a run are never that full by themselves
+	if h.story.limited {
+		opt.Settings.BackgroundBytesPerSecond = backgroundLimit
 	}
 	if h.story.params.Nodes > 1 {
 		h.story.manyNodes(h, &opt)
@@ -92,6 +113,7 @@ func (h *host) options(rt runtime.Runtime) actors.Options {
 func (s *story) manyNodes(h *host, opt *actors.Options) {
 	opt.Tick = masterHeartbeatInterval / 10
 	opt.HeartbeatInterval = heartbeatInterval
+	opt.Failover = !s.params.NoFailover
 	for _, other := range s.hosts {
 		if other != h {
 			opt.Join = append(opt.Join, string(other.name))
@@ -148,7 +170,7 @@ func (s *story) holders() []*host {
 	}
 	var out []*host
 	for _, h := range s.living() {
-		if h.node.Up() && h.catalog != nil && h.data != nil && logconf.Member(m.conf(), h.data.Dir.Node.RaftID) {
+		if h.node.Up() && h.catalog != nil && h.data != nil && logconf.Member(m.conf(), h.data.Dir.Identity().RaftID) {
 			out = append(out, h)
 		}
 	}
@@ -213,15 +235,18 @@ func (s *story) formed(n int) bool {
 		return false
 	}
 	nodes, _ := m.catalog.Workers()
-	held := 0
+	held, wanted := 0, wantedVoters(n)
+	if s.params.NoFailover {
+		wanted = min(n, 2)
+	}
 	for _, h := range s.living() {
 		if h.catalog != nil && h.catalog.Cluster() != nil {
 			held++
 		}
 	}
 	conf := m.conf()
-	settled := len(conf.VotersOutgoing) == 0 && len(conf.Voters)+len(conf.Learners) >= wantedVoters(n)
-	return len(nodes) >= n && held >= wantedVoters(n) && settled
+	settled := len(conf.VotersOutgoing) == 0 && len(conf.Voters)+len(conf.Learners) >= wanted
+	return len(nodes) >= n && held >= wanted && settled
 }
 
 // wantedVoters is how many nodes hold the log: with two, one votes and one stands by.
@@ -250,4 +275,11 @@ func (s *story) state() string {
 		b.WriteString("; ")
 	}
 	return b.String()
+}
+
+func incarnationOf(rt runtime.Runtime) uint64 {
+	if rt == nil {
+		return 0
+	}
+	return rt.Incarnation()
 }

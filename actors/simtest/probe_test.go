@@ -38,19 +38,22 @@ func (l *listener) Receive(ctx *runtime.Context, msg any) {
 	}
 }
 
-type outgoing struct {
-	to  *actor.PID
-	msg proto.Message
-}
-
 // newProbe boots a node without clients and waits until it serves.
 func newProbe(t *testing.T, seed uint64) *probe { return newClusterProbe(t, seed, 1) }
 
 // newClusterProbe makes a cluster that serves.
 func newClusterProbe(t *testing.T, seed uint64, nodes int) *probe {
 	t.Helper()
+	return newProbeOf(t, Params{Seed: seed, Nodes: nodes})
+}
+
+// newProbeOf makes the cluster of params; without failover two nodes hold the log.
+func newProbeOf(t *testing.T, params Params) *probe {
+	t.Helper()
+	params.Log, params.Trace = replayLog(), replayTrace()
+	seed, nodes := params.Seed, params.Nodes
 	t.Cleanup(sim.DeterministicRand(seed))
-	s := newStory(Params{Seed: seed, Nodes: nodes, Log: replayLog(), Trace: replayTrace()})
+	s := newStory(params)
 	for range nodes {
 		s.addHost()
 	}

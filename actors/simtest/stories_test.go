@@ -2,6 +2,8 @@ package simtest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,6 +169,27 @@ func TestStory_AnyActorMayFailAndNothingAcknowledgedIsLost(t *testing.T) {
 			assert.Equal(t, "value 3", p.value("/models/a"))
 			assert.Equal(t, "after", p.value("/sessions/after"))
 		})
+	}
+}
+
+// Seed 2026150296: a snapshot that an earlier life of the log had asked for came to
+// one that was still reading.
+func TestStory_TheLogMayFailWhileASnapshotIsTaken(t *testing.T) {
+	for round := range 40 {
+		p := newProbe(t, 30)
+		underWay := func() bool {
+			return slices.ContainsFunc(p.host.node.FS().Names(), func(name string) bool { return strings.HasPrefix(name, "tmp/") })
+		}
+		writes := 0
+		for ; !underWay(); writes++ {
+			p.sendPut("/models/a", fmt.Sprintf("value %d", writes))
+			p.story.world.RunUntil(func() bool { return len(p.got) > 0 || underWay() }, time.Minute)
+		}
+		p.story.world.Run(time.Duration(round*100) * time.Microsecond)
+		p.host.node.Fail("node/log")
+		p.story.world.Run(time.Second)
+		assert.Equal(t, fmt.Sprintf("value %d", writes-1), p.value("/models/a"))
+		assert.Empty(t, p.story.bad)
 	}
 }
 

@@ -15,7 +15,9 @@ import (
 // Params of one run. The zero Faults is a run without any.
 type Params struct {
 	Seed       uint64
-	Nodes      int // 0: one
+	Nodes      int  // 0: one
+	Still      bool // nothing is rebalanced or compacted by itself
+	NoFailover bool // one voter and a standby, whatever the number of nodes
 	Clients    int
 	Operations int // of each client
 	Horizon    time.Duration
@@ -49,9 +51,16 @@ type story struct {
 	bad      []string
 	seen     map[string]bool // violations told already
 	working  int
-	calm     bool // no more faults
-	powerCut bool // unsynced data may be gone: tier 3 may have lost some
-	replaced bool // a disk is gone for good: so may single copies be
+	calm     bool            // no more faults
+	powerCut bool            // unsynced data may be gone: tier 3 may have lost some
+	replaced bool            // a disk is gone for good: so may single copies be
+	limited  bool            // the cluster has a background limit
+	added    int             // machines, beside those that replace others
+	drained  []string        // nodes
+	lied     map[uint64]bool // volumes of which a disk lies
+	operator runtime.Runtime
+	calmAt   uint64 // log index at which the faults had ended
+	flipped  bool   // bytes of a copy were changed under its worker
 	watch    watched
 }
 
@@ -83,7 +92,7 @@ func Run(p Params) Outcome {
 // newStory makes an empty world.
 func newStory(p Params) *story {
 	s := &story{
-		params: p, fired: make(map[string]int), values: values{byContent: make(map[contentKey]string)}, seen: make(map[string]bool),
+		params: p, fired: make(map[string]int), values: values{byContent: make(map[contentKey]string)}, seen: make(map[string]bool), lied: make(map[uint64]bool),
 		random: rand.New(rand.NewPCG(p.Seed, 0x6e6f6465)), watch: newWatched(),
 	}
 	var log slog.Handler = slog.DiscardHandler
@@ -91,6 +100,8 @@ func newStory(p Params) *story {
 		log = p.Log.Handler()
 	}
 	s.world = sim.NewWorld(p.Seed, sim.Options{Log: slog.New(panics{log, s})})
+	s.limited = p.Seed%2 == 0
+	s.watchBandwidth()
 	if p.Trace != nil {
 		s.world.TraceTo(p.Trace)
 	}
@@ -141,6 +152,8 @@ func (s *story) settle() {
 	if !s.checkAgreement() {
 		return
 	}
+	s.scrubAll()
+	s.checkCopies()
 	s.checkState()
 	for _, h := range s.living() {
 		h.node.Crash(true)
@@ -153,7 +166,9 @@ func (s *story) settle() {
 	if !s.checkAgreement() {
 		return
 	}
+	s.checkCopies()
 	s.checkState()
+	s.countDropped()
 	s.readAll()
 	s.bad = append(s.bad, checkLinear(s.history)...)
 }

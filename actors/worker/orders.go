@@ -102,6 +102,10 @@ func (w *Worker) obey(ctx *runtime.Context, o order) {
 		w.fenceVolume(ctx, o.from, m)
 	case *messages.SettleVolume:
 		w.settleVolume(ctx, o.from, m)
+	case *messages.DropCopy:
+		w.dropCopy(ctx, o.from, m)
+	case *messages.ScrubCopies:
+		w.scrubCopies(ctx, o.from, m)
 	}
 }
 
@@ -116,6 +120,10 @@ func (w *Worker) refuse(ctx *runtime.Context, o order, err error) {
 	case *messages.FenceVolume:
 		ctx.Send(o.from, &messages.FenceVolumeReply{Header: messages.ReplyHeader(m.Header), Volume: m.Volume, Generation: m.Generation, Node: node, Error: e})
 	case *messages.SettleVolume:
-		ctx.Send(o.from, &messages.SettleVolumeReply{Header: messages.ReplyHeader(m.Header), Volume: m.Volume, Generation: m.Generation, Node: node, Error: e})
+		w.settleReply(ctx, o.from, m.Header, &settled{ask: m, err: err})
+	case *messages.DropCopy:
+		ctx.Send(o.from, &messages.DropCopyReply{Header: messages.ReplyHeader(m.Header), Volume: m.Volume, ReplicaGen: m.ReplicaGen, Node: node, Error: e})
+	case *messages.ScrubCopies:
+		ctx.Send(o.from, &messages.ScrubCopiesReply{Header: messages.ReplyHeader(m.Header), Job: m.Job, Node: node, Error: e})
 	}
 }

@@ -77,6 +77,7 @@ func (v *Volume) replicate(ctx *runtime.Context, b *batch, bytes int) {
 		f.window = append(f.window, sentBatch{end: m.End, bytes: bytes, at: ctx.Now()})
 		ctx.RequestBulk(f.pid, m)
 	}
+	v.showLag()
 	v.checkSoon(ctx)
 }
 
@@ -113,7 +114,6 @@ func (v *Volume) onCheck(ctx *runtime.Context) {
 			return
 		}
 	}
-	v.showLag(ctx)
 	if waiting {
 		v.checkSoon(ctx)
 	}
@@ -139,6 +139,7 @@ func (v *Volume) onAcknowledged(ctx *runtime.Context, m *messages.ReplicateRecor
 			f.window = f.window[1:]
 		}
 	}
+	v.showLag()
 	v.settleBatches(ctx)
 	v.flush(ctx)
 }
@@ -175,22 +176,6 @@ func (v *Volume) holders(end uint64) (durable, inSync []string) {
 		}
 	}
 	return durable, inSync
-}
-
-// showLag lets the worker report how far the followers are behind.
-func (v *Volume) showLag(ctx *runtime.Context) {
-	if len(v.followers) == 0 {
-		return
-	}
-	lags := make([]*messages.FollowerLag, 0, len(v.followers))
-	for _, f := range v.followers {
-		lag := &messages.FollowerLag{Node: f.node, Watermark: f.watermark, LagBytes: uint64(f.bytes)}
-		if len(f.window) > 0 {
-			lag.LagMs = ctx.Now().Sub(f.window[0].at).Milliseconds()
-		}
-		lags = append(lags, lag)
-	}
-	v.shared.lag.Store(&lags)
 }
 
 // replica is a batch of the primary that waits for a follower's disk.
@@ -259,7 +244,7 @@ func (v *Volume) onReplicated(ctx *runtime.Context, m *replicated) {
 	v.meter(ctx, m.began)
 	to := m.taken[len(m.taken)-1].to
 	if m.err != nil {
-		v.stop(ctx, "the disk of "+v.self+" failed: "+m.err.Error(), v.self)
+		v.stopForDisk(ctx, m.err)
 		v.acknowledge(ctx, to, v.stoppedError())
 		return
 	}
@@ -286,8 +271,9 @@ func (v *Volume) refuseReplicas(ctx *runtime.Context) {
 
 // shared is what a Volume lets its Worker see between two messages.
 type shared struct {
-	busyNs *atomic.Int64 // of the disk, all volumes together
-	lag    atomic.Pointer[[]*messages.FollowerLag]
+	busyNs     *atomic.Int64 // of the disk, all volumes together
+	lags       lags
+	diskFailed atomic.Bool // it was the disk that stopped the volume, and it is not full
 }
 
 // meter counts the time in which the disk had work of this volume.

@@ -203,7 +203,7 @@ func (v *Volume) onAppended(ctx *runtime.Context, m *appended) {
 	b.done, b.placed, b.end, b.err = true, m.placed, m.end, m.err
 	if m.err != nil && (len(v.followers) > 0 || v.writer.Poisoned() != nil) {
 		// The followers have what this disk does not; the copies differ from here on.
-		v.stop(ctx, "the disk of "+v.self+" failed: "+m.err.Error(), v.self)
+		v.stopForDisk(ctx, m.err)
 		return
 	}
 	v.settleBatches(ctx)
@@ -278,6 +278,14 @@ func (v *Volume) stop(ctx *runtime.Context, why, suspect string) {
 	v.answer(ctx, refused)
 }
 
+// stopForDisk: the worker hears whether the disk has failed or is full.
+func (v *Volume) stopForDisk(ctx *runtime.Context, err error) {
+	if store.IsDiskFailure(err) {
+		v.shared.diskFailed.Store(true)
+	}
+	v.stop(ctx, "the disk of "+v.self+" failed: "+err.Error(), v.self)
+}
+
 // scheduleLazySync bounds what a power loss can take from an unsynced tier.
 func (v *Volume) scheduleLazySync(ctx *runtime.Context) {
 	v.dirty = true
@@ -304,7 +312,7 @@ func (v *Volume) onLazySyncDue(ctx *runtime.Context) {
 func (v *Volume) onLazySynced(ctx *runtime.Context, m *lazySynced) {
 	v.busy = false
 	if m.err != nil {
-		v.stop(ctx, "the disk of "+v.self+" failed: "+m.err.Error(), v.self)
+		v.stopForDisk(ctx, m.err)
 		return
 	}
 	v.flush(ctx)

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -19,6 +18,7 @@ type Config struct {
 	Volumes         *store.Volumes
 	Path            string // of this actor, on every node
 	CoordinatorPath string // on the master's node
+	ForemanPath     string // on the master's node; grants the bytes of jobs
 	MemberPath      string // hears every capacity report
 	DiskType        string
 	MaxVolumeBytes  uint64
@@ -28,6 +28,9 @@ type Config struct {
 	// CapacityBytes caps what is reported as total; 0: the file system's size.
 	CapacityBytes uint64
 	ReportEvery   time.Duration
+	// DiskBusy is for how long the disk has had work, by the system's counters; it may
+	// block. Nil, or false: what the volumes did to it is what counts.
+	DiskBusy func() (time.Duration, bool)
 	// AppendPatience is how long a primary waits for a follower's acknowledgement.
 	AppendPatience time.Duration
 	// Epoch is the highest that was obeyed, and UpdateNode makes a higher one durable.
@@ -44,9 +47,12 @@ type Worker struct {
 	raising  bool        // a higher one is being made durable
 	orders   []order     // that wait for it
 	master   *actor.PID  // the coordinator of the newest epoch; nil: not heard in this life
-	busyNs   *atomic.Int64
-	reported time.Time
+	load     load
 	settling map[uint64]*settling
+	settings *messages.Settings // nil: none heard, no limits
+	incoming turns              // of bytes for copies that are settled here
+	scrub    scrub
+	disk     diskHealth
 }
 
 type openVolume struct {
@@ -61,15 +67,8 @@ type openVolume struct {
 // New makes the actor.
 func New(cfg Config) *Worker {
 	return &Worker{
-		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, busyNs: new(atomic.Int64), settling: make(map[uint64]*settling),
+		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, settling: make(map[uint64]*settling),
 	}
-}
-
-type reportDue struct{}
-
-type capacityRead struct {
-	total, free, used int64
-	err               error
 }
 
 type volumeOpened struct {
@@ -94,7 +93,7 @@ func (w *Worker) Receive(ctx *runtime.Context, msg any) {
 		w.onReportDue(ctx)
 	case *capacityRead:
 		w.onCapacityRead(ctx, m)
-	case *messages.ReportVolumes, *messages.OpenVolume, *messages.FenceVolume, *messages.SettleVolume:
+	case *messages.ReportVolumes, *messages.OpenVolume, *messages.FenceVolume, *messages.SettleVolume, *messages.DropCopy, *messages.ScrubCopies:
 		w.onOrder(ctx, m.(orderMessage))
 	case *raised:
 		w.onRaised(ctx, m)
@@ -116,50 +115,33 @@ func (w *Worker) Receive(ctx *runtime.Context, msg any) {
 		w.onSettled(ctx, m)
 	case settleDue:
 		w.onSettleDue(ctx, m)
+	case *messages.BandwidthGranted:
+		w.onGranted(ctx, m)
+	case *dropped:
+		w.onDropped(ctx, m)
+	case *givenUp:
+		w.noteDisk(ctx, 0, m.err)
+	case *messages.SettingsChanged:
+		w.settings = m.Settings
+	default:
+		w.onCheck(ctx, msg)
 	}
 }
 
-func (w *Worker) onReportDue(ctx *runtime.Context) {
-	fs, volumes := ctx.Runtime().FS(), w.cfg.Volumes
-	ctx.Offload(func() any {
-		total, free, err := fs.Usage()
-		return &capacityRead{total: total, free: free, used: volumes.Bytes(), err: err}
-	})
-}
-
-func (w *Worker) onCapacityRead(ctx *runtime.Context, m *capacityRead) {
-	ctx.After(w.cfg.ReportEvery, reportDue{})
-	if m.err != nil {
-		ctx.Log().Error("the disk's capacity cannot be read; no new content is taken until it can", "error", m.err)
+// onCheck handles what belongs to checks of copies.
+func (w *Worker) onCheck(ctx *runtime.Context, msg any) {
+	switch m := msg.(type) {
+	case *messages.CheckCopy:
+		w.onCheckCopy(ctx, m)
+	case *checkOpened:
+		w.onCheckOpened(ctx, m)
+	case checkDueNow:
+		w.step(ctx, m.check)
+	case *checkStepped:
+		w.onCheckStepped(ctx, m)
+	case *checkEnded:
+		w.onCheckEnded(ctx, m)
 	}
-	total, free := uint64(max(m.total, 0)), uint64(max(m.free, 0))
-	if cap := w.cfg.CapacityBytes; cap != 0 && cap < total {
-		total = cap
-		free = min(free, cap-min(cap, uint64(m.used)))
-	}
-	writable := free - min(free, w.cfg.ReserveBytes)
-	if m.err != nil {
-		writable = 0
-	}
-	w.capacity = &messages.CapacityReport{
-		Node: string(ctx.Runtime().Node()), TotalBytes: total, FreeBytes: free, UsedBytes: uint64(m.used),
-		DiskType: w.cfg.DiskType, AcceptsWrites: writable > 0, WritableBytes: writable, Volumes: uint64(len(w.cfg.Volumes.States())),
-		IoLoad: w.load(ctx.Now()), IoLoadKnown: true,
-	}
-	ctx.Send(w.master, w.capacity)
-	ctx.Send(ctx.Runtime().Local(w.cfg.MemberPath), w.capacity)
-}
-
-// load is the share of the time since the last report in which volumes kept the
-// disk busy; with several at once it is full.
-func (w *Worker) load(now time.Time) float64 {
-	span := now.Sub(w.reported)
-	w.reported = now
-	busy := time.Duration(w.busyNs.Swap(0))
-	if span <= 0 {
-		return 0
-	}
-	return min(1, float64(busy)/float64(span))
 }
 
 // reportPage bounds the volumes of one answer.
@@ -183,21 +165,19 @@ func (w *Worker) reportVolumes(ctx *runtime.Context, to *actor.PID, m *messages.
 			reply.More = true
 			break
 		}
-		reply.Volumes = append(reply.Volumes, w.report(&s))
+		reply.Volumes = append(reply.Volumes, w.report(&s, ctx.Now()))
 	}
 	ctx.SendBulk(to, reply)
 }
 
-func (w *Worker) report(s *store.VolumeState) *messages.VolumeReport {
+func (w *Worker) report(s *store.VolumeState, now time.Time) *messages.VolumeReport {
 	r := &messages.VolumeReport{
 		Volume: uint64(s.ID), Tier: uint32(s.Tier), Generation: s.Generation, ReplicaGen: s.ReplicaGen,
-		End: s.End, Watermark: s.Watermark, Fenced: s.Fenced, Damage: s.Damage,
+		End: s.End, Watermark: s.Watermark, Fenced: s.Fenced, Sealed: s.Sealed, Damage: s.Damage,
 	}
 	if o := w.open[r.Volume]; o != nil && o.generation == s.Generation {
 		r.Writable, r.Stopped, r.Full, r.Suspect = o.writable && !s.Fenced, !o.writable, o.full, o.suspect
-		if lag := o.shared.lag.Load(); lag != nil {
-			r.Followers = *lag
-		}
+		r.Followers = o.shared.lags.report(now)
 	}
 	return r
 }
@@ -241,7 +221,24 @@ func (w *Worker) onOpened(ctx *runtime.Context, m *volumeOpened) {
 	if o := w.open[m.ask.Volume]; m.err == nil && (o == nil || o.generation < m.ask.Generation) {
 		w.spawnVolume(ctx, m)
 	}
+	w.noteDisk(ctx, m.ask.Volume, m.err)
 	ctx.Send(m.to, w.openReply(ctx, m.ask, m.err))
+}
+
+// A volume is a small part of the disk it lies on, so that moving one evens disks out,
+// but not so small that there are very many.
+const (
+	volumesPerDisk  = 64
+	leastFullVolume = 64 << 20
+)
+
+// maxVolumeBytes is the length at which a volume of this worker is full.
+func (w *Worker) maxVolumeBytes() uint64 {
+	total := w.capacity.GetTotalBytes()
+	if total == 0 {
+		return w.cfg.MaxVolumeBytes
+	}
+	return min(w.cfg.MaxVolumeBytes, max(leastFullVolume, total/volumesPerDisk))
 }
 
 func (w *Worker) spawnVolume(ctx *runtime.Context, m *volumeOpened) {
@@ -250,8 +247,8 @@ func (w *Worker) spawnVolume(ctx *runtime.Context, m *volumeOpened) {
 	}
 	self, writer, ask, node := ctx.Self(), m.writer, m.ask, string(ctx.Runtime().Node())
 	name := fmt.Sprintf("volume/%d.%d", ask.Volume, ask.Generation)
-	v := &openVolume{generation: ask.Generation, writable: true, shared: &shared{busyNs: w.busyNs}}
-	lives, patience, maxBytes := 0, w.cfg.AppendPatience, w.cfg.MaxVolumeBytes
+	v := &openVolume{generation: ask.Generation, writable: true, shared: &shared{busyNs: &w.load.volumesNs}}
+	lives, patience, maxBytes := 0, w.cfg.AppendPatience, w.maxVolumeBytes()
 	members := ask.Members
 	if len(members) == 0 {
 		members = []string{node}
@@ -291,7 +288,8 @@ func (w *Worker) fenceVolume(ctx *runtime.Context, to *actor.PID, m *messages.Fe
 		id := model.VolumeID(m.Volume)
 		watermark, err := volumes.Fence(id)
 		f := &volumeFenced{to: to, ask: m, watermark: watermark, err: err}
-		if err == nil {
+		// One that is being received is fenced, and has no digest to speak of.
+		if state, _ := volumes.State(id); err == nil && !state.Partial {
 			f.digest, f.err = volumes.Seal(id, watermark)
 		}
 		return f
@@ -303,8 +301,10 @@ func (w *Worker) onFenced(ctx *runtime.Context, m *volumeFenced) {
 		ctx.Stop(o.pid)
 		delete(w.open, m.ask.Volume)
 	}
+	w.noteDisk(ctx, m.ask.Volume, m.err)
+	state, _ := w.cfg.Volumes.State(model.VolumeID(m.ask.Volume))
 	ctx.Send(m.to, &messages.FenceVolumeReply{
-		Header: messages.ReplyHeader(m.ask.Header), Volume: m.ask.Volume, Generation: m.ask.Generation, Node: string(ctx.Runtime().Node()),
+		Header: messages.ReplyHeader(m.ask.Header), Volume: m.ask.Volume, Generation: m.ask.Generation, Node: string(ctx.Runtime().Node()), ReplicaGen: state.ReplicaGen,
 		Watermark: m.watermark, Digest: m.digest, Error: messages.FromError(m.err),
 	})
 }
@@ -312,6 +312,9 @@ func (w *Worker) onFenced(ctx *runtime.Context, m *volumeFenced) {
 func (w *Worker) onVolumeStopped(ctx *runtime.Context, m *messages.VolumeStopped) {
 	if o := w.open[m.Volume]; o != nil && o.generation == m.Generation {
 		o.writable, o.full, o.suspect = false, m.Full, m.Suspect
+		if o.shared.diskFailed.Load() {
+			w.diskFailed(ctx, m.Volume, m.Cause)
+		}
 	}
 	if !m.Full {
 		ctx.Log().Warn("a volume stopped taking appends", "volume", m.Volume, "cause", m.Cause)

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -32,6 +33,7 @@ type bulks struct {
 	mu     sync.Mutex
 	byAddr map[string]*bulkLane
 	ended  bool
+	paused atomic.Int32 // lanes that wait for a back-off to end
 	wg     sync.WaitGroup
 }
 
@@ -43,7 +45,9 @@ type bulkLane struct {
 	queue   []*messages.BulkFrame
 	bytes   int
 	wake    chan struct{}
+	back    chan struct{} // the peer was heard while there is a back-off
 	cancel  context.CancelFunc
+	up      atomic.Bool // there is a connection, as far as is known
 }
 
 // SendBulk implements runtime.Host.
@@ -81,7 +85,7 @@ func (n *Node) bulkLane(address string) *bulkLane {
 		b.byAddr = make(map[string]*bulkLane)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &bulkLane{node: n, address: address, wake: make(chan struct{}, 1), cancel: cancel}
+	l := &bulkLane{node: n, address: address, wake: make(chan struct{}, 1), back: make(chan struct{}, 1), cancel: cancel}
 	b.byAddr[address] = l
 	b.wg.Go(func() { l.run(ctx) })
 	return l
@@ -133,16 +137,20 @@ func (l *bulkLane) run(ctx context.Context) {
 			return
 		}
 		l.drop("its bulk connection broke: " + status.Convert(err).Message())
+		l.up.Store(false)
 		if time.Since(began) > longestRetry {
 			backoff = firstRetry
 		}
+		l.node.bulks.paused.Add(1)
 		select {
 		case <-time.After(backoff):
+			backoff = min(2*backoff, longestRetry)
+		case <-l.back:
+			backoff = firstRetry
+			time.Sleep(max(0, firstRetry-time.Since(began)))
 		case <-ctx.Done():
-			return
 		}
-		l.drop("no bulk connection")
-		backoff = min(2*backoff, longestRetry)
+		l.node.bulks.paused.Add(-1)
 	}
 }
 
@@ -165,6 +173,13 @@ func (l *bulkLane) connected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.up.Store(true)
+	// The peer says nothing on this stream; only its end is awaited. Else a connection
+	// that broke while nothing was sent would swallow the next message.
+	go func() {
+		_ = stream.RecvMsg(&messages.BulkFrame{})
+		cancel()
+	}()
 	for f != nil {
 		watchdog.Reset(bulkSendTimeout)
 		if err := stream.SendMsg(f); err != nil {
@@ -186,6 +201,22 @@ func (l *bulkLane) next(ctx context.Context) *messages.BulkFrame {
 		case <-l.wake:
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// isBack ends the back-off of the lane to an address, if there is one.
+func (b *bulks) isBack(address string) {
+	if b.paused.Load() == 0 {
+		return // as almost always; this is asked for every message
+	}
+	b.mu.Lock()
+	l := b.byAddr[address]
+	b.mu.Unlock()
+	if l != nil {
+		select {
+		case l.back <- struct{}{}:
+		default:
 		}
 	}
 }

@@ -89,6 +89,7 @@ func (s *outStream) RecvMsg(m any) error {
 		// make a new one.
 		select {
 		case <-time.After(backoff):
+		case <-s.link.back:
 		case <-s.ctx.Done():
 		}
 	}

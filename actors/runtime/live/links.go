@@ -20,7 +20,9 @@ type link struct {
 	queued  atomic.Int64  // bytes handed over and not yet written
 	lost    atomic.Uint64 // how often
 	retryAt atomic.Int64  // Unix nanoseconds; nothing is sent before; 0: no failure
+	lostAt  atomic.Int64  // Unix nanoseconds
 	up      atomic.Bool
+	back    chan struct{} // the peer was heard while there was no connection to it
 
 	mu       sync.Mutex
 	failures int // in a row
@@ -31,7 +33,7 @@ func (n *Node) link(address string) *link {
 	if l, ok := n.links.Load(address); ok {
 		return l.(*link)
 	}
-	l, _ := n.links.LoadOrStore(address, &link{address: address})
+	l, _ := n.links.LoadOrStore(address, &link{address: address, back: make(chan struct{}, 1)})
 	return l.(*link)
 }
 
@@ -39,6 +41,25 @@ func (n *Node) link(address string) *link {
 func (l *link) usable() bool {
 	at := l.retryAt.Load()
 	return at == 0 || time.Now().UnixNano() >= at
+}
+
+// isBack is called for what comes from the node at an address: whoever speaks can be spoken to, so
+// a back-off ends that began while the peer was down. Otherwise the answers to the
+// first questions of a node that has just started would be lost.
+func (n *Node) isBack(address string) {
+	v, ok := n.links.Load(address)
+	if !ok {
+		return
+	}
+	// Where only this direction is broken that is said again and again.
+	if l := v.(*link); !l.usable() && time.Now().UnixNano()-l.lostAt.Load() >= int64(firstRetry) {
+		l.retryAt.Store(0)
+		select {
+		case l.back <- struct{}{}:
+		default:
+		}
+	}
+	n.bulks.isBack(address)
 }
 
 // reserve takes room for size bytes in a queue of limit bytes.
@@ -93,7 +114,9 @@ func (n *Node) linkLost(l *link, cause error) time.Duration {
 	l.failures++
 	first := l.failures == 1
 	l.mu.Unlock()
-	l.retryAt.Store(time.Now().Add(backoff).UnixNano())
+	now := time.Now()
+	l.lostAt.Store(now.UnixNano())
+	l.retryAt.Store(now.Add(backoff).UnixNano())
 	l.up.Store(false)
 	l.queued.Store(0)
 	l.lost.Add(1)

@@ -150,6 +150,46 @@ func TestNetwork_APeerThatComesBackIsHeardAgain(t *testing.T) {
 	assert.Positive(t, p.a.Stats().LinksLost)
 }
 
+func TestNetwork_TheFirstBulkMessageAfterARestartArrives(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	var first, second counting
+	spawn(t, p.b, "sink", first.producer())
+	to := p.a.Peer("n-b", "sink")
+	p.a.SendBulk(to, nil, &messages.Stat{Path: "hello"})
+	eventually(t, func() bool { return first.words.Load() == 1 })
+	require.NoError(t, p.b.Stop())
+	eventually(t, func() bool { return !p.a.BulkUp(p.b.Address()) }) // though nothing is sent
+	again := start(t, live.Config{Node: "n-b", Incarnation: 2, RPC: p.b.Address()})
+	spawn(t, again, "sink", second.producer())
+	p.a.SendBulk(to, nil, &messages.Stat{Path: "hello again"})
+	eventually(t, func() bool { return second.words.Load() == 1 })
+}
+
+func TestNetwork_TheAnswerToAPeerThatHasComeBackDoesNotWaitForABackOff(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	var first, second counting
+	spawn(t, p.b, "sink", first.producer())
+	spawn(t, p.a, "echo", always(func(ctx *runtime.Context, msg any) {
+		if m, ok := msg.(*messages.Stat); ok {
+			ctx.Send(p.a.Peer("n-b", "sink"), m)
+		}
+	}))
+	send(p.a, p.a.Peer("n-b", "sink"), "hello")
+	eventually(t, func() bool { return first.words.Load() == 1 })
+	require.NoError(t, p.b.Stop())
+	eventually(t, func() bool { return p.a.Stats().LinksUp == 0 })
+	p.a.BackOff(p.b.Address(), time.Hour)
+	again := start(t, live.Config{Node: "n-b", Incarnation: 2, RPC: p.b.Address()})
+	spawn(t, again, "sink", second.producer())
+	again.SetPeer("n-a", p.a.Address())
+	eventually(t, func() bool {
+		send(again, again.Peer("n-a", "echo"), "are you there")
+		return second.words.Load() > 0
+	})
+}
+
 func TestNetwork_WithoutAddressOrNetworkMessagesAreLostAndCounted(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"context"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -59,7 +58,7 @@ func New(config Config) (*Node, error) {
 		queueLimit: maxQueuedBytes,
 	}
 	n.peers.Store(&map[model.NodeID]string{})
-	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(&demoted{n.log.Handler()}) }))
+	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(runtime.Demoted(n.log.Handler())) }))
 	n.system.ID = string(config.Node)
 	n.system.ProcessRegistry.Address = string(config.Node)
 	// So that no generated name is one of an earlier incarnation.
@@ -194,6 +193,9 @@ func (n *Node) StartTimer(d time.Duration, fire func()) (cancel func()) {
 
 // Admit implements runtime.Host.
 func (n *Node) Admit(origin model.NodeID, incarnation uint64) bool {
+	if address := (*n.peers.Load())[origin]; address != "" {
+		n.isBack(address)
+	}
 	v, ok := n.heard.Load(origin)
 	if !ok {
 		v, _ = n.heard.LoadOrStore(origin, new(atomic.Uint64))
@@ -209,26 +211,3 @@ func (n *Node) Admit(origin model.NodeID, incarnation uint64) bool {
 		}
 	}
 }
-
-// demoted lets protoactor's lines through as debug: the events that matter are
-// logged by this package, in its own words.
-type demoted struct{ slog.Handler }
-
-// Enabled implements slog.Handler.
-func (d *demoted) Enabled(ctx context.Context, _ slog.Level) bool {
-	return d.Handler.Enabled(ctx, slog.LevelDebug)
-}
-
-// Handle implements slog.Handler.
-func (d *demoted) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = slog.LevelDebug
-	return d.Handler.Handle(ctx, r)
-}
-
-// WithAttrs implements slog.Handler.
-func (d *demoted) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &demoted{d.Handler.WithAttrs(attrs)}
-}
-
-// WithGroup implements slog.Handler.
-func (d *demoted) WithGroup(name string) slog.Handler { return &demoted{d.Handler.WithGroup(name)} }

@@ -97,8 +97,17 @@ func (m *mailbox) run() {
 
 func (m *mailbox) invoke(l letter, system bool) {
 	_, msg, _ := actor.UnwrapEnvelope(l.msg)
-	m.proc.world.record(m.proc, m.name, "receive", runtime.MessageName(msg), l.bytes)
+	name := runtime.MessageName(msg)
+	m.proc.world.record(m.proc, m.name, "receive", name, l.bytes)
 	defer m.recovered(l.msg)
+	if around := m.proc.world.options.Around; around != nil {
+		around(m.proc.node.id, m.name, name, func() { m.turn(l, msg, system) })
+		return
+	}
+	m.turn(l, msg, system)
+}
+
+func (m *mailbox) turn(l letter, msg any, system bool) {
 	switch {
 	case isType[failNow](msg):
 		panic("the story fails this actor here")

@@ -113,6 +113,9 @@ func (p *process) transmit(to model.NodeID, f *frame) {
 		w.record(p, f.target, "dropped", f.name, f.payload)
 		return
 	}
+	if w.tap != nil && f.system == nil {
+		w.tap(p.node.id, to, f.name, len(f.payload))
+	}
 	p.schedule(l, to, f)
 	if f.system == nil && w.chaos.Duplicate > 0 && w.random.Float64() < w.chaos.Duplicate {
 		p.schedule(l, to, f)

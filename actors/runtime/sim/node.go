@@ -12,7 +12,8 @@ import (
 // the processes (incarnations) that run on it.
 type Node struct {
 	world       *World
-	id          model.NodeID
+	id          model.NodeID // its address, too
+	identity    model.NodeID // what its process says it is: id, unless its disk is a copy
 	fs          *store.MemFS // of the running process, or what the next one finds
 	incarnation uint64
 	boot        func(rt runtime.Runtime) error

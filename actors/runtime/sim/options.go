@@ -3,6 +3,8 @@ package sim
 import (
 	"log/slog"
 	"time"
+
+	"tiercel/cluster/model"
 )
 
 // Span is a range from which a delay is drawn, evenly: [Min, Max].
@@ -25,6 +27,10 @@ type Options struct {
 	// as live ones do. By default each gets its own copy, so that a message changed
 	// after sending shows.
 	ShareLocal bool
+	// Around is called for each turn of an actor in place of the turn, which it must
+	// call once, then and there: the place for a meter. message is the type's name;
+	// nil: nobody looks.
+	Around func(node model.NodeID, actor, message string, turn func())
 	// Log receives what the nodes log; nil discards it.
 	Log *slog.Logger
 }

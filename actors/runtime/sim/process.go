@@ -48,7 +48,7 @@ func newProcess(n *Node) *process {
 }
 
 // Node implements runtime.Runtime.
-func (p *process) Node() model.NodeID { return p.node.id }
+func (p *process) Node() model.NodeID { return p.node.identity }
 
 // Incarnation implements runtime.Runtime.
 func (p *process) Incarnation() uint64 { return p.incarnation }

@@ -32,6 +32,7 @@ type World struct {
 	chaos   Chaos
 	hash    *xxhash.Digest
 	trace   io.Writer
+	tap     func(from, to model.NodeID, message string, bytes int)
 	scratch []byte
 }
 
@@ -47,18 +48,32 @@ func NewWorld(seed uint64, options Options) *World {
 	}
 }
 
+// Tap lets somebody see what goes over the network between nodes: sender, receiver,
+// the full name of the message and its size on the wire. It must change nothing.
+func (w *World) Tap(see func(from, to model.NodeID, message string, bytes int)) { w.tap = see }
+
 // AddNode adds a node and boots it: boot spawns its top-level actors, now and
 // at every Restart, on the world's goroutine. An error of boot crashes the node,
 // see Node.Halted. A name that is taken panics.
 func (w *World) AddNode(id model.NodeID, fs *store.MemFS, incarnation uint64, boot func(rt runtime.Runtime) error) *Node {
-	if w.byID[id] != nil {
-		panic("sim: the node " + string(id) + " already exists")
+	return w.addNode(&Node{id: id, identity: id, fs: fs, incarnation: incarnation, boot: boot})
+}
+
+func (w *World) addNode(n *Node) *Node {
+	if w.byID[n.id] != nil {
+		panic("sim: the node " + string(n.id) + " already exists")
 	}
-	n := &Node{world: w, id: id, fs: fs, incarnation: incarnation, boot: boot, rate: 1}
+	n.world, n.rate = w, 1
 	w.nodes = append(w.nodes, n)
-	w.byID[id] = n
+	w.byID[n.id] = n
 	n.start()
 	return n
+}
+
+// AddCopy adds a node at an address of its own that says it is another one, as one does
+// that was started on a copy of the other's disk. Who sends to the node sends to the other.
+func (w *World) AddCopy(address, of model.NodeID, fs *store.MemFS, incarnation uint64, boot func(rt runtime.Runtime) error) *Node {
+	return w.addNode(&Node{id: address, identity: of, fs: fs, incarnation: incarnation, boot: boot})
 }
 
 // Client adds a node with an empty disk and no actors: the place for a test's

@@ -1,0 +1,71 @@
+package master
+
+import (
+	"fmt"
+
+	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
+	"tiercel/cluster/replication"
+	"tiercel/messages"
+)
+
+// driveScrubs has every worker that is here check its copies, for each scrub that was
+// asked for, until all have.
+func (f *Foreman) driveScrubs(ctx *runtime.Context) {
+	for _, j := range f.status.Jobs {
+		if j.Kind == messages.JobKind_SCRUB && active(j) {
+			f.driveScrub(ctx, j)
+		}
+	}
+	for id := range f.scrubs {
+		if !active(f.job(id)) {
+			delete(f.scrubs, id)
+		}
+	}
+}
+
+func (f *Foreman) driveScrub(ctx *runtime.Context, j *messages.JobRow) {
+	seen := f.scrubs[j.Id]
+	if seen == nil {
+		seen = make(map[string]*messages.ScrubCopiesReply)
+		f.scrubs[j.Id] = seen
+	}
+	v := replication.JobView{Key: keyOf(j), ID: j.Id}
+	total, done, waiting := uint64(0), uint64(0), 0
+	for i, node := range f.status.WorkerNodes {
+		if f.status.Workers[i].State == messages.WorkerState_LEFT {
+			continue
+		}
+		r := seen[node]
+		total, done = total+r.GetTotalBytes(), done+r.GetDoneBytes()
+		if r.GetDamaged() > 0 {
+			v.Blockers = append(v.Blockers, fmt.Sprintf("%d damaged copies were found on %s; they are being replaced", r.Damaged, node))
+		}
+		switch {
+		case r.GetFinished():
+			continue
+		case !f.present(node, ctx.Now()):
+			v.Blockers = append(v.Blockers, node+" is away; its copies are not checked now")
+			continue
+		}
+		waiting++
+		v.RemainingItems++
+		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), f.cfg.WorkerPath), &messages.ScrubCopies{
+			Header: f.header(), Job: j.Id, BytesPerSecond: j.BytesPerSecond, Cancel: j.State == messages.JobState_PAUSED,
+		})
+	}
+	t := f.tallyOf(j)
+	t.totalBytes, t.doneBytes = max(t.totalBytes, total), done
+	v.RemainingBytes = t.totalBytes - min(t.totalBytes, done)
+	if waiting == 0 {
+		f.endJob(ctx, j, v.Blockers)
+		return
+	}
+	f.reportJob(ctx, j, &v)
+}
+
+func (f *Foreman) onScrubbed(m *messages.ScrubCopiesReply) {
+	if seen := f.scrubs[m.Job]; seen != nil && m.Error == nil {
+		seen[m.Node] = m
+	}
+}

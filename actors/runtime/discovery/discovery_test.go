@@ -1,0 +1,216 @@
+package discovery
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/cluster"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"k8s.io/client-go/rest"
+
+	"tiercel/cluster/model"
+)
+
+// told gathers what a node is told.
+type told struct {
+	mu        sync.Mutex
+	addresses []string
+}
+
+func (t *told) tell(addresses []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.addresses = addresses
+}
+
+func (t *told) now() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.addresses
+}
+
+func newFinder(t *testing.T, cfg Config) *Finder {
+	t.Helper()
+	cfg.Log = slog.New(slog.DiscardHandler)
+	f, err := New(cfg)
+	require.NoError(t, err)
+	return f
+}
+
+// start starts a node of a service and ends it with the test.
+func start(t *testing.T, cfg Config, address string) (*Finder, *told) {
+	t.Helper()
+	f, heard := newFinder(t, cfg), &told{}
+	f.Start(address, heard.tell)
+	return f, heard
+}
+
+func look(t *testing.T, cfg Config) ([]string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return newFinder(t, cfg).Look(ctx)
+}
+
+// findEachOther is what every service must do; address gives each node its config.
+func findEachOther(t *testing.T, config func(node int) Config) {
+	t.Helper()
+	others, err := look(t, config(0))
+	require.NoError(t, err)
+	assert.Empty(t, others, "nobody is registered yet")
+
+	a, heardA := start(t, config(0), "127.0.0.1:7001")
+	b, heardB := start(t, config(1), "127.0.0.1:7002")
+	defer a.Stop()
+	assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Equal(c, []string{"127.0.0.1:7002"}, heardA.now())
+		assert.Equal(c, []string{"127.0.0.1:7001"}, heardB.now())
+	}, 30*time.Second, 50*time.Millisecond)
+	others, err = look(t, config(2))
+	require.NoError(t, err)
+	assert.Subset(t, []string{"127.0.0.1:7001", "127.0.0.1:7002"}, others)
+	assert.NotEmpty(t, others)
+
+	b.Stop()
+	_, heardC := start(t, config(1), "127.0.0.1:7003")
+	assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Equal(c, []string{"127.0.0.1:7003"}, heardA.now(), "who left is not told any more, who came is")
+		assert.Equal(c, []string{"127.0.0.1:7001"}, heardC.now())
+	}, 30*time.Second, 50*time.Millisecond)
+}
+
+func TestEtcd_NodesFindEachOtherAndAnOutageHarmsNobody(t *testing.T) {
+	program, err := exec.LookPath("etcd")
+	if err != nil {
+		t.Log("NOT RUN: there is no etcd on this machine (Debian: etcd-server)")
+		return
+	}
+	client, peer, dir := freeAddress(t), freeAddress(t), t.TempDir()
+	up := func() (kill func()) {
+		cmd := exec.Command(program, "--data-dir", dir, "--listen-client-urls", "http://"+client, "--advertise-client-urls", "http://"+client,
+			"--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer, "--initial-cluster", "default=http://"+peer)
+		require.NoError(t, cmd.Start())
+		return func() {
+			_ = cmd.Process.Kill() // it may have ended
+			_ = cmd.Wait()
+		}
+	}
+	kill := up()
+	defer func() { kill() }()
+	config := func(int) Config { return Config{Kind: Etcd, Address: []string{client}, Name: "ml"} }
+	findEachOther(t, config)
+
+	// Another name that begins alike is another cluster.
+	others, err := look(t, Config{Kind: Etcd, Address: []string{client}, Name: "m"})
+	require.NoError(t, err)
+	assert.Empty(t, others)
+
+	// A node that starts during an outage finds the others when it is over, and those
+	// that were there before, whose registrations ran out, are found by it.
+	_, before := start(t, config(0), "127.0.0.1:7011")
+	assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.NotEmpty(c, before.now()) }, 30*time.Second, 50*time.Millisecond)
+	kill()
+	_, during := start(t, config(0), "127.0.0.1:7012")
+	assert.Never(t, func() bool { return len(during.now()) > 0 }, 5*time.Second, 100*time.Millisecond)
+	kill = up()
+	assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Contains(c, during.now(), "127.0.0.1:7011")
+		assert.Contains(c, before.now(), "127.0.0.1:7012")
+	}, 60*time.Second, 100*time.Millisecond)
+
+	// Registrations that run out, under a pause of their nodes say, return.
+	revokeAll(t, client)
+	assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.NotContains(c, before.now(), "127.0.0.1:7012") }, 30*time.Second, time.Millisecond)
+	assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.Contains(c, before.now(), "127.0.0.1:7012") }, 30*time.Second, 50*time.Millisecond)
+}
+
+// revokeAll ends every lease of an etcd.
+func revokeAll(t *testing.T, address string) {
+	t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{address}, Logger: zap.NewNop()})
+	require.NoError(t, err)
+	defer client.Close()
+	leases, err := client.Leases(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, leases.Leases)
+	for _, l := range leases.Leases {
+		_, err := client.Revoke(t.Context(), l.ID)
+		require.NoError(t, err)
+	}
+}
+
+func TestConsul_NodesFindEachOtherAndAForgottenOneIsToldAgain(t *testing.T) {
+	agent := newFakeConsul(t)
+	config := func(int) Config { return Config{Kind: Consul, Address: []string{agent.address()}, Name: "ml"} }
+	t.Setenv("CONSUL_HTTP_TOKEN", "secret")
+	findEachOther(t, config)
+	assert.Zero(t, agent.withoutToken(), "requests without the token")
+
+	agent.forget()
+	_, heard := start(t, config(0), "127.0.0.1:7009")
+	assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Contains(c, heard.now(), "127.0.0.1:7003", "the agent had forgotten it")
+	}, 30*time.Second, 50*time.Millisecond)
+}
+
+func TestKubernetes_NodesFindEachOther(t *testing.T) {
+	cluster := newFakeKubernetes(t)
+	findEachOther(t, func(node int) Config {
+		return Config{Kind: Kubernetes, Name: "ml", API: &rest.Config{Host: cluster.address(node)}}
+	})
+}
+
+func TestPatient_AServiceThatIsDownIsNotAskedInALoop(t *testing.T) {
+	agent := newFakeConsul(t)
+	agent.break500()
+	f, _ := start(t, Config{Kind: Consul, Address: []string{agent.address()}, Name: "ml"}, "127.0.0.1:7001")
+	assert.Never(t, func() bool { return agent.requests() > 20 }, 3*time.Second, 100*time.Millisecond)
+	assert.NotZero(t, agent.requests())
+	began := time.Now()
+	f.Stop()
+	assert.Less(t, time.Since(began), stopTime+2*time.Second)
+}
+
+func TestLook_SaysThatNobodyAnswers(t *testing.T) {
+	for _, kind := range []string{Etcd, Consul} {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_, err := newFinder(t, Config{Kind: kind, Address: []string{freeAddress(t)}, Name: "ml"}).Look(ctx)
+		cancel()
+		assert.Equal(t, model.CodeUnavailable, model.CodeOf(err), "%s: %v", kind, err)
+		assert.ErrorContains(t, err, kind+" does not answer at 127.0.0.1:")
+	}
+}
+
+func TestNew_RefusesWhatCannotWork(t *testing.T) {
+	t.Setenv("ETCDCTL_CACERT", "/nowhere/ca.pem")
+	for _, cfg := range []Config{
+		{Kind: "zookeeper", Name: "ml"}, {Kind: Etcd}, {Kind: Consul, Name: "ml", Address: []string{"a:1", "b:2"}},
+		{Kind: Kubernetes, Name: "ml", Address: []string{"a:1"}}, {Kind: Kubernetes, Name: "ml"}, {Kind: Etcd, Name: "ml"},
+	} {
+		cfg.Log = slog.New(slog.DiscardHandler)
+		_, err := New(cfg)
+		assert.Equal(t, model.CodeInvalidArgument, model.CodeOf(err), "%+v: %v", cfg, err)
+	}
+}
+
+func TestAddressesOf_LeavesOutWhatIsNone(t *testing.T) {
+	assert.Equal(t, []string{"a:1", "b:65535"}, addressesOf([]*cluster.Member{
+		{Host: "b", Port: 65535}, {Host: "a", Port: 1}, {Host: "a", Port: 1}, {Host: "", Port: 1}, {Host: "a", Port: 0}, {Host: "a", Port: 65536}, {Host: "own", Port: 9},
+	}, "own:9"))
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,478 @@
+package simtest
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// copies is a probe that orders workers about, as a master of an epoch far above
+// that of the cluster's own, which they obey no more. Actors at the paths of a
+// master's coordinator and foreman hear what the workers say to theirs.
+type copies struct {
+	*probe
+	term    uint64
+	damaged []*messages.CopyDamaged
+	asked   []*messages.AskBandwidth
+	grant   func(ctx *runtime.Context, m *messages.AskBandwidth) // nil: the foreman is silent
+}
+
+const testVolume = 900 // no volume of the cluster
+
+func newCopies(t *testing.T, seed uint64) *copies {
+	c := &copies{probe: newClusterProbe(t, seed, 3), term: 1 << 20}
+	hears := func(path string, hear hearing) {
+		_, err := c.rt.SpawnRoot(path, func() runtime.Actor { return hear })
+		require.NoError(t, err)
+	}
+	hears("node/master/coordinator", func(_ *runtime.Context, msg any) {
+		if m, ok := msg.(*messages.CopyDamaged); ok {
+			c.damaged = append(c.damaged, m)
+		}
+	})
+	hears("node/master/foreman", func(ctx *runtime.Context, msg any) {
+		if m, ok := msg.(*messages.AskBandwidth); ok {
+			c.asked = append(c.asked, m)
+			if c.grant != nil {
+				c.grant(ctx, m)
+			}
+		}
+	})
+	c.at(0)
+	return c
+}
+
+type hearing func(ctx *runtime.Context, msg any)
+
+func (h hearing) Receive(ctx *runtime.Context, msg any) { h(ctx, msg) }
+
+// at speaks to one of the three workers, which obeys this master only.
+func (c *copies) at(i int) *host {
+	c.host = c.story.hosts[i]
+	require.Nil(c.t, ask[*messages.ReportVolumesReply](c.probe, workerPath, &messages.ReportVolumes{Header: c.order()}).Error)
+	return c.host
+}
+
+func (c *copies) order() *messages.Header {
+	h := c.header()
+	h.EpochGeneration, h.EpochTerm = c.story.master().catalog.Cluster().Generation, c.term
+	return h
+}
+
+// sealedCopy is what the test knows of a whole copy.
+type sealedCopy struct {
+	id     uint64
+	bytes  []byte
+	digest []byte
+	placed []store.Placed
+}
+
+// seal makes a sealed copy of replica generation 1 on a host.
+func (c *copies) seal(h *host, id uint64, bodies ...int) *sealedCopy {
+	c.t.Helper()
+	v := h.data.Volumes
+	w, err := v.Create(model.TierCritical, model.VolumeID(id), 1, 1)
+	require.NoError(c.t, err)
+	s := &sealedCopy{id: id}
+	for i, size := range bodies {
+		p, err := w.AppendBatch([]store.Record{{Tenant: "t", Path: "/a", Session: 1, Sequence: uint64(i + 1), Parts: 1, Body: bytes.Repeat([]byte{byte(i + 1)}, size)}}, true)
+		require.NoError(c.t, err)
+		s.placed = append(s.placed, p...)
+	}
+	end, err := v.Fence(model.VolumeID(id))
+	require.NoError(c.t, err)
+	s.digest, err = v.Seal(model.VolumeID(id), end)
+	require.NoError(c.t, err)
+	s.bytes = c.bytesOn(h, id)
+	require.Len(c.t, s.bytes, int(end))
+	return s
+}
+
+func volumeFile(id uint64) string { return "volumes/t1/" + model.VolumeID(id).String() + ".vol" }
+
+func (c *copies) bytesOn(h *host, id uint64) []byte { return c.fileOn(h, volumeFile(id)) }
+
+func (c *copies) fileOn(h *host, name string) []byte {
+	c.t.Helper()
+	f, err := h.node.FS().OpenReadOnly(name)
+	require.NoError(c.t, err)
+	size, err := f.Size()
+	require.NoError(c.t, err)
+	p := make([]byte, size)
+	if _, err = f.ReadAt(p, 0); err != io.EOF {
+		require.NoError(c.t, err)
+	}
+	require.NoError(c.t, f.Close())
+	return p
+}
+
+func (c *copies) spoil(h *host, id uint64, at int64) {
+	c.t.Helper()
+	f, err := h.node.FS().Open(volumeFile(id))
+	require.NoError(c.t, err)
+	p := make([]byte, 1)
+	_, err = f.ReadAt(p, at)
+	require.NoError(c.t, err)
+	p[0] ^= 1
+	_, err = f.WriteAt(p, at)
+	require.NoError(c.t, err)
+	require.NoError(c.t, f.Sync())
+	require.NoError(c.t, f.Close())
+}
+
+// settleOrder for a copy of s as replicaGen, from other workers.
+func (c *copies) settleOrder(s *sealedCopy, replicaGen uint64, sources ...int) *messages.SettleVolume {
+	m := &messages.SettleVolume{
+		Header: c.order(), Volume: s.id, Tier: 1, Generation: 1, ReplicaGen: replicaGen, SealedEnd: uint64(len(s.bytes)), Digest: s.digest,
+	}
+	for _, i := range sources {
+		m.Sources = append(m.Sources, string(c.story.hosts[i].name))
+	}
+	return m
+}
+
+func (c *copies) settle(m *messages.SettleVolume) *messages.SettleVolumeReply {
+	c.t.Helper()
+	return ask[*messages.SettleVolumeReply](c.probe, workerPath, m)
+}
+
+func (c *copies) drop(s *sealedCopy, replicaGen uint64, setAside bool) *messages.DropCopyReply {
+	c.t.Helper()
+	return ask[*messages.DropCopyReply](c.probe, workerPath, &messages.DropCopy{
+		Header: c.order(), Volume: s.id, ReplicaGen: replicaGen, SetAside: setAside, Cause: "a test",
+	})
+}
+
+// report of a copy on the host spoken to; nil: there is none.
+func (c *copies) report(id uint64) *messages.VolumeReport {
+	c.t.Helper()
+	r := ask[*messages.ReportVolumesReply](c.probe, workerPath, &messages.ReportVolumes{Header: c.order(), Volumes: []uint64{id}})
+	require.Nil(c.t, r.Error)
+	if len(r.Volumes) == 0 {
+		return nil
+	}
+	return r.Volumes[0]
+}
+
+func (c *copies) requireWhole(s *sealedCopy, r *messages.SettleVolumeReply, replicaGen uint64) {
+	c.t.Helper()
+	require.Nil(c.t, r.Error)
+	require.Equal(c.t, s.digest, r.Digest)
+	require.EqualValues(c.t, len(s.bytes), r.End)
+	require.True(c.t, bytes.Equal(s.bytes, c.bytesOn(c.host, s.id)), "byte-identical")
+	v := c.report(s.id)
+	require.True(c.t, v.Sealed && v.Fenced && !v.Writable, "%v", v)
+	require.Equal(c.t, replicaGen, v.ReplicaGen)
+	require.Empty(c.t, v.Damage)
+}
+
+func TestStory_ACopyIsMadeFromTheFirstSourceThatHasIt(t *testing.T) {
+	c := newCopies(t, 501)
+	s := c.seal(c.story.hosts[0], testVolume, 100, 70_000, 5000)
+	c.at(1)
+	c.requireWhole(s, c.settle(c.settleOrder(s, 7, 2, 0)), 7)
+	c.requireWhole(s, c.settle(c.settleOrder(s, 7, 2, 0)), 7)
+	assert.Equal(t, "conflict", c.settle(c.settleOrder(s, 6, 0)).Error.GetCode(), "a newer copy is left alone")
+
+	c.at(2)
+	order := c.settleOrder(s, 8, 0, 1)
+	order.Digest = nil
+	c.requireWhole(s, c.settle(order), 8)
+	other := *s
+	other.id = testVolume + 1
+	r := c.settle(c.settleOrder(&other, 7, 0, 1))
+	assert.Equal(t, "unavailable", r.Error.GetCode())
+	assert.Contains(t, r.Error.Message, "n-1, n-2")
+	assert.Nil(t, c.report(other.id), "nothing is left of it")
+}
+
+func TestStory_ACopyThatIsCutShortByCrashesBecomesWholeAndNeverCountsBefore(t *testing.T) {
+	c := newCopies(t, 502)
+	s := c.seal(c.story.hosts[0], testVolume, 100, 70_000, 5000)
+	h := c.at(1)
+	for n := 1; n <= 12; n++ {
+		if c.report(s.id) != nil {
+			require.Nil(t, c.drop(s, 7, false).Error)
+		}
+		h.node.FS().CrashAfter(n, nil)
+		c.send(workerPath, c.settleOrder(s, 7, 0))
+		c.story.world.Run(200 * time.Millisecond)
+		h.node.FS().CrashAfter(0, nil)
+		h.node.Crash(n%2 == 0)
+		c.waitReady()
+		if v := c.report(s.id); v != nil && v.Sealed {
+			assert.True(t, bytes.Equal(s.bytes, c.bytesOn(h, s.id)), "after %d steps", n)
+		}
+		c.requireWhole(s, c.settle(c.settleOrder(s, 7, 0)), 7)
+	}
+}
+
+func TestStory_AnAdoptedCopyIsSafeFromTheDeleteThatNamesTheOldOne(t *testing.T) {
+	c := newCopies(t, 503)
+	s := c.seal(c.story.hosts[0], testVolume, 100, 70_000, 5000)
+	h := c.at(1)
+	v := h.data.Volumes
+	require.NoError(t, v.Receive(model.TierCritical, testVolume, 1, 3))
+	require.NoError(t, v.Fill(testVolume, store.DataStart, s.bytes[store.DataStart:s.placed[1].Offset]))
+	c.requireWhole(s, c.settle(c.settleOrder(s, 7, 0)), 7)
+	r := c.drop(s, 3, false)
+	assert.Equal(t, "conflict", r.Error.GetCode(), "it names the copy that was taken over")
+	c.requireWhole(s, c.settle(c.settleOrder(s, 7, 0)), 7)
+
+	require.Nil(t, c.drop(s, 7, false).Error)
+	assert.Nil(t, c.report(s.id))
+	e := &messages.Extent{Volume: s.id, Generation: 1, Offset: s.placed[0].Offset, RecordBytes: s.placed[0].RecordBytes, BodyBytes: s.placed[0].BodyBytes, HeaderCrc32C: s.placed[0].HeaderCRC}
+	read := ask[*messages.ReadExtentReply](c.probe, workerPath, &messages.ReadExtent{Header: c.header(), Extent: e, To: 1})
+	assert.Equal(t, "unavailable", read.Error.GetCode())
+	assert.Contains(t, read.Error.Message, "not on this node")
+	require.Nil(t, c.drop(s, 7, false).Error, "again")
+
+	h.node.Crash(true)
+	c.waitReady()
+	assert.Nil(t, c.report(s.id), "nor after a restart")
+}
+
+func TestStory_ACopyWithOtherBytesIsSetAsideWhenThereIsABetterOne(t *testing.T) {
+	for _, replace := range []bool{false, true} {
+		c := newCopies(t, 504)
+		s := c.seal(c.story.hosts[0], testVolume, 100, 70_000, 5000)
+		h := c.at(1)
+		bad := append([]byte(nil), s.bytes...)
+		if replace {
+			c.requireWhole(s, c.settle(c.settleOrder(s, 2, 0)), 2)
+			c.spoil(h, s.id, 150)
+		} else {
+			require.NoError(t, h.data.Volumes.Receive(model.TierCritical, testVolume, 1, 2))
+			bad[150] ^= 1
+			require.NoError(t, h.data.Volumes.Fill(testVolume, store.DataStart, bad[store.DataStart:]))
+		}
+		bad = c.bytesOn(h, s.id)
+		order := func(sources ...int) *messages.SettleVolume {
+			m := c.settleOrder(s, 2, sources...)
+			m.Replace = replace
+			return m
+		}
+		r := c.settle(order(2))
+		assert.Equal(t, "unavailable", r.Error.GetCode(), "nobody has a better one")
+		assert.Equal(t, bad, c.bytesOn(h, s.id), "so it stays")
+		c.requireWhole(s, c.settle(order(2, 0)), 2)
+		assert.Equal(t, bad, c.fileOn(h, "quarantine/volume-900.1/900.vol"))
+		assert.Contains(t, string(c.fileOn(h, "quarantine/volume-900.1/reason.txt")), "other bytes than were sealed")
+		c.requireWhole(s, c.settle(order(0)), 2)
+		assert.Equal(t, []string{"volume-900.1/"}, c.listed(h, "quarantine"), "a copy that is right is not replaced again")
+	}
+}
+
+func TestStory_ASourceThatHasOtherBytesIsPassedOverInTheEnd(t *testing.T) {
+	c := newCopies(t, 511)
+	s := c.seal(c.story.hosts[0], testVolume, 100, 70_000, 5000)
+	c.at(2)
+	c.requireWhole(s, c.settle(c.settleOrder(s, 7, 0)), 7)
+	c.spoil(c.host, s.id, 300) // and nobody has noticed
+	h := c.at(1)
+	r := c.settle(c.settleOrder(s, 7, 2))
+	assert.Equal(t, "corrupt", r.Error.GetCode())
+	assert.Contains(t, r.Error.Message, "n-3")
+	assert.Nil(t, c.report(s.id), "nothing is left of it")
+	c.requireWhole(s, c.settle(c.settleOrder(s, 7, 2, 0)), 7)
+
+	c.spoil(h, s.id, 150)
+	bad := c.bytesOn(h, s.id)
+	order := c.settleOrder(s, 7, 2)
+	order.Replace = true
+	assert.Equal(t, "corrupt", c.settle(order).Error.GetCode())
+	assert.Equal(t, bad, c.bytesOn(h, s.id), "one that is not whole replaces nothing")
+	assert.Empty(t, c.listed(h, "quarantine"))
+	assert.Empty(t, c.listed(h, "tmp"))
+	order = c.settleOrder(s, 7, 2, 0)
+	order.Replace = true
+	c.requireWhole(s, c.settle(order), 7)
+}
+
+func (c *copies) listed(h *host, dir string) []string {
+	c.t.Helper()
+	names, err := h.node.FS().List(dir)
+	require.NoError(c.t, err)
+	return names
+}
+
+func TestStory_ADroppedCopyCanBeSetAside(t *testing.T) {
+	c := newCopies(t, 505)
+	s := c.seal(c.story.hosts[0], testVolume, 100)
+	require.Nil(t, c.drop(s, 1, true).Error)
+	assert.Nil(t, c.report(s.id))
+	assert.Equal(t, s.bytes, c.fileOn(c.host, "quarantine/volume-900.1/900.vol"))
+	assert.Contains(t, string(c.fileOn(c.host, "quarantine/volume-900.1/reason.txt")), "a test")
+}
+
+func TestStory_NobodyOfAnOlderEpochDropsOrScrubs(t *testing.T) {
+	c := newCopies(t, 506)
+	s := c.seal(c.story.hosts[0], testVolume, 100)
+	c.term--
+	assert.Equal(t, "stale_epoch", c.drop(s, 1, false).Error.GetCode())
+	r := ask[*messages.ScrubCopiesReply](c.probe, workerPath, &messages.ScrubCopies{Header: c.order(), Job: 3})
+	assert.Equal(t, "stale_epoch", r.Error.GetCode())
+	c.term++
+	assert.NotNil(t, c.report(s.id))
+}
+
+func TestStory_ADamagedCopyIsFoundToldAndIsNoSource(t *testing.T) {
+	for _, by := range []string{"a remote read", "a local read", "a doubt", "itself"} {
+		c := newCopies(t, 507)
+		h := c.story.hosts[0]
+		s := c.seal(h, testVolume, 100, 70_000, 5000)
+		c.spoil(h, s.id, int64(s.placed[0].Offset+s.placed[0].RecordBytes)-1)
+		p := s.placed[0]
+		switch by {
+		case "a remote read":
+			e := &messages.Extent{Volume: s.id, Generation: 1, Offset: p.Offset, RecordBytes: p.RecordBytes, BodyBytes: p.BodyBytes, HeaderCrc32C: p.HeaderCRC}
+			r := ask[*messages.ReadExtentReply](c.probe, workerPath, &messages.ReadExtent{Header: c.header(), Extent: e, To: p.BodyBytes})
+			require.Equal(t, "corrupt", r.Error.GetCode())
+		case "a local read":
+			_, err := h.data.Volumes.ReadBody(testVolume, p.Offset, p.RecordBytes, p.HeaderCRC, 0, p.BodyBytes, nil)
+			require.Equal(t, model.CodeCorrupt, model.CodeOf(err))
+		case "a doubt":
+			c.send(workerPath, &messages.CheckCopy{Volume: s.id, Cause: "a test"})
+		case "itself":
+			c.send(workerPath, &messages.SettingsChanged{Settings: &messages.Settings{ScrubBytesPerSecond: 1 << 20}})
+		}
+		require.True(t, c.story.world.RunUntil(func() bool { return len(c.damaged) >= 2 }, 10*time.Second), "%s: told, and told again", by)
+		m := c.damaged[0]
+		assert.Equal(t, []any{"n-1", s.id, uint64(1), uint64(1)}, []any{m.Node, m.Volume, m.Generation, m.ReplicaGen})
+		v := c.report(s.id)
+		assert.Contains(t, v.Damage, "volume 900 is damaged at byte")
+		q := s.placed[1]
+		_, err := h.data.Volumes.ReadBody(testVolume, q.Offset, q.RecordBytes, q.HeaderCRC, 0, q.BodyBytes, nil)
+		assert.NoError(t, err, "its other records are read as before")
+
+		c.at(1)
+		r := c.settle(c.settleOrder(s, 7, 0))
+		assert.Equal(t, "unavailable", r.Error.GetCode())
+		assert.Nil(t, c.report(s.id), "%s: nothing was copied", by)
+	}
+}
+
+func TestStory_AScrubJobChecksEveryCopyAndSaysHowFarItIs(t *testing.T) {
+	c := newCopies(t, 508)
+	h := c.story.hosts[0]
+	for i := range uint64(5) {
+		c.seal(h, testVolume+i, 100, 150_000)
+	}
+	c.spoil(h, testVolume+3, 100_000)
+	order := &messages.ScrubCopies{Job: 3, BytesPerSecond: 200_000}
+	next := func() *messages.ScrubCopiesReply {
+		m := proto.Clone(order).(*messages.ScrubCopies)
+		m.Header = c.order()
+		return ask[*messages.ScrubCopiesReply](c.probe, workerPath, m)
+	}
+	began := c.story.world.Now()
+	first := next()
+	assert.False(t, first.Finished)
+	require.GreaterOrEqual(t, first.TotalBytes, uint64(5*150_000))
+	var r *messages.ScrubCopiesReply
+	require.True(t, c.story.world.RunUntil(func() bool { r = next(); return r.Finished }, time.Minute))
+	assert.EqualValues(t, 1, r.Damaged)
+	assert.GreaterOrEqual(t, r.Checked, uint64(5))
+	assert.Equal(t, r.TotalBytes, r.DoneBytes)
+	assert.GreaterOrEqual(t, c.story.world.Now().Sub(began), 3*time.Second, "within its limit")
+	assert.NotEmpty(t, c.report(testVolume+3).Damage)
+
+	order = &messages.ScrubCopies{Job: 4, BytesPerSecond: 1}
+	assert.False(t, next().Finished)
+	order.Cancel, order.BytesPerSecond = true, 1<<30
+	assert.True(t, c.story.world.RunUntil(func() bool { return next().Finished }, 30*time.Minute))
+}
+
+func TestStory_BytesOfAJobFlowWhenTheForemanAndTheNodeAllowIt(t *testing.T) {
+	c := newCopies(t, 509)
+	s := c.seal(c.story.hosts[0], testVolume, 250_000, 250_000)
+	c.at(1)
+	order := func() *messages.SettleVolume {
+		m := c.settleOrder(s, 7, 0)
+		m.Job = 5
+		return m
+	}
+	granted := uint64(0)
+	c.grant = func(ctx *runtime.Context, m *messages.AskBandwidth) {
+		if len(c.asked)%3 == 1 {
+			return // lost: it is asked again with the same number
+		}
+		granted += m.Bytes
+		ctx.Reply(&messages.BandwidthGranted{Header: messages.ReplyHeader(m.Header), Job: m.Job, Bytes: m.Bytes, Volume: m.Volume})
+	}
+	limit := &messages.SettingsChanged{Settings: &messages.Settings{NodeBackgroundBytesPerSecond: 100_000}}
+	c.send(workerPath, limit)
+	c.got = nil
+	began := c.story.world.Now()
+	c.send(workerPath, order())
+	var reply *messages.SettleVolumeReply
+	require.True(t, c.story.world.RunUntil(func() bool {
+		c.story.world.Run(500 * time.Millisecond)
+		c.send(workerPath, limit) // the cluster's own settings come now and then
+		for _, m := range c.got {
+			if r, ok := m.(*messages.SettleVolumeReply); ok {
+				reply = r
+			}
+		}
+		return reply != nil
+	}, 2*time.Minute))
+	c.requireWhole(s, reply, 7)
+	assert.GreaterOrEqual(t, c.story.world.Now().Sub(began), 4*time.Second)
+	assert.EqualValues(t, len(s.bytes)-store.DataStart, granted)
+	assert.Equal(t, c.asked[0].Header.Request, c.asked[1].Header.Request)
+	assert.False(t, slices.ContainsFunc(c.asked, func(m *messages.AskBandwidth) bool { return m.Job != 5 || m.Bytes > 64<<10 || m.Volume != s.id }))
+	require.Nil(t, c.drop(s, 7, false).Error)
+
+	c.grant = func(ctx *runtime.Context, m *messages.AskBandwidth) {
+		ctx.Reply(&messages.BandwidthGranted{Header: messages.ReplyHeader(m.Header), Job: m.Job, Volume: m.Volume,
+			Error: messages.FromError(model.Errorf(model.CodeConflict, "ask bandwidth", "job 5 is paused"))})
+	}
+	assert.Contains(t, c.settle(order()).Error.GetMessage(), "paused")
+	c.grant = nil
+	r := c.settle(order())
+	assert.Contains(t, r.Error.GetMessage(), "does not answer", "it does not wait forever")
+	assert.Nil(t, c.report(s.id))
+}
+
+func TestStory_AFailingDiskTakesNothingNewUntilItWorksAgain(t *testing.T) {
+	c := newCopies(t, 510)
+	h := c.at(1)
+	var all []*sealedCopy
+	for i := range uint64(3) {
+		s := c.seal(c.story.hosts[0], testVolume+i, 100)
+		all = append(all, s)
+		require.NoError(t, h.data.Volumes.Receive(model.TierCritical, model.VolumeID(s.id), 1, 2))
+	}
+	capacity := func() *messages.CapacityReport {
+		c.story.world.Run(1100 * time.Millisecond)
+		return ask[*messages.ReportVolumesReply](c.probe, workerPath, &messages.ReportVolumes{Header: c.order()}).Capacity
+	}
+	for _, s := range all {
+		assert.Empty(t, capacity().Failing)
+		h.node.FS().FailNextSync(volumeFile(s.id), 1)
+		assert.Equal(t, "unavailable", c.settle(c.settleOrder(s, 2, 0)).Error.GetCode())
+	}
+	r := capacity()
+	assert.Contains(t, r.Failing, "3 volumes")
+	assert.False(t, r.AcceptsWrites)
+	assert.Zero(t, r.WritableBytes)
+	for _, s := range all {
+		c.requireWhole(s, c.settle(c.settleOrder(s, 2, 0)), 2) // what it has is not given up
+	}
+	c.story.world.Run(3 * time.Minute)
+	r = capacity()
+	assert.Empty(t, r.Failing, "a probe was written")
+	assert.True(t, r.AcceptsWrites)
+	assert.Zero(t, r.DamagedVolumes)
+}

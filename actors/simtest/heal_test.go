@@ -1,0 +1,309 @@
+package simtest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// filled writes files of every tier into a cluster that serves, so that some volumes
+// are sealed, and waits until every copy is where it should be.
+func filled(t *testing.T, seed uint64, nodes int) *probe {
+	t.Helper()
+	p := newProbeOf(t, Params{Seed: seed, Nodes: nodes, Still: true})
+	for n := range 30 {
+		for _, dir := range []string{"models", "sessions", "cache"} {
+			p.large(fmt.Sprintf("/%s/%d", dir, n), fmt.Sprintf("value %s %d", dir, n), 4000)
+		}
+	}
+	p.wholeAgain("after the first writes")
+	return p
+}
+
+// large stores a value of so many bytes.
+func (p *probe) large(path, value string, size int) {
+	p.t.Helper()
+	content := blob(value, size)
+	p.story.values.add(value, content)
+	r := ask[*messages.PutReply](p, gatewayPath, &messages.Put{Header: p.header(), Body: content, File: &messages.FileAttributes{
+		Tenant: clientTenant, Path: path, SizeBytes: uint64(size), Crc32C: crcOf(content),
+	}})
+	require.Nil(p.t, r.Error, "%s", path)
+}
+
+// wholeAgain waits until every volume has the copies it should.
+func (p *probe) wholeAgain(when string) {
+	p.t.Helper()
+	reason := ""
+	require.True(p.t, p.story.world.RunUntil(func() bool {
+		var ok bool
+		ok, reason = p.story.whole()
+		return ok
+	}, 5*time.Minute), "%s: %s", when, reason)
+	require.Empty(p.t, p.story.bad)
+}
+
+// readBack reads every file of filled.
+func (p *probe) readBack() {
+	p.t.Helper()
+	for n := range 30 {
+		for _, dir := range []string{"models", "sessions", "cache"} {
+			require.Equal(p.t, fmt.Sprintf("value %s %d", dir, n), p.value(fmt.Sprintf("/%s/%d", dir, n)))
+		}
+	}
+}
+
+// other is a host that holds sealed volumes and is neither the master nor the one whose
+// gateway the probe uses.
+func (p *probe) other() *host {
+	p.t.Helper()
+	m := p.story.master()
+	p.host = m
+	for _, h := range p.story.hosts {
+		if h != m && !h.gone && len(p.holds(h)) > 0 {
+			return h
+		}
+	}
+	require.Fail(p.t, "nobody but the master holds anything")
+	return nil
+}
+
+func (p *probe) catalogRows() []*messages.VolumeRow {
+	m := p.story.master()
+	require.NotNil(p.t, m)
+	return m.catalog.Volumes()
+}
+
+// holds lists the sealed volumes of which a host is a member.
+func (p *probe) holds(h *host) (out []uint64) {
+	for _, row := range p.catalogRows() {
+		if row.State == messages.VolumeState_SEALED && memberOn(row, h) != nil {
+			out = append(out, row.Id)
+		}
+	}
+	return out
+}
+
+// bringing lists the copies that a job has begun and that are not whole yet.
+func (p *probe) bringing(job uint64) (out []string) {
+	for _, row := range p.catalogRows() {
+		for _, m := range row.Members {
+			if m.Job == job && !m.Verified {
+				out = append(out, fmt.Sprint(row.Id, " on ", m.Node))
+			}
+		}
+	}
+	return out
+}
+
+func (p *probe) jobs(kind messages.JobKind) (out []*messages.JobRow) {
+	for _, j := range p.story.master().catalog.Jobs() {
+		if j.Kind == kind {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+func (p *probe) stateOf(h *host) messages.WorkerState {
+	row, _ := p.story.master().catalog.Worker(string(h.name))
+	return row.GetState()
+}
+
+func TestStory_WhatADeadWorkerHeldIsCopiedAtFiveMissedAndEvacuatedAtTen(t *testing.T) {
+	p := filled(t, 1001, 6)
+	victim := p.other()
+	victim.gone = true
+	victim.node.Crash(true)
+	added := func() bool {
+		return slices.ContainsFunc(p.catalogRows(), func(row *messages.VolumeRow) bool {
+			return slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Job != 0 && !m.Verified })
+		})
+	}
+	require.True(t, p.story.world.RunUntil(func() bool { return p.story.master() != nil && added() }, time.Minute))
+	// Heartbeats are so short here that the steps of a job may come after the tenth missed one.
+	assert.GreaterOrEqual(t, p.stateOf(victim), messages.WorkerState_UNREACHABLE, "copies are made from five missed heartbeats on")
+	p.wholeAgain("after the repair")
+	assert.Equal(t, messages.WorkerState_DECOMMISSIONED, p.stateOf(victim))
+	for _, row := range p.catalogRows() {
+		if row.State == messages.VolumeState_SEALED && row.Tier != uint32(model.TierRebuildable) {
+			assert.Nil(t, memberOn(row, victim), "volume %d", row.Id)
+		}
+	}
+	require.True(t, p.story.world.RunUntil(func() bool {
+		jobs := append(p.jobs(messages.JobKind_REPAIR), p.jobs(messages.JobKind_EVACUATION)...)
+		return len(jobs) > 0 && !slices.ContainsFunc(jobs, func(j *messages.JobRow) bool { return j.State != messages.JobState_DONE })
+	}, time.Minute), "%v", p.jobs(messages.JobKind_REPAIR))
+	assert.NotEmpty(t, p.jobs(messages.JobKind_REPAIR))
+}
+
+func TestStory_AWorkerThatReturnsIsNotCopiedToAnew(t *testing.T) {
+	p := filled(t, 1002, 5)
+	victim := p.other()
+	held := p.holds(victim)
+	require.NotEmpty(t, held)
+	victim.turnOff(false)
+	require.True(t, p.story.world.RunUntil(func() bool { return p.story.master() != nil && p.stateOf(victim) == messages.WorkerState_DEGRADED }, time.Minute))
+	copied := 0
+	p.story.watchCopied(func(bytes int) { copied += bytes })
+	victim.turnOn()
+	p.story.world.Run(20 * heartbeatInterval)
+	p.wholeAgain("after its return")
+	assert.Subset(t, p.holds(victim), held, "what it held when it left it still holds")
+	// Volumes that were open when it left may be settled by their tails, nothing more.
+	assert.Less(t, copied, 2*64<<10)
+	p.readBack()
+}
+
+func TestStory_ADrainedWorkerIsEmptyInTheEndAndGetsNothingNew(t *testing.T) {
+	p := filled(t, 1003, 5)
+	victim := p.other()
+	r := ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: string(victim.name), DryRun: true})
+	require.Nil(t, r.Error)
+	assert.NotEmpty(t, r.Plan)
+	assert.Empty(t, p.jobs(messages.JobKind_DRAIN), "a dry run changes nothing")
+	r = ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: string(victim.name)})
+	require.Nil(t, r.Error)
+	require.NotNil(t, r.Job)
+	empty := func() bool {
+		if n := len(p.jobs(messages.JobKind_DRAIN)); n == 0 || p.jobs(messages.JobKind_DRAIN)[n-1].State != messages.JobState_DONE {
+			return false
+		}
+		return len(victim.data.Volumes.States()) == 0
+	}
+	require.True(t, p.story.world.RunUntil(empty, 5*time.Minute), "%v %v", p.jobs(messages.JobKind_DRAIN), victim.data.Volumes.States())
+	for n := range 10 {
+		p.large(fmt.Sprintf("/models/after-%d", n), fmt.Sprint("later ", n), 4000)
+	}
+	assert.Empty(t, victim.data.Volumes.States())
+	p.readBack()
+}
+
+func TestStory_ABadCopyIsFoundByAScrubAndReplacedFromAGoodOne(t *testing.T) {
+	p := filled(t, 1004, 4)
+	var row *messages.VolumeRow
+	for _, v := range p.catalogRows() {
+		if v.State == messages.VolumeState_SEALED && v.Tier == uint32(model.TierCritical) && v.SealedEnd > 4000 {
+			row = v
+			break
+		}
+	}
+	require.NotNil(t, row)
+	liar := p.story.hostOf(row.Members[0].Node)
+	require.NoError(t, liar.node.FS().Damage(fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+2000))
+	require.Nil(t, ask[*messages.StartJobReply](p, gatewayPath, &messages.StartScrub{Header: p.header()}).Error)
+	seen := false
+	require.True(t, p.story.world.RunUntil(func() bool {
+		m := p.story.master()
+		if m == nil || m.catalog == nil {
+			return false
+		}
+		now, ok := m.catalog.Volume(row.Id)
+		if !ok {
+			return false
+		}
+		seen = seen || memberOn(now, liar).GetDamaged()
+		member := memberOn(now, liar)
+		return seen && member != nil && member.Verified
+	}, 5*time.Minute), "the damage was seen: %v", seen)
+	p.wholeAgain("after the scrub")
+	p.story.compareCopies(row)
+	require.Empty(t, p.story.bad)
+	p.readBack()
+}
+
+func TestStory_APausedJobCopiesNothingAndACancelledOneTakesBackWhatItBegan(t *testing.T) {
+	p := filled(t, 1005, 5)
+	victim := p.other()
+	r := ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: string(victim.name)})
+	require.NotNil(t, r.Job, "%v", r.Error)
+	id := r.Job.Row.Id
+	l := ask[*messages.ListJobsReply](p, gatewayPath, &messages.ChangeJob{Header: p.header(), Id: id, To: messages.JobState_PAUSED})
+	require.Nil(t, l.Error)
+	p.story.world.Run(3 * time.Second) // what was under way
+	waiting := p.bringing(id)
+	p.story.world.Run(20 * time.Second)
+	assert.Equal(t, waiting, p.bringing(id), "what it has begun waits, and it begins nothing")
+	l = ask[*messages.ListJobsReply](p, gatewayPath, &messages.ChangeJob{Header: p.header(), Id: id, To: messages.JobState_CANCELLED})
+	require.Nil(t, l.Error)
+	p.wholeAgain("after the cancellation")
+	assert.NotEmpty(t, p.holds(victim))
+	assert.Empty(t, p.bringing(id))
+	row, _ := p.story.master().catalog.Worker(string(victim.name))
+	assert.False(t, row.Draining)
+	p.readBack()
+}
+
+// unevenness is what each move of a rebalance lowers: the sum of size × used share².
+func (p *probe) unevenness() (sum float64) {
+	for _, h := range p.story.living() {
+		size := float64(h.options(nil).CapacityBytes)
+		share := float64(h.data.Volumes.Bytes()) / size
+		sum += size * share * share
+	}
+	return sum
+}
+
+func TestStory_ARebalanceEvensTheDisksOut(t *testing.T) {
+	p := filled(t, 1006, 4)
+	h := p.story.addHost()
+	require.True(t, p.story.world.RunUntil(func() bool { return h.ready }, time.Minute))
+	p.host = p.story.master()
+	before := p.unevenness()
+	r := ask[*messages.StartJobReply](p, gatewayPath, &messages.StartRebalance{Header: p.header(), DryRun: true})
+	require.Nil(t, r.Error)
+	require.NotEmpty(t, r.Plan, "%v", r.Blockers)
+	r = ask[*messages.StartJobReply](p, gatewayPath, &messages.StartRebalance{Header: p.header()})
+	require.Nil(t, r.Error)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		jobs := p.jobs(messages.JobKind_REBALANCE)
+		return len(jobs) > 0 && jobs[len(jobs)-1].State == messages.JobState_DONE
+	}, 5*time.Minute), "%v", p.jobs(messages.JobKind_REBALANCE))
+	p.wholeAgain("after the rebalance")
+	assert.Less(t, p.unevenness(), before)
+	for _, j := range p.jobs(messages.JobKind_ADAPT) {
+		assert.Less(t, j.Id, r.Job.Row.Id, "both halves of a move are the rebalance's: %v", j)
+	}
+	p.readBack()
+}
+
+func TestStory_ACopyThatWentBadWhileItsVolumeWasOpenIsNoVoiceWhenItIsSealed(t *testing.T) {
+	for liar := range 3 {
+		p := newProbeOf(t, Params{Seed: 1010 + uint64(liar), Nodes: 4, Still: true})
+		p.story.world.Run(15 * time.Second) // volumes with fewer members have given way
+		p.host = p.story.master()
+		for n := range 5 {
+			p.large(fmt.Sprintf("/models/%d", n), fmt.Sprint("value ", n), 3000)
+		}
+		var row *messages.VolumeRow
+		for _, v := range p.catalogRows() {
+			if v.State == messages.VolumeState_OPEN && v.Tier == uint32(model.TierCritical) && v.CommittedEnd > 3000 && len(v.Members) == 3 {
+				row = v
+			}
+		}
+		require.NotNil(t, row)
+		bad := p.story.hostOf(row.Members[liar].Node)
+		require.NoError(t, bad.node.FS().Damage(fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+1500))
+		require.Nil(t, ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: row.Members[(liar+1)%3].Node}).Error)
+		require.True(t, p.story.world.RunUntil(func() bool {
+			m := p.story.master()
+			if m == nil || m.catalog == nil {
+				return false
+			}
+			v, ok := m.catalog.Volume(row.Id)
+			return ok && v.State == messages.VolumeState_SEALED
+		}, time.Minute))
+		p.wholeAgain(fmt.Sprintf("member %d had a bad copy", liar))
+		for n := range 5 {
+			require.Equal(t, fmt.Sprint("value ", n), p.value(fmt.Sprintf("/models/%d", n)))
+		}
+	}
+}

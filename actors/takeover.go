@@ -1,0 +1,151 @@
+package actors
+
+import (
+	"encoding/hex"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/cluster/logconf"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// Takeover is what a take-over by hand does, or would do.
+type Takeover struct {
+	Node       model.NodeID
+	ClusterID  model.ClusterID
+	Generation uint64 // the new one
+	Fork       string // empty in a plan
+	At         uint64 // the log goes on after this entry
+	Committed  uint64 // entries up to here are known to be committed
+	Voted      bool   // this node was a voter, not a standby
+	// Superseded are the Raft ids of the members that are left behind for good.
+	Superseded []uint64
+	// LastWritten is when the newest entry here was proposed; zero: not known.
+	LastWritten time.Time
+}
+
+// TakeOver makes the stopped node of a data directory the only voter of its cluster,
+// one generation higher, with what its own log holds (DESIGN "Voters"). It is for a
+// cluster whose other voters are gone for good: should one of them still run, there
+// are two clusters from then on. apply false only plans.
+//
+// Errors are model.Error: unavailable when the directory is in use, corrupt when it is
+// damaged, conflict when there is nothing to take over or this node may not.
+func TakeOver(fs store.FS, random io.Reader, apply bool) (_ *Takeover, err error) {
+	dir, err := store.OpenDataDir(fs, random, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	id := dir.Identity()
+	t := &Takeover{Node: id.NodeID, ClusterID: id.ClusterID, Generation: id.Generation + 1}
+	if err := t.read(dir); err != nil {
+		return nil, err
+	}
+	if !apply {
+		return t, nil
+	}
+	var fork [8]byte
+	if _, err := io.ReadFull(random, fork[:]); err != nil {
+		return nil, model.Errorf(model.CodeUnavailable, "take over", "no random numbers for the fork's id: %w", err)
+	}
+	t.Fork = "f-" + hex.EncodeToString(fork[:])
+	return t, dir.UpdateNode(func(n *store.NodeFile) {
+		n.Generation, n.Fork, n.TakenOverAt, n.Superseded = t.Generation, t.Fork, t.At, t.Superseded
+	})
+}
+
+// read finds out where the log of a directory ends and who its members are there.
+func (t *Takeover) read(dir *store.DataDir) error {
+	const op = "take over"
+	node := dir.Identity()
+	switch {
+	case node.ClusterID == "":
+		return model.Errorf(model.CodeConflict, op, "this node has not been taken in by a cluster yet; there is nothing to take over")
+	case node.SupersededBy != 0:
+		return model.Errorf(model.CodeConflict, op,
+			"generation %d took this cluster over already, without this node; start it with --join to set its data aside and join that", node.SupersededBy)
+	}
+	conf, snapshot, err := newestConf(dir)
+	if err != nil {
+		return err
+	}
+	conf = logconf.Start(conf, snapshot, logconf.Takeover{At: node.TakenOverAt, Self: node.RaftID})
+	wal, rec, err := store.OpenWAL(dir.FS, store.WALOptions{})
+	if err != nil {
+		return err
+	}
+	defer wal.Close() // nothing was appended
+	t.At, t.Committed = max(rec.Last, snapshot), max(rec.State.Commit, snapshot)
+	for at := max(snapshot+1, rec.First); at <= rec.Last; {
+		entries, err := wal.Entries(at, rec.Last+1, takeoverChunk)
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			e := &entries[i]
+			if conf, err = logconf.Fold(conf, e.Index, raftpb.EntryType(e.Kind), e.Data, logconf.Takeover{At: node.TakenOverAt, Self: node.RaftID}); err != nil {
+				return err
+			}
+			t.note(e)
+		}
+		at += uint64(len(entries))
+	}
+	return t.judge(conf, node.RaftID)
+}
+
+// takeoverChunk bounds how much of the log is held at a time.
+const takeoverChunk = 4 << 20
+
+func newestConf(dir *store.DataDir) (*raftpb.ConfState, uint64, error) {
+	const op = "take over"
+	indexes, err := store.ListSnapshots(dir.FS)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, index := range slices.Backward(indexes) {
+		meta, err := store.VerifySnapshot(dir.FS, index)
+		if err != nil {
+			continue // damaged, as at a start: the one before it stands in
+		}
+		conf := &raftpb.ConfState{}
+		if err := proto.Unmarshal(meta.Conf, conf); err != nil {
+			return nil, 0, model.Errorf(model.CodeCorrupt, op, "the voters in snapshot %d cannot be read: %w", index, err)
+		}
+		return conf, meta.Index, nil
+	}
+	return nil, 0, model.Errorf(model.CodeConflict, op,
+		"this node has no intact copy of the log and its snapshots; take over on the standby (role learner in `tiercel workers`) or on a voter")
+}
+
+func (t *Takeover) note(e *store.LogEntry) {
+	cmd := &messages.Command{}
+	if raftpb.EntryType(e.Kind) == raftpb.EntryType_EntryNormal && len(e.Data) > 0 && proto.Unmarshal(e.Data, cmd) == nil && cmd.ProposedUnixMs != 0 {
+		t.LastWritten = time.UnixMilli(cmd.ProposedUnixMs)
+	}
+}
+
+func (t *Takeover) judge(conf *raftpb.ConfState, self uint64) error {
+	const op = "take over"
+	if !logconf.Member(conf, self) {
+		return model.Errorf(model.CodeConflict, op, "this node no longer follows the log of its cluster; take over on the standby or on a voter")
+	}
+	t.Voted = logconf.Voter(conf, self)
+	for _, id := range slices.Concat(conf.Voters, conf.VotersOutgoing, conf.Learners, conf.LearnersNext) {
+		if id != self && !slices.Contains(t.Superseded, id) {
+			t.Superseded = append(t.Superseded, id)
+		}
+	}
+	slices.Sort(t.Superseded)
+	if t.Voted && len(t.Superseded) == 0 {
+		return model.Errorf(model.CodeConflict, op, "this node is the only voter of its cluster; start it, there is nothing to take over")
+	}
+	return nil
+}
