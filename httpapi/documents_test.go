@@ -132,11 +132,15 @@ func TestStatus_SaysWhatIsKnown(t *testing.T) {
 	}
 	assert.JSONEq(t, `{"cluster_id":"c-1","epoch":"2.7","state":"healthy",
 	 "master":{"worker_id":"n-1","address":"a:1","since":"2026-03-04T05:06:07Z"},
-	 "workers":{"total":1,"healthy":1,"degraded":0,"unreachable":0,"decommissioned":0},
+	 "workers":{"total":1,"healthy":1,"degraded":0,"unreachable":0,"decommissioned":0,"draining":0},
 	 "capacity":{"total_bytes":10,"used_bytes":4,"free_bytes":6,"by_disk_type":{"nvme":{"total_bytes":10,"used_bytes":4,"free_bytes":6}}},
 	 "files":{"count":3,"logical_bytes":100,"raw_bytes":300},
-	 "replication":{"debt_bytes":{"1":0,"2":0,"3":0},"oldest_debt_seconds":null,"pending_operations":2},
+	 "replication":{"debt_bytes":{"1":64,"2":0,"3":0},"oldest_debt_seconds":7.5,"pending_operations":2},
 	 "storm_brake":{"engaged":false,"reason":null,"would_move_bytes":0},"license":null,"warnings":["one copy only"],"unknown":["license"]}`, status())
+
+	w.gw.notReady = "the master is away"
+	assert.Contains(t, status(), `"replication":{"debt_bytes":{"1":0,"2":0,"3":0},"oldest_debt_seconds":null,"pending_operations":2}`, "the catalog's rows say the rest")
+	assert.Contains(t, status(), `"unknown":["replication.oldest_debt_seconds","license"]`)
 
 	w.gw.status = func() (*messages.ClusterStatusReply, error) {
 		return nil, model.Errorf(model.CodeNoMaster, "status", "an election is under way")

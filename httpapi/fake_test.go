@@ -36,6 +36,11 @@ type fakeGateway struct {
 	// unchecked: reads are answered without a quorum's word
 	unchecked bool
 	puts      []*model.PutRequest
+	// what the master was asked, and the newest limit of a job
+	asked      []string
+	limit      uint64
+	wanted     uint32 // copies of every tier, by its row
+	noSettings bool
 }
 
 type fakeFile struct {
@@ -94,7 +99,7 @@ func (g *fakeGateway) store(req *model.PutRequest, content []byte) (*messages.Pu
 	}
 	g.files[req.Tenant+"\x00"+req.Path] = f
 	return &messages.PutReply{Result: &messages.CommandResult{Version: g.version, Created: old == nil}, Row: f.row,
-		Volumes: []*messages.VolumeRow{openVolume(volume, uint32(tier), "n-1")}, EpochGeneration: 1, EpochTerm: 4, ReplicationFactor: 2}, nil
+		Volumes: []*messages.VolumeRow{openVolume(volume, uint32(tier), "n-1")}, EpochGeneration: 1, EpochTerm: 4, ReplicationFactor: 2, CopiesWanted: g.wanted}, nil
 }
 
 func openVolume(id uint64, tier uint32, members ...string) *messages.VolumeRow {
@@ -141,7 +146,7 @@ func (g *fakeGateway) Stat(_ context.Context, tenant, path string, withVolumes b
 	if err != nil {
 		return nil, err
 	}
-	reply := &messages.StatReply{Row: f.row, EpochGeneration: 1, EpochTerm: 5, ReplicationFactor: 2, Unchecked: g.unchecked}
+	reply := &messages.StatReply{Row: f.row, EpochGeneration: 1, EpochTerm: 5, ReplicationFactor: 2, CopiesWanted: g.wanted, Unchecked: g.unchecked}
 	if withVolumes {
 		reply.Volumes = []*messages.VolumeRow{openVolume(100+f.row.Version, f.row.Tier, "n-1")}
 	}

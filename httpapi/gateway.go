@@ -43,8 +43,38 @@ type Gateway interface {
 	RemoveNode(ctx context.Context, node string, forced bool) error
 	// ReleaseBrake lets mass repair go on although many workers are missing.
 	ReleaseBrake(ctx context.Context) error
+	operations
 	// Status returns what this node knows of the cluster.
 	Status(ctx context.Context) (*messages.ClusterStatusReply, error)
 	// Ready reports whether requests can be served, and if not, why.
 	Ready() (ok bool, reason string)
+}
+
+// operations are what operators ask of the master.
+type operations interface {
+	// StartRebalance begins to even out the workers; dryRun only says what would move.
+	StartRebalance(ctx context.Context, bytesPerSecond uint64, dryRun bool) (*messages.StartJobReply, error)
+	// Drain begins to empty a worker; dryRun only says what would move.
+	Drain(ctx context.Context, node string, dryRun bool) (*messages.StartJobReply, error)
+	// CancelDrain lets a worker take new content again; conflict when it is not draining.
+	CancelDrain(ctx context.Context, node string) (*messages.StartJobReply, error)
+	// StartScrub begins to check every copy against its digest.
+	StartScrub(ctx context.Context, bytesPerSecond uint64) (*messages.StartJobReply, error)
+	// Jobs returns the jobs of a kind, 0 for all, or the one with an id; not_found
+	// when there is none of that id.
+	Jobs(ctx context.Context, id uint64, kind messages.JobKind) (*messages.ListJobsReply, error)
+	// ChangeJob returns the job as it is then; conflict when its state does not allow it.
+	ChangeJob(ctx context.Context, id uint64, to messages.JobState) (*messages.ListJobsReply, error)
+	Replication(ctx context.Context) (*messages.DescribeReplicationReply, error)
+	// ExplainPlacement says where so many bytes of a tier would go.
+	ExplainPlacement(ctx context.Context, tier model.Tier, bytes uint64, from string) (*messages.ExplainPlacementReply, error)
+	// Cluster returns the cluster row and the workers; sealed volumes are left out.
+	Cluster(ctx context.Context) (*messages.ClusterStatusReply, error)
+	// TierOf returns the tier that a table gives a path, and why; it asks nobody.
+	TierOf(rows []*messages.TierRow, path string) (tier model.Tier, reason string)
+	// ChangeTier replaces the row of a tier.
+	ChangeTier(ctx context.Context, row *messages.TierRow) (*messages.ChangeClusterReply, error)
+	// ChangeSettings replaces the settings; precondition_failed when they are no
+	// longer at ifVersion, unless that is 0.
+	ChangeSettings(ctx context.Context, s *messages.Settings, ifVersion uint64) (*messages.ChangeClusterReply, error)
 }

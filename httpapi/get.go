@@ -72,7 +72,7 @@ func (c *call) getReceipt(ctx context.Context, tenant, path string) error {
 	if err != nil {
 		return err
 	}
-	r := receipt{path: path, row: stat.Row, volumes: stat.Volumes, factor: stat.ReplicationFactor,
+	r := receipt{path: path, row: stat.Row, volumes: stat.Volumes, factor: stat.ReplicationFactor, wanted: stat.CopiesWanted,
 		epoch: model.Epoch{Generation: stat.EpochGeneration, Term: stat.EpochTerm}}
 	c.scratch = r.append(c.scratch[:0])
 	c.answerJSON(fasthttp.StatusOK)

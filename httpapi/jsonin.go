@@ -148,8 +148,39 @@ func badJSON(format string, args ...any) error {
 	return model.Errorf(model.CodeInvalidArgument, "read body", format, args...)
 }
 
+// count returns a field that counts something; absent or null is 0.
+func (o object) count(key string) (uint64, error) {
+	switch v := o[key].(type) {
+	case nil:
+		return 0, nil
+	case json.Number:
+		if n, err := strconv.ParseUint(string(v), 10, 63); err == nil {
+			return n, nil
+		}
+	}
+	return 0, badJSON("the field %q must be a whole number, 0 or more", key)
+}
+
 // readObject reads the JSON body of a request.
 func (c *call) readObject(known ...string) (object, error) {
+	text, err := c.readJSON()
+	if err != nil {
+		return nil, err
+	}
+	return decodeObject(text, known...)
+}
+
+// readOptionalObject does the same for a request that may have no body.
+func (c *call) readOptionalObject(known ...string) (object, error) {
+	text, err := c.readJSON()
+	if err != nil || len(bytes.TrimSpace(text)) == 0 {
+		return object{}, err
+	}
+	return decodeObject(text, known...)
+}
+
+// readJSON reads a body that should be JSON.
+func (c *call) readJSON() ([]byte, error) {
 	if err := c.expectJSON(); err != nil {
 		c.leaveBody()
 		return nil, err
@@ -172,7 +203,7 @@ func (c *call) readObject(known ...string) (object, error) {
 	case len(text) > maxJSONBytes:
 		return nil, errJSONTooLarge()
 	}
-	return decodeObject(text, known...)
+	return text, nil
 }
 
 // expectJSON refuses a JSON body by its declared size or type.

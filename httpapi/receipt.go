@@ -17,6 +17,7 @@ type receipt struct {
 	volumes []*messages.VolumeRow
 	epoch   model.Epoch
 	factor  uint32 // the replication factor N
+	wanted  uint32 // copies by the tier's row; 0: by the factor
 }
 
 // copiesWanted is the number of copies of a tier (DESIGN "Tiers").
@@ -28,6 +29,13 @@ func copiesWanted(tier model.Tier, factor uint32) uint32 {
 		return factor
 	}
 	return 1
+}
+
+func (r *receipt) copiesWanted() uint32 {
+	if r.wanted > 0 {
+		return r.wanted
+	}
+	return copiesWanted(model.Tier(r.row.Tier), r.factor)
 }
 
 // replica is one worker's copy of a file. A file in several volumes is durable
@@ -109,7 +117,7 @@ func (r *receipt) append(dst []byte) []byte {
 	dst = append(dst, `,"achieved":`...)
 	dst = appendJSONUint(dst, uint64(tier))
 	dst = append(dst, `,"copies_wanted":`...)
-	dst = appendJSONUint(dst, uint64(copiesWanted(model.Tier(tier), r.factor)))
+	dst = appendJSONUint(dst, uint64(r.copiesWanted()))
 	dst = append(dst, `,"copies_durable":`...)
 	dst = appendJSONUint(dst, uint64(durable))
 	dst = append(dst, `},"replicas":[`...)
@@ -148,7 +156,7 @@ func appendETagJSON(dst []byte, row *messages.FileRow) []byte {
 
 // answerReceipt answers a PUT or a copy: 201 for a new path, 200 for a replaced one.
 func (c *call) answerReceipt(path string, reply *messages.PutReply) error {
-	r := receipt{path: path, row: reply.Row, volumes: reply.Volumes, factor: reply.ReplicationFactor,
+	r := receipt{path: path, row: reply.Row, volumes: reply.Volumes, factor: reply.ReplicationFactor, wanted: reply.CopiesWanted,
 		epoch: model.Epoch{Generation: reply.EpochGeneration, Term: reply.EpochTerm}}
 	c.scratch = r.append(c.scratch[:0])
 	status := fasthttp.StatusOK

@@ -44,6 +44,22 @@ func (s *Server) table() []*route {
 		{method: "GET", pattern: basePath + "/cluster/master", serve: (*call).showMaster, limited: true},
 		{method: "POST", pattern: basePath + "/cluster/master/promote", serve: (*call).promote, expect: json, limited: true},
 		{method: "POST", pattern: basePath + "/cluster/storm-brake/release", serve: (*call).releaseBrake, limited: true},
+		{method: "POST", pattern: basePath + "/cluster/workers/{id}/drain", serve: (*call).startDrain, limited: true},
+		{method: "DELETE", pattern: basePath + "/cluster/workers/{id}/drain", serve: (*call).cancelDrain, limited: true},
+		{method: "POST", pattern: basePath + "/cluster/rebalance", serve: (*call).startRebalance, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/rebalance", serve: (*call).listRebalances, limited: true},
+		{method: "POST", pattern: basePath + "/cluster/scrub", serve: (*call).startScrub, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/jobs", serve: (*call).listJobs, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/jobs/{id}", serve: (*call).showJob, limited: true},
+		{method: "POST", pattern: basePath + "/cluster/jobs/{id}/pause", serve: (*call).pauseJob, limited: true},
+		{method: "POST", pattern: basePath + "/cluster/jobs/{id}/resume", serve: (*call).resumeJob, limited: true},
+		{method: "POST", pattern: basePath + "/cluster/jobs/{id}/cancel", serve: (*call).cancelJob, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/replication", serve: (*call).showReplication, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/placement/explain", serve: (*call).explainPlacement, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/config", serve: (*call).showConfig, limited: true},
+		{method: "PUT", pattern: basePath + "/cluster/config", serve: (*call).changeConfig, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/tiers", serve: (*call).listTiers, limited: true},
+		{method: "PUT", pattern: basePath + "/tiers/{id}/config", serve: (*call).changeTier, expect: json, limited: true},
 		{method: "GET", pattern: "/healthz", serve: (*call).health},
 		{method: "HEAD", pattern: "/healthz", serve: (*call).health},
 		{method: "GET", pattern: "/readyz", serve: (*call).ready},
@@ -82,8 +98,17 @@ func plainPattern(pattern string) string { return strings.Replace(pattern, ":*",
 
 // matches reports whether a path, as on the wire, is one of the route's.
 func (rt *route) matches(path []byte) bool {
-	fixed, _, wild := strings.Cut(rt.pattern, "{")
-	return string(path) == rt.pattern || wild && strings.HasPrefix(string(path), fixed)
+	fixed, rest, wild := strings.Cut(rt.pattern, "{")
+	if !wild {
+		return string(path) == rt.pattern
+	}
+	tail, ok := strings.CutPrefix(string(path), fixed)
+	if !ok || strings.HasPrefix(rest, "path:*}") {
+		return ok
+	}
+	_, end, _ := strings.Cut(rest, "}")
+	segment, ok := strings.CutSuffix(tail, end)
+	return ok && segment != "" && !strings.Contains(segment, "/")
 }
 
 // routeOf finds the route that a request will reach, for the look ahead of

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -41,6 +39,7 @@ type statusWorkers struct {
 	Degraded       *int `json:"degraded"`
 	Unreachable    *int `json:"unreachable"`
 	Decommissioned *int `json:"decommissioned"`
+	Draining       int  `json:"draining"` // of whichever state
 }
 
 type statusCapacity struct {
@@ -54,14 +53,6 @@ type capacityByDevice struct {
 	TotalBytes uint64 `json:"total_bytes"`
 	UsedBytes  uint64 `json:"used_bytes"`
 	FreeBytes  uint64 `json:"free_bytes"`
-}
-
-// statusDebt is what copies are missing: bytes in use, by tier, times the copies
-// that a volume lacks. How old the oldest is, nobody measures yet.
-type statusDebt struct {
-	DebtBytes         map[string]int64 `json:"debt_bytes"`
-	OldestDebtSeconds *int64           `json:"oldest_debt_seconds"`
-	PendingOperations int              `json:"pending_operations"` // copies that are not verified
 }
 
 type statusBrake struct {
@@ -99,15 +90,10 @@ func (c *call) clusterStatus() error {
 		}
 	} else {
 		a = newStatusAnswer(reply)
+		a.learnDebt(c, reply)
 	}
 	a.nameUnknown()
-	body, err := json.Marshal(a)
-	if err != nil {
-		return model.Errorf(model.CodeInternal, "status", "the status cannot be written: %w", err)
-	}
-	c.scratch = append(append(c.scratch[:0], body...), '\n')
-	c.answerJSON(fasthttp.StatusOK)
-	return nil
+	return c.answerValue(a)
 }
 
 func newStatusAnswer(r *messages.ClusterStatusReply) *statusAnswer {
@@ -132,13 +118,14 @@ func newStatusAnswer(r *messages.ClusterStatusReply) *statusAnswer {
 	a.Files = filesOf(r)
 	a.Unchecked = r.Unchecked
 	if cluster != nil {
-		a.Replication = debtOf(r)
+		a.Replication = debtOfRows(r)
 		a.StormBrake = &statusBrake{Engaged: cluster.Brake.GetEngaged(), WouldMoveBytes: cluster.Brake.GetWouldMoveBytes()}
 		if reason := cluster.Brake.GetReason(); reason != "" && cluster.Brake.Engaged {
 			a.StormBrake.Reason = &reason
 		}
 	}
 	a.judge()
+	a.withoutMaster()
 	return a
 }
 
@@ -178,28 +165,11 @@ func workersOf(r *messages.ClusterStatusReply) *statusWorkers {
 			healthy++
 		}
 		w.Total++
+		if row.Draining {
+			w.Draining++
+		}
 	}
 	return w
-}
-
-// debtOf sums what copies are missing: those that a tier wants and a volume does
-// not have, or that are not known to be whole.
-func debtOf(r *messages.ClusterStatusReply) *statusDebt {
-	d := &statusDebt{DebtBytes: map[string]int64{"1": 0, "2": 0, "3": 0}}
-	for _, v := range r.Volumes {
-		whole := uint32(0)
-		for _, m := range v.Members {
-			if m.GetVerified() {
-				whole++
-			} else {
-				d.PendingOperations++
-			}
-		}
-		if wanted := copiesWanted(model.Tier(v.Tier), r.Cluster.ReplicationFactor); whole < wanted && v.LiveBytes > 0 {
-			d.DebtBytes[strconv.Itoa(int(v.Tier))] += v.LiveBytes * int64(wanted-whole)
-		}
-	}
-	return d
 }
 
 // judge makes the state say that workers are missing.
@@ -256,6 +226,7 @@ func (a *statusAnswer) nameUnknown() {
 		{"capacity", a.Capacity == nil},
 		{"files", a.Files == nil},
 		{"replication", a.Replication == nil},
+		{"replication.oldest_debt_seconds", a.Replication != nil && a.Replication.OldestDebtSeconds == nil},
 		{"storm_brake", a.StormBrake == nil},
 		{"license", a.License == nil},
 	} {

@@ -28,6 +28,8 @@ type workerAnswer struct {
 	FreeBytes       *uint64            `json:"free_bytes"`
 	IOLoad          *float64           `json:"io_load"`
 	LatencyMs       *float64           `json:"latency_ms"`
+	LagBytes        *uint64            `json:"lag_bytes"` // of its follower copies of open volumes
+	LagMs           *int64             `json:"lag_ms"`
 	Volumes         uint64             `json:"volumes"`
 	Role            string             `json:"role"`
 	CandidateRank   *int32             `json:"candidate_rank"`
@@ -63,7 +65,7 @@ func newWorkerAnswer(w *messages.WorkerInfo, whole bool) workerAnswer {
 	row := w.GetRow()
 	a := workerAnswer{
 		WorkerID: w.Node, Address: row.GetAddress(), State: messages.StateName(row.GetState()), Missed: w.Missed, DiskType: row.GetDiskType(),
-		DC: row.GetDc(), Rack: row.GetRack(), Host: row.GetHost(), Volumes: w.VolumeCount, Role: w.Role, Draining: w.Draining, Version: row.GetVersion(),
+		DC: row.GetDc(), Rack: row.GetRack(), Host: row.GetHost(), Volumes: w.VolumeCount, Role: w.Role, Draining: w.Draining || row.GetDraining(), Version: row.GetVersion(),
 	}
 	if w.LastHeartbeatUnixMs != 0 {
 		at := timestamp(w.LastHeartbeatUnixMs)
@@ -74,6 +76,9 @@ func newWorkerAnswer(w *messages.WorkerInfo, whole bool) workerAnswer {
 		if c.IoLoadKnown {
 			a.IOLoad = &c.IoLoad
 		}
+	}
+	if w.Role != roleUnknown {
+		a.LagBytes, a.LagMs = &w.LagBytes, &w.LagMs
 	}
 	if w.LatencyMs > 0 {
 		a.LatencyMs = &w.LatencyMs
@@ -107,13 +112,15 @@ func timestamp(unixMs int64) string {
 }
 
 // answerValue writes a value as the JSON answer.
-func (c *call) answerValue(v any) error {
+func (c *call) answerValue(v any) error { return c.answerValueAs(fasthttp.StatusOK, v) }
+
+func (c *call) answerValueAs(status int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return model.Errorf(model.CodeInternal, "answer", "the answer cannot be written: %w", err)
 	}
 	c.scratch = append(append(c.scratch[:0], body...), '\n')
-	c.answerJSON(fasthttp.StatusOK)
+	c.answerJSON(status)
 	return nil
 }
 
@@ -124,20 +131,21 @@ func (c *call) listWorkers() error {
 	}
 	ctx, cancel := c.context(c.s.cfg.RequestTimeout)
 	defer cancel()
-	reply, err := c.s.gw.Workers(ctx, "")
+	reply, err := c.workers(ctx, "")
 	if err != nil {
 		return err
 	}
 	out := struct {
-		Workers []workerAnswer `json:"workers"`
-	}{Workers: []workerAnswer{}}
+		Workers   []workerAnswer `json:"workers"`
+		Unchecked bool           `json:"unchecked,omitempty"`
+	}{Workers: []workerAnswer{}, Unchecked: reply.Unchecked}
 	for _, w := range reply.Workers {
 		out.Workers = append(out.Workers, newWorkerAnswer(w, false))
 	}
 	return c.answerValue(out)
 }
 
-// workerID is the last segment of the path.
+// workerID is the segment of the path that names a worker.
 func (c *call) workerID() (string, error) {
 	text, _ := c.ctx.UserValue("id").(string)
 	id, err := url.PathUnescape(text)
@@ -158,7 +166,7 @@ func (c *call) showWorker() error {
 	}
 	ctx, cancel := c.context(c.s.cfg.RequestTimeout)
 	defer cancel()
-	reply, err := c.s.gw.Workers(ctx, id)
+	reply, err := c.workers(ctx, id)
 	if err != nil {
 		return err
 	}

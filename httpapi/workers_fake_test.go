@@ -14,7 +14,7 @@ func fakeWorkers() []*messages.WorkerInfo {
 	return []*messages.WorkerInfo{
 		{Node: "n-1", Role: "master", CandidateRank: 0, LastHeartbeatUnixMs: 1, VolumeCount: 3, Capacity: &messages.CapacityReport{TotalBytes: 10, UsedBytes: 4, FreeBytes: 6, IoLoadKnown: true, IoLoad: 0.5},
 			Row: &messages.WorkerRow{Address: "a:1", State: messages.WorkerState_HEALTHY, DiskType: "ssd", Dc: "d", Rack: "r", Host: "h", Version: "v"}},
-		{Node: "n-2", Role: "voter", CandidateRank: -1, Missed: 3, Row: &messages.WorkerRow{State: messages.WorkerState_DEGRADED, Transitions: []*messages.WorkerTransition{
+		{Node: "n-2", Role: "voter", CandidateRank: -1, Missed: 3, LagBytes: 4096, LagMs: 250, Row: &messages.WorkerRow{State: messages.WorkerState_DEGRADED, Transitions: []*messages.WorkerTransition{
 			{From: messages.WorkerState_HEALTHY, To: messages.WorkerState_DEGRADED, Missed: 3, Cause: "3 heartbeats missed", AtUnixMs: 1},
 		}}, Volumes: []*messages.VolumeRow{{Id: 7, Tier: 1, State: messages.VolumeState_SEALED, SealedEnd: 9, Members: []*messages.VolumeMember{{Node: "n-1"}, {Node: "n-2", Verified: true}}}}},
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"tiercel/messages"
 )
 
 const clusterURL = "http://tiercel/api/v1/storage/cluster"
@@ -17,10 +19,10 @@ func TestWorkers_AreShownAsTheContractNamesThem(t *testing.T) {
 	require.Equal(t, 200, r.status, "%s", r.body)
 	assert.JSONEq(t, `{"workers":[
 	 {"worker_id":"n-1","address":"a:1","state":"healthy","missed_heartbeats":0,"last_heartbeat_at":"1970-01-01T00:00:00.001Z","disk_type":"ssd",
-	  "dc":"d","rack":"r","host":"h","total_bytes":10,"used_bytes":4,"free_bytes":6,"io_load":0.5,"latency_ms":null,"volumes":3,"role":"master",
+	  "dc":"d","rack":"r","host":"h","total_bytes":10,"used_bytes":4,"free_bytes":6,"io_load":0.5,"latency_ms":null,"lag_bytes":0,"lag_ms":0,"volumes":3,"role":"master",
 	  "candidate_rank":0,"draining":false,"version":"v"},
 	 {"worker_id":"n-2","address":"","state":"degraded","missed_heartbeats":3,"last_heartbeat_at":null,"disk_type":"","dc":"","rack":"","host":"",
-	  "total_bytes":null,"used_bytes":null,"free_bytes":null,"io_load":null,"latency_ms":null,"volumes":0,"role":"voter","candidate_rank":null,
+	  "total_bytes":null,"used_bytes":null,"free_bytes":null,"io_load":null,"latency_ms":null,"lag_bytes":4096,"lag_ms":250,"volumes":0,"role":"voter","candidate_rank":null,
 	  "draining":false,"version":""}]}`, string(r.body))
 
 	r = w.do("GET", clusterURL+"/workers/n-2", nil)
@@ -68,6 +70,7 @@ func TestManagement_EveryWayToAskWrongly(t *testing.T) {
 		w := inMemory(t, Config{})
 		if c.notReady {
 			w.gw.notReady = "no master"
+			w.gw.status = func() (*messages.ClusterStatusReply, error) { return nil, errNoMaster }
 		}
 		var body io.Reader
 		if c.body != "" {

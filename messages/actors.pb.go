@@ -389,6 +389,7 @@ type PutReply struct {
 	EpochTerm         uint64         `protobuf:"varint,7,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
 	ReplicationFactor uint32         `protobuf:"varint,8,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"` // N, for the receipt's copies_wanted
 	InSync            []string       `protobuf:"bytes,10,rep,name=in_sync,json=inSync,proto3" json:"in_sync,omitempty"`                                  // members that held it when it was acknowledged
+	CopiesWanted      uint32         `protobuf:"varint,11,opt,name=copies_wanted,json=copiesWanted,proto3" json:"copies_wanted,omitempty"`               // by the tier's row; 0: by the replication factor
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -491,6 +492,13 @@ func (x *PutReply) GetInSync() []string {
 		return x.InSync
 	}
 	return nil
+}
+
+func (x *PutReply) GetCopiesWanted() uint32 {
+	if x != nil {
+		return x.CopiesWanted
+	}
+	return 0
 }
 
 // A large body: OpenUpload, then UploadPart in order (each acknowledged when
@@ -1164,6 +1172,7 @@ type StatReply struct {
 	EpochTerm         uint64                 `protobuf:"varint,7,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
 	ReplicationFactor uint32                 `protobuf:"varint,8,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"` // N, for the receipt's copies_wanted
 	Unchecked         bool                   `protobuf:"varint,9,opt,name=unchecked,proto3" json:"unchecked,omitempty"`                                          // answered without a quorum's word: no master was there
+	CopiesWanted      uint32                 `protobuf:"varint,10,opt,name=copies_wanted,json=copiesWanted,proto3" json:"copies_wanted,omitempty"`               // by the tier's row; 0: by the replication factor
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1259,6 +1268,13 @@ func (x *StatReply) GetUnchecked() bool {
 		return x.Unchecked
 	}
 	return false
+}
+
+func (x *StatReply) GetCopiesWanted() uint32 {
+	if x != nil {
+		return x.CopiesWanted
+	}
+	return 0
 }
 
 // Extents of a file that has a manifest, from a position; not_found when the
@@ -1708,6 +1724,7 @@ type ClusterStatusReply struct {
 	Unchecked     bool                   `protobuf:"varint,17,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
 	ConfState     []byte                 `protobuf:"bytes,18,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"` // raftpb.ConfState at applied
 	LeaderAddress string                 `protobuf:"bytes,19,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
+	Jobs          []*JobRow              `protobuf:"bytes,20,rep,name=jobs,proto3" json:"jobs,omitempty"` // that have not ended, and the newest that have
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1875,6 +1892,13 @@ func (x *ClusterStatusReply) GetLeaderAddress() string {
 	return ""
 }
 
+func (x *ClusterStatusReply) GetJobs() []*JobRow {
+	if x != nil {
+		return x.Jobs
+	}
+	return nil
+}
+
 type Begin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -1934,6 +1958,7 @@ type BeginItem struct {
 	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Tenant        string                 `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	Avoid         []uint64               `protobuf:"varint,5,rep,packed,name=avoid,proto3" json:"avoid,omitempty"`
+	Reserved      bool                   `protobuf:"varint,6,opt,name=reserved,proto3" json:"reserved,omitempty"` // compaction, which frees space: it may use half of the reserve
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2001,6 +2026,13 @@ func (x *BeginItem) GetAvoid() []uint64 {
 		return x.Avoid
 	}
 	return nil
+}
+
+func (x *BeginItem) GetReserved() bool {
+	if x != nil {
+		return x.Reserved
+	}
+	return false
 }
 
 type BeginReply struct {
@@ -2324,7 +2356,9 @@ type MasterReady struct {
 	Cluster         *ClusterRow            `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	Capacity        []*CapacityReport      `protobuf:"bytes,7,rep,name=capacity,proto3" json:"capacity,omitempty"`
 	Address         string                 `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"` // of the master
-	Peers           []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`     // every node that has not left
+	Peers           []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`     // that changed after roster_after: whoever is behind that asks another member
+	Roster          uint64                 `protobuf:"varint,10,opt,name=roster,proto3" json:"roster,omitempty"` // log index of the newest change of a peer; in a question: what the asker has
+	RosterAfter     uint64                 `protobuf:"varint,11,opt,name=roster_after,json=rosterAfter,proto3" json:"roster_after,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2422,12 +2456,27 @@ func (x *MasterReady) GetPeers() []*Peer {
 	return nil
 }
 
+func (x *MasterReady) GetRoster() uint64 {
+	if x != nil {
+		return x.Roster
+	}
+	return 0
+}
+
+func (x *MasterReady) GetRosterAfter() uint64 {
+	if x != nil {
+		return x.RosterAfter
+	}
+	return 0
+}
+
 type Peer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	RaftId        uint64                 `protobuf:"varint,4,opt,name=raft_id,json=raftId,proto3" json:"raft_id,omitempty"`
+	ChangedAt     uint64                 `protobuf:"varint,5,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"` // WorkerRow.changed_at; 0: by hearsay
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2486,6 +2535,13 @@ func (x *Peer) GetIncarnation() uint64 {
 func (x *Peer) GetRaftId() uint64 {
 	if x != nil {
 		return x.RaftId
+	}
+	return 0
+}
+
+func (x *Peer) GetChangedAt() uint64 {
+	if x != nil {
+		return x.ChangedAt
 	}
 	return 0
 }
@@ -3148,6 +3204,7 @@ type VolumeReport struct {
 	Full          bool                   `protobuf:"varint,11,opt,name=full,proto3" json:"full,omitempty"`          // stopped in the ordinary way: the next volume goes on
 	Suspect       string                 `protobuf:"bytes,12,opt,name=suspect,proto3" json:"suspect,omitempty"`     // the member that made it stop, empty: none
 	Followers     []*FollowerLag         `protobuf:"bytes,13,rep,name=followers,proto3" json:"followers,omitempty"` // on the primary
+	Sealed        bool                   `protobuf:"varint,14,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3273,6 +3330,13 @@ func (x *VolumeReport) GetFollowers() []*FollowerLag {
 	return nil
 }
 
+func (x *VolumeReport) GetSealed() bool {
+	if x != nil {
+		return x.Sealed
+	}
+	return false
+}
+
 type FollowerLag struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -3342,19 +3406,21 @@ func (x *FollowerLag) GetWatermark() uint64 {
 }
 
 type CapacityReport struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	TotalBytes    uint64                 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
-	UsedBytes     uint64                 `protobuf:"varint,3,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
-	FreeBytes     uint64                 `protobuf:"varint,4,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
-	DiskType      string                 `protobuf:"bytes,5,opt,name=disk_type,json=diskType,proto3" json:"disk_type,omitempty"`
-	AcceptsWrites bool                   `protobuf:"varint,6,opt,name=accepts_writes,json=acceptsWrites,proto3" json:"accepts_writes,omitempty"`
-	WritableBytes uint64                 `protobuf:"varint,7,opt,name=writable_bytes,json=writableBytes,proto3" json:"writable_bytes,omitempty"` // above the reserve: what new content may take until the next report
-	Volumes       uint64                 `protobuf:"varint,8,opt,name=volumes,proto3" json:"volumes,omitempty"`
-	IoLoad        float64                `protobuf:"fixed64,9,opt,name=io_load,json=ioLoad,proto3" json:"io_load,omitempty"` // 0..1: share of the last interval in which the disk was busy
-	IoLoadKnown   bool                   `protobuf:"varint,10,opt,name=io_load_known,json=ioLoadKnown,proto3" json:"io_load_known,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Node           string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	TotalBytes     uint64                 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	UsedBytes      uint64                 `protobuf:"varint,3,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	FreeBytes      uint64                 `protobuf:"varint,4,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	DiskType       string                 `protobuf:"bytes,5,opt,name=disk_type,json=diskType,proto3" json:"disk_type,omitempty"`
+	AcceptsWrites  bool                   `protobuf:"varint,6,opt,name=accepts_writes,json=acceptsWrites,proto3" json:"accepts_writes,omitempty"`
+	WritableBytes  uint64                 `protobuf:"varint,7,opt,name=writable_bytes,json=writableBytes,proto3" json:"writable_bytes,omitempty"` // above the reserve: what new content may take until the next report
+	Volumes        uint64                 `protobuf:"varint,8,opt,name=volumes,proto3" json:"volumes,omitempty"`
+	IoLoad         float64                `protobuf:"fixed64,9,opt,name=io_load,json=ioLoad,proto3" json:"io_load,omitempty"` // 0..1: share of the last interval in which the disk was busy
+	IoLoadKnown    bool                   `protobuf:"varint,10,opt,name=io_load_known,json=ioLoadKnown,proto3" json:"io_load_known,omitempty"`
+	Failing        string                 `protobuf:"bytes,11,opt,name=failing,proto3" json:"failing,omitempty"` // why the disk takes nothing new: it failed; empty: it did not
+	DamagedVolumes uint64                 `protobuf:"varint,12,opt,name=damaged_volumes,json=damagedVolumes,proto3" json:"damaged_volumes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CapacityReport) Reset() {
@@ -3455,6 +3521,20 @@ func (x *CapacityReport) GetIoLoadKnown() bool {
 		return x.IoLoadKnown
 	}
 	return false
+}
+
+func (x *CapacityReport) GetFailing() string {
+	if x != nil {
+		return x.Failing
+	}
+	return ""
+}
+
+func (x *CapacityReport) GetDamagedVolumes() uint64 {
+	if x != nil {
+		return x.DamagedVolumes
+	}
+	return 0
 }
 
 // Creates (start 0, file absent) or reopens a volume for appending at start, in
@@ -3790,9 +3870,12 @@ func (x *FenceVolumeReply) GetReplicaGen() uint64 {
 	return 0
 }
 
-// Brings a member's copy of a sealed volume to its row: cuts what lies beyond
-// sealed_end, fetches what is missing from the sources, in order of preference, and
-// answers with the digest of the whole. Idempotent; a copy of another replica_gen is refused.
+// Brings a member's copy of a sealed volume to its row: makes it where there is none,
+// takes one of an older replica_gen over, cuts what lies beyond sealed_end, fetches what
+// is missing from the sources, in order of preference, and answers with the digest of the
+// whole. A copy that has its full length and another digest is set aside and made anew
+// (replace says that it is known to be damaged). Idempotent; a copy of a newer
+// replica_gen is left alone (conflict). Bytes are asked of the foreman before they are fetched.
 type SettleVolume struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -3803,6 +3886,8 @@ type SettleVolume struct {
 	SealedEnd     uint64                 `protobuf:"varint,6,opt,name=sealed_end,json=sealedEnd,proto3" json:"sealed_end,omitempty"`
 	Digest        []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
 	Sources       []string               `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
+	Job           uint64                 `protobuf:"varint,9,opt,name=job,proto3" json:"job,omitempty"`
+	Replace       bool                   `protobuf:"varint,10,opt,name=replace,proto3" json:"replace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3893,6 +3978,20 @@ func (x *SettleVolume) GetSources() []string {
 	return nil
 }
 
+func (x *SettleVolume) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *SettleVolume) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
 type SettleVolumeReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -3903,6 +4002,7 @@ type SettleVolumeReply struct {
 	End           uint64                 `protobuf:"varint,6,opt,name=end,proto3" json:"end,omitempty"`
 	Digest        []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
 	Error         *Error                 `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	Intact        bool                   `protobuf:"varint,9,opt,name=intact,proto3" json:"intact,omitempty"` // there is a copy of this replica_gen, fenced, and intact and durable up to end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3991,6 +4091,13 @@ func (x *SettleVolumeReply) GetError() *Error {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *SettleVolumeReply) GetIntact() bool {
+	if x != nil {
+		return x.Intact
+	}
+	return false
 }
 
 // Raw bytes of a volume, for settling: worker -> worker, the answer by bulk.
@@ -4154,6 +4261,659 @@ func (x *ReadVolumeReply) GetError() *Error {
 	return nil
 }
 
+// Worker -> foreman: may these bytes of a job be fetched now? The answer comes when
+// the cluster's limit and the job's allow it; a paused or ended job is refused.
+type AskBandwidth struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Job           uint64                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Volume        uint64                 `protobuf:"varint,4,opt,name=volume,proto3" json:"volume,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskBandwidth) Reset() {
+	*x = AskBandwidth{}
+	mi := &file_messages_actors_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskBandwidth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskBandwidth) ProtoMessage() {}
+
+func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskBandwidth.ProtoReflect.Descriptor instead.
+func (*AskBandwidth) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *AskBandwidth) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *AskBandwidth) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *AskBandwidth) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *AskBandwidth) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+type BandwidthGranted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Job           uint64                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Volume        uint64                 `protobuf:"varint,4,opt,name=volume,proto3" json:"volume,omitempty"`
+	Error         *Error                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BandwidthGranted) Reset() {
+	*x = BandwidthGranted{}
+	mi := &file_messages_actors_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BandwidthGranted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BandwidthGranted) ProtoMessage() {}
+
+func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BandwidthGranted.ProtoReflect.Descriptor instead.
+func (*BandwidthGranted) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *BandwidthGranted) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *BandwidthGranted) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *BandwidthGranted) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *BandwidthGranted) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *BandwidthGranted) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// Deletes a copy that its row does not name (any more): exactly this replica_gen, or
+// none. set_aside moves it to quarantine instead.
+type DropCopy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,3,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	SetAside      bool                   `protobuf:"varint,4,opt,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
+	Cause         string                 `protobuf:"bytes,5,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropCopy) Reset() {
+	*x = DropCopy{}
+	mi := &file_messages_actors_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropCopy) ProtoMessage() {}
+
+func (x *DropCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropCopy.ProtoReflect.Descriptor instead.
+func (*DropCopy) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *DropCopy) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DropCopy) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *DropCopy) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *DropCopy) GetSetAside() bool {
+	if x != nil {
+		return x.SetAside
+	}
+	return false
+}
+
+func (x *DropCopy) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+type DropCopyReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,3,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	Error         *Error                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropCopyReply) Reset() {
+	*x = DropCopyReply{}
+	mi := &file_messages_actors_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropCopyReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropCopyReply) ProtoMessage() {}
+
+func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropCopyReply.ProtoReflect.Descriptor instead.
+func (*DropCopyReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *DropCopyReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DropCopyReply) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *DropCopyReply) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *DropCopyReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *DropCopyReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// Worker -> coordinator: a copy was found damaged, by a scrub or by a read.
+type CopyDamaged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	Cause         string                 `protobuf:"bytes,5,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopyDamaged) Reset() {
+	*x = CopyDamaged{}
+	mi := &file_messages_actors_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopyDamaged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopyDamaged) ProtoMessage() {}
+
+func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopyDamaged.ProtoReflect.Descriptor instead.
+func (*CopyDamaged) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *CopyDamaged) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *CopyDamaged) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *CopyDamaged) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *CopyDamaged) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *CopyDamaged) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// Edge or worker -> worker: a read of this copy did not match; look at it now.
+type CheckCopy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckCopy) Reset() {
+	*x = CheckCopy{}
+	mi := &file_messages_actors_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckCopy) ProtoMessage() {}
+
+func (x *CheckCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckCopy.ProtoReflect.Descriptor instead.
+func (*CheckCopy) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *CheckCopy) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *CheckCopy) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// Checks every sealed copy of a worker against its digest, for a job; the answer comes
+// at once and says how far it is. Asking again is how the foreman follows it.
+type ScrubCopies struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Header         *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Job            uint64                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	BytesPerSecond uint64                 `protobuf:"varint,3,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	Cancel         bool                   `protobuf:"varint,4,opt,name=cancel,proto3" json:"cancel,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ScrubCopies) Reset() {
+	*x = ScrubCopies{}
+	mi := &file_messages_actors_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScrubCopies) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScrubCopies) ProtoMessage() {}
+
+func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScrubCopies.ProtoReflect.Descriptor instead.
+func (*ScrubCopies) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ScrubCopies) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ScrubCopies) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *ScrubCopies) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+func (x *ScrubCopies) GetCancel() bool {
+	if x != nil {
+		return x.Cancel
+	}
+	return false
+}
+
+type ScrubCopiesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Job           uint64                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	Error         *Error                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	TotalBytes    uint64                 `protobuf:"varint,5,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	DoneBytes     uint64                 `protobuf:"varint,6,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
+	Checked       uint64                 `protobuf:"varint,7,opt,name=checked,proto3" json:"checked,omitempty"`
+	Damaged       uint64                 `protobuf:"varint,8,opt,name=damaged,proto3" json:"damaged,omitempty"`
+	Finished      bool                   `protobuf:"varint,9,opt,name=finished,proto3" json:"finished,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScrubCopiesReply) Reset() {
+	*x = ScrubCopiesReply{}
+	mi := &file_messages_actors_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScrubCopiesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScrubCopiesReply) ProtoMessage() {}
+
+func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScrubCopiesReply.ProtoReflect.Descriptor instead.
+func (*ScrubCopiesReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *ScrubCopiesReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ScrubCopiesReply) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *ScrubCopiesReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ScrubCopiesReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ScrubCopiesReply) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *ScrubCopiesReply) GetDoneBytes() uint64 {
+	if x != nil {
+		return x.DoneBytes
+	}
+	return 0
+}
+
+func (x *ScrubCopiesReply) GetChecked() uint64 {
+	if x != nil {
+		return x.Checked
+	}
+	return 0
+}
+
+func (x *ScrubCopiesReply) GetDamaged() uint64 {
+	if x != nil {
+		return x.Damaged
+	}
+	return 0
+}
+
+func (x *ScrubCopiesReply) GetFinished() bool {
+	if x != nil {
+		return x.Finished
+	}
+	return false
+}
+
+// Member -> worker: the cluster's settings, whenever a master's word brings other ones.
+type SettingsChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Settings      *Settings              `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettingsChanged) Reset() {
+	*x = SettingsChanged{}
+	mi := &file_messages_actors_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettingsChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettingsChanged) ProtoMessage() {}
+
+func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettingsChanged.ProtoReflect.Descriptor instead.
+func (*SettingsChanged) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *SettingsChanged) GetSettings() *Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
 // Content bytes [from, to) of an extent, verified: any edge -> worker, the answer
 // by bulk. unavailable with details["reason"]="behind": this copy does not cover it.
 type ReadExtent struct {
@@ -4168,7 +4928,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4180,7 +4940,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4193,7 +4953,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -4236,7 +4996,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4248,7 +5008,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4261,7 +5021,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -4308,7 +5068,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4320,7 +5080,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4333,7 +5093,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -4398,13 +5158,14 @@ type Greet struct {
 	Generation        uint64                 `protobuf:"varint,8,opt,name=generation,proto3" json:"generation,omitempty"`
 	Boot              uint64                 `protobuf:"varint,9,opt,name=boot,proto3" json:"boot,omitempty"` // random per process
 	Worker            *WorkerRow             `protobuf:"bytes,10,opt,name=worker,proto3" json:"worker,omitempty"`
+	Roster            uint64                 `protobuf:"varint,11,opt,name=roster,proto3" json:"roster,omitempty"` // only peers that changed after this are wanted
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4416,7 +5177,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4429,7 +5190,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -4502,6 +5263,13 @@ func (x *Greet) GetWorker() *WorkerRow {
 	return nil
 }
 
+func (x *Greet) GetRoster() uint64 {
+	if x != nil {
+		return x.Roster
+	}
+	return 0
+}
+
 type GreetReply struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -4517,13 +5285,14 @@ type GreetReply struct {
 	EpochGeneration uint64                 `protobuf:"varint,11,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
 	EpochTerm       uint64                 `protobuf:"varint,12,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
 	Accepted        bool                   `protobuf:"varint,13,opt,name=accepted,proto3" json:"accepted,omitempty"` // the log knows this start of the node; else ask the master
+	Roster          uint64                 `protobuf:"varint,14,opt,name=roster,proto3" json:"roster,omitempty"`     // with peers, whoever asked knows all changes up to this one
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4535,7 +5304,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4548,7 +5317,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -4642,6 +5411,13 @@ func (x *GreetReply) GetAccepted() bool {
 	return false
 }
 
+func (x *GreetReply) GetRoster() uint64 {
+	if x != nil {
+		return x.Roster
+	}
+	return 0
+}
+
 // Is this process (boot) the one that uses the identity? Asked before a newcomer gets it.
 type AreYouThere struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4652,7 +5428,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4664,7 +5440,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4677,7 +5453,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -4699,7 +5475,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4711,7 +5487,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4724,7 +5500,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -4755,6 +5531,52 @@ func (x *IAmHere) GetBoot() uint64 {
 	return 0
 }
 
+// Discovery -> member: rpc addresses of nodes that registered under the cluster's
+// name. Where to ask, nothing more: they may be dead, or of another cluster.
+type DiscoveredPeers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Addresses     []string               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscoveredPeers) Reset() {
+	*x = DiscoveredPeers{}
+	mi := &file_messages_actors_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscoveredPeers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscoveredPeers) ProtoMessage() {}
+
+func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscoveredPeers.ProtoReflect.Descriptor instead.
+func (*DiscoveredPeers) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *DiscoveredPeers) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 // Member -> node actor: this node may take part; the other actors start.
 type Admitted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4764,7 +5586,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4776,7 +5598,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4789,7 +5611,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 type Heartbeat struct {
@@ -4810,7 +5632,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4822,7 +5644,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4835,7 +5657,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -4908,6 +5730,59 @@ func (x *Heartbeat) GetSequence() uint64 {
 	return 0
 }
 
+// Controller -> coordinator: the median way from a worker to its peers and back.
+type WorkerLatency struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Micros        int64                  `protobuf:"varint,2,opt,name=micros,proto3" json:"micros,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkerLatency) Reset() {
+	*x = WorkerLatency{}
+	mi := &file_messages_actors_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkerLatency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkerLatency) ProtoMessage() {}
+
+func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkerLatency.ProtoReflect.Descriptor instead.
+func (*WorkerLatency) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *WorkerLatency) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *WorkerLatency) GetMicros() int64 {
+	if x != nil {
+		return x.Micros
+	}
+	return 0
+}
+
 type PeerLatency struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -4918,7 +5793,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4930,7 +5805,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4943,7 +5818,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -4977,7 +5852,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4989,7 +5864,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5002,7 +5877,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -5083,7 +5958,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5095,7 +5970,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5108,7 +5983,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Candidate) GetNode() string {
@@ -5165,7 +6040,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5177,7 +6052,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5190,7 +6065,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -5225,7 +6100,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5237,7 +6112,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5250,7 +6125,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -5279,7 +6154,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5291,7 +6166,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5304,7 +6179,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -5358,7 +6233,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5370,7 +6245,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5383,7 +6258,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -5500,7 +6375,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5512,7 +6387,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5525,7 +6400,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -5551,7 +6426,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5563,7 +6438,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5576,7 +6451,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -5645,7 +6520,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5657,7 +6532,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5670,7 +6545,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -5700,7 +6575,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5712,7 +6587,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5725,7 +6600,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -5774,7 +6649,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5786,7 +6661,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5799,7 +6674,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -5833,7 +6708,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5845,7 +6720,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5858,7 +6733,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -5884,7 +6759,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5896,7 +6771,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5909,7 +6784,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -5929,7 +6804,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5941,7 +6816,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5954,7 +6829,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -5971,6 +6846,1339 @@ func (x *ReleaseBrakeReply) GetError() *Error {
 	return nil
 }
 
+// POST /cluster/rebalance.
+type StartRebalance struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Header         *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	DryRun         bool                   `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	BytesPerSecond uint64                 `protobuf:"varint,3,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *StartRebalance) Reset() {
+	*x = StartRebalance{}
+	mi := &file_messages_actors_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartRebalance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartRebalance) ProtoMessage() {}
+
+func (x *StartRebalance) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartRebalance.ProtoReflect.Descriptor instead.
+func (*StartRebalance) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *StartRebalance) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *StartRebalance) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *StartRebalance) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+type StartJobReply struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error           *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Job             *JobInfo               `protobuf:"bytes,3,opt,name=job,proto3" json:"job,omitempty"` // job: empty for a dry run
+	Plan            []*PlannedMove         `protobuf:"bytes,4,rep,name=plan,proto3" json:"plan,omitempty"`
+	PlanBytes       uint64                 `protobuf:"varint,5,opt,name=plan_bytes,json=planBytes,proto3" json:"plan_bytes,omitempty"`
+	PlanItems       uint64                 `protobuf:"varint,6,opt,name=plan_items,json=planItems,proto3" json:"plan_items,omitempty"` // of all; plan holds the first 1000
+	Blockers        []string               `protobuf:"bytes,7,rep,name=blockers,proto3" json:"blockers,omitempty"`
+	EstimateSeconds float64                `protobuf:"fixed64,8,opt,name=estimate_seconds,json=estimateSeconds,proto3" json:"estimate_seconds,omitempty"` // 0: not known
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *StartJobReply) Reset() {
+	*x = StartJobReply{}
+	mi := &file_messages_actors_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartJobReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartJobReply) ProtoMessage() {}
+
+func (x *StartJobReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartJobReply.ProtoReflect.Descriptor instead.
+func (*StartJobReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *StartJobReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *StartJobReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *StartJobReply) GetJob() *JobInfo {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *StartJobReply) GetPlan() []*PlannedMove {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *StartJobReply) GetPlanBytes() uint64 {
+	if x != nil {
+		return x.PlanBytes
+	}
+	return 0
+}
+
+func (x *StartJobReply) GetPlanItems() uint64 {
+	if x != nil {
+		return x.PlanItems
+	}
+	return 0
+}
+
+func (x *StartJobReply) GetBlockers() []string {
+	if x != nil {
+		return x.Blockers
+	}
+	return nil
+}
+
+func (x *StartJobReply) GetEstimateSeconds() float64 {
+	if x != nil {
+		return x.EstimateSeconds
+	}
+	return 0
+}
+
+type PlannedMove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Why           string                 `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedMove) Reset() {
+	*x = PlannedMove{}
+	mi := &file_messages_actors_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedMove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedMove) ProtoMessage() {}
+
+func (x *PlannedMove) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedMove.ProtoReflect.Descriptor instead.
+func (*PlannedMove) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *PlannedMove) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *PlannedMove) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *PlannedMove) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *PlannedMove) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PlannedMove) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// POST and DELETE /cluster/workers/{id}/drain; answered by StartJobReply.
+type DrainWorker struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Cancel        bool                   `protobuf:"varint,3,opt,name=cancel,proto3" json:"cancel,omitempty"`
+	DryRun        bool                   `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainWorker) Reset() {
+	*x = DrainWorker{}
+	mi := &file_messages_actors_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainWorker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainWorker) ProtoMessage() {}
+
+func (x *DrainWorker) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainWorker.ProtoReflect.Descriptor instead.
+func (*DrainWorker) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *DrainWorker) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DrainWorker) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *DrainWorker) GetCancel() bool {
+	if x != nil {
+		return x.Cancel
+	}
+	return false
+}
+
+func (x *DrainWorker) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// POST /cluster/scrub; answered by StartJobReply.
+type StartScrub struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Header         *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	BytesPerSecond uint64                 `protobuf:"varint,2,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *StartScrub) Reset() {
+	*x = StartScrub{}
+	mi := &file_messages_actors_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartScrub) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartScrub) ProtoMessage() {}
+
+func (x *StartScrub) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartScrub.ProtoReflect.Descriptor instead.
+func (*StartScrub) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *StartScrub) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *StartScrub) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+type ListJobs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Id            uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	Kind          JobKind                `protobuf:"varint,3,opt,name=kind,proto3,enum=tiercel.v1.JobKind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJobs) Reset() {
+	*x = ListJobs{}
+	mi := &file_messages_actors_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJobs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJobs) ProtoMessage() {}
+
+func (x *ListJobs) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
+func (*ListJobs) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *ListJobs) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListJobs) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ListJobs) GetKind() JobKind {
+	if x != nil {
+		return x.Kind
+	}
+	return JobKind_JOB_KIND_UNSPECIFIED
+}
+
+type ListJobsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Jobs          []*JobInfo             `protobuf:"bytes,3,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJobsReply) Reset() {
+	*x = ListJobsReply{}
+	mi := &file_messages_actors_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJobsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJobsReply) ProtoMessage() {}
+
+func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
+func (*ListJobsReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *ListJobsReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListJobsReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ListJobsReply) GetJobs() []*JobInfo {
+	if x != nil {
+		return x.Jobs
+	}
+	return nil
+}
+
+type JobInfo struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Row            *JobRow                `protobuf:"bytes,1,opt,name=row,proto3" json:"row,omitempty"`
+	EtaSeconds     float64                `protobuf:"fixed64,2,opt,name=eta_seconds,json=etaSeconds,proto3" json:"eta_seconds,omitempty"` // 0: not known
+	Moves          []*PlannedMove         `protobuf:"bytes,3,rep,name=moves,proto3" json:"moves,omitempty"`
+	BytesPerSecond float64                `protobuf:"fixed64,4,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"` // under way; lately
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *JobInfo) Reset() {
+	*x = JobInfo{}
+	mi := &file_messages_actors_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobInfo) ProtoMessage() {}
+
+func (x *JobInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
+func (*JobInfo) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *JobInfo) GetRow() *JobRow {
+	if x != nil {
+		return x.Row
+	}
+	return nil
+}
+
+func (x *JobInfo) GetEtaSeconds() float64 {
+	if x != nil {
+		return x.EtaSeconds
+	}
+	return 0
+}
+
+func (x *JobInfo) GetMoves() []*PlannedMove {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
+func (x *JobInfo) GetBytesPerSecond() float64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+type ChangeJob struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Id            uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	To            JobState               `protobuf:"varint,3,opt,name=to,proto3,enum=tiercel.v1.JobState" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeJob) Reset() {
+	*x = ChangeJob{}
+	mi := &file_messages_actors_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeJob) ProtoMessage() {}
+
+func (x *ChangeJob) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeJob.ProtoReflect.Descriptor instead.
+func (*ChangeJob) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *ChangeJob) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ChangeJob) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ChangeJob) GetTo() JobState {
+	if x != nil {
+		return x.To
+	}
+	return JobState_JOB_STATE_UNSPECIFIED
+}
+
+type DescribeReplication struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeReplication) Reset() {
+	*x = DescribeReplication{}
+	mi := &file_messages_actors_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeReplication) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeReplication) ProtoMessage() {}
+
+func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeReplication.ProtoReflect.Descriptor instead.
+func (*DescribeReplication) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *DescribeReplication) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+type DescribeReplicationReply struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Header            *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error             *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Tiers             []*TierReplication     `protobuf:"bytes,3,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	PendingOperations uint64                 `protobuf:"varint,4,opt,name=pending_operations,json=pendingOperations,proto3" json:"pending_operations,omitempty"` // copies under way or wanted
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *DescribeReplicationReply) Reset() {
+	*x = DescribeReplicationReply{}
+	mi := &file_messages_actors_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeReplicationReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeReplicationReply) ProtoMessage() {}
+
+func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeReplicationReply.ProtoReflect.Descriptor instead.
+func (*DescribeReplicationReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *DescribeReplicationReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DescribeReplicationReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *DescribeReplicationReply) GetTiers() []*TierReplication {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *DescribeReplicationReply) GetPendingOperations() uint64 {
+	if x != nil {
+		return x.PendingOperations
+	}
+	return 0
+}
+
+type TierReplication struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Tier              uint32                 `protobuf:"varint,1,opt,name=tier,proto3" json:"tier,omitempty"`
+	Open              uint64                 `protobuf:"varint,2,opt,name=open,proto3" json:"open,omitempty"`
+	Sealed            uint64                 `protobuf:"varint,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Retiring          uint64                 `protobuf:"varint,4,opt,name=retiring,proto3" json:"retiring,omitempty"` // volumes by state
+	Degraded          uint64                 `protobuf:"varint,5,opt,name=degraded,proto3" json:"degraded,omitempty"` // with fewer good copies than wanted
+	DebtBytes         uint64                 `protobuf:"varint,6,opt,name=debt_bytes,json=debtBytes,proto3" json:"debt_bytes,omitempty"`
+	OldestDebtSeconds float64                `protobuf:"fixed64,7,opt,name=oldest_debt_seconds,json=oldestDebtSeconds,proto3" json:"oldest_debt_seconds,omitempty"`
+	Stranded          uint64                 `protobuf:"varint,8,opt,name=stranded,proto3" json:"stranded,omitempty"`
+	Lost              uint64                 `protobuf:"varint,9,opt,name=lost,proto3" json:"lost,omitempty"`           // volumes
+	Followers         []*FollowerLag         `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"` // summed by node
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *TierReplication) Reset() {
+	*x = TierReplication{}
+	mi := &file_messages_actors_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TierReplication) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TierReplication) ProtoMessage() {}
+
+func (x *TierReplication) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TierReplication.ProtoReflect.Descriptor instead.
+func (*TierReplication) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *TierReplication) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *TierReplication) GetOpen() uint64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *TierReplication) GetSealed() uint64 {
+	if x != nil {
+		return x.Sealed
+	}
+	return 0
+}
+
+func (x *TierReplication) GetRetiring() uint64 {
+	if x != nil {
+		return x.Retiring
+	}
+	return 0
+}
+
+func (x *TierReplication) GetDegraded() uint64 {
+	if x != nil {
+		return x.Degraded
+	}
+	return 0
+}
+
+func (x *TierReplication) GetDebtBytes() uint64 {
+	if x != nil {
+		return x.DebtBytes
+	}
+	return 0
+}
+
+func (x *TierReplication) GetOldestDebtSeconds() float64 {
+	if x != nil {
+		return x.OldestDebtSeconds
+	}
+	return 0
+}
+
+func (x *TierReplication) GetStranded() uint64 {
+	if x != nil {
+		return x.Stranded
+	}
+	return 0
+}
+
+func (x *TierReplication) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *TierReplication) GetFollowers() []*FollowerLag {
+	if x != nil {
+		return x.Followers
+	}
+	return nil
+}
+
+// Where would this go? Answered by the coordinator's view of the workers.
+type ExplainPlacement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Tier          uint32                 `protobuf:"varint,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	From          string                 `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainPlacement) Reset() {
+	*x = ExplainPlacement{}
+	mi := &file_messages_actors_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainPlacement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainPlacement) ProtoMessage() {}
+
+func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainPlacement.ProtoReflect.Descriptor instead.
+func (*ExplainPlacement) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *ExplainPlacement) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ExplainPlacement) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *ExplainPlacement) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *ExplainPlacement) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+type ExplainPlacementReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Tier          uint32                 `protobuf:"varint,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	Copies        uint32                 `protobuf:"varint,4,opt,name=copies,proto3" json:"copies,omitempty"`
+	Workers       []*JudgedWorker        `protobuf:"bytes,5,rep,name=workers,proto3" json:"workers,omitempty"`
+	OpenVolumes   []uint64               `protobuf:"varint,6,rep,packed,name=open_volumes,json=openVolumes,proto3" json:"open_volumes,omitempty"`
+	Chosen        []string               `protobuf:"bytes,7,rep,name=chosen,proto3" json:"chosen,omitempty"`
+	Volumes       []*VolumeRow           `protobuf:"bytes,8,rep,name=volumes,proto3" json:"volumes,omitempty"` // open ones of the tier, which a write goes to now
+	WeightFree    float64                `protobuf:"fixed64,9,opt,name=weight_free,json=weightFree,proto3" json:"weight_free,omitempty"`
+	WeightDisk    float64                `protobuf:"fixed64,10,opt,name=weight_disk,json=weightDisk,proto3" json:"weight_disk,omitempty"`
+	WeightLoad    float64                `protobuf:"fixed64,11,opt,name=weight_load,json=weightLoad,proto3" json:"weight_load,omitempty"`
+	WeightLatency float64                `protobuf:"fixed64,12,opt,name=weight_latency,json=weightLatency,proto3" json:"weight_latency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainPlacementReply) Reset() {
+	*x = ExplainPlacementReply{}
+	mi := &file_messages_actors_proto_msgTypes[100]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainPlacementReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainPlacementReply) ProtoMessage() {}
+
+func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[100]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainPlacementReply.ProtoReflect.Descriptor instead.
+func (*ExplainPlacementReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+}
+
+func (x *ExplainPlacementReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ExplainPlacementReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ExplainPlacementReply) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *ExplainPlacementReply) GetCopies() uint32 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
+}
+
+func (x *ExplainPlacementReply) GetWorkers() []*JudgedWorker {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
+func (x *ExplainPlacementReply) GetOpenVolumes() []uint64 {
+	if x != nil {
+		return x.OpenVolumes
+	}
+	return nil
+}
+
+func (x *ExplainPlacementReply) GetChosen() []string {
+	if x != nil {
+		return x.Chosen
+	}
+	return nil
+}
+
+func (x *ExplainPlacementReply) GetVolumes() []*VolumeRow {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+func (x *ExplainPlacementReply) GetWeightFree() float64 {
+	if x != nil {
+		return x.WeightFree
+	}
+	return 0
+}
+
+func (x *ExplainPlacementReply) GetWeightDisk() float64 {
+	if x != nil {
+		return x.WeightDisk
+	}
+	return 0
+}
+
+func (x *ExplainPlacementReply) GetWeightLoad() float64 {
+	if x != nil {
+		return x.WeightLoad
+	}
+	return 0
+}
+
+func (x *ExplainPlacementReply) GetWeightLatency() float64 {
+	if x != nil {
+		return x.WeightLatency
+	}
+	return 0
+}
+
+type JudgedWorker struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Free          float64                `protobuf:"fixed64,2,opt,name=free,proto3" json:"free,omitempty"`
+	Disk          float64                `protobuf:"fixed64,3,opt,name=disk,proto3" json:"disk,omitempty"`
+	Load          float64                `protobuf:"fixed64,4,opt,name=load,proto3" json:"load,omitempty"`
+	Latency       float64                `protobuf:"fixed64,5,opt,name=latency,proto3" json:"latency,omitempty"`
+	Score         float64                `protobuf:"fixed64,6,opt,name=score,proto3" json:"score,omitempty"`
+	Refusal       string                 `protobuf:"bytes,7,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	Detail        string                 `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
+	Chosen        uint32                 `protobuf:"varint,9,opt,name=chosen,proto3" json:"chosen,omitempty"`
+	Open          uint32                 `protobuf:"varint,10,opt,name=open,proto3" json:"open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JudgedWorker) Reset() {
+	*x = JudgedWorker{}
+	mi := &file_messages_actors_proto_msgTypes[101]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JudgedWorker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JudgedWorker) ProtoMessage() {}
+
+func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[101]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JudgedWorker.ProtoReflect.Descriptor instead.
+func (*JudgedWorker) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+}
+
+func (x *JudgedWorker) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *JudgedWorker) GetFree() float64 {
+	if x != nil {
+		return x.Free
+	}
+	return 0
+}
+
+func (x *JudgedWorker) GetDisk() float64 {
+	if x != nil {
+		return x.Disk
+	}
+	return 0
+}
+
+func (x *JudgedWorker) GetLoad() float64 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+func (x *JudgedWorker) GetLatency() float64 {
+	if x != nil {
+		return x.Latency
+	}
+	return 0
+}
+
+func (x *JudgedWorker) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *JudgedWorker) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *JudgedWorker) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *JudgedWorker) GetChosen() uint32 {
+	if x != nil {
+		return x.Chosen
+	}
+	return 0
+}
+
+func (x *JudgedWorker) GetOpen() uint32 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+// PUT /tiers/{id}/config, and settings.
+type ChangeTier struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Tier          *TierRow               `protobuf:"bytes,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeTier) Reset() {
+	*x = ChangeTier{}
+	mi := &file_messages_actors_proto_msgTypes[102]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeTier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeTier) ProtoMessage() {}
+
+func (x *ChangeTier) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[102]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeTier.ProtoReflect.Descriptor instead.
+func (*ChangeTier) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+}
+
+func (x *ChangeTier) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ChangeTier) GetTier() *TierRow {
+	if x != nil {
+		return x.Tier
+	}
+	return nil
+}
+
+type ChangeSettings struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Settings      *Settings              `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
+	IfVersion     uint64                 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeSettings) Reset() {
+	*x = ChangeSettings{}
+	mi := &file_messages_actors_proto_msgTypes[103]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeSettings) ProtoMessage() {}
+
+func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[103]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeSettings.ProtoReflect.Descriptor instead.
+func (*ChangeSettings) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+}
+
+func (x *ChangeSettings) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ChangeSettings) GetSettings() *Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *ChangeSettings) GetIfVersion() uint64 {
+	if x != nil {
+		return x.IfVersion
+	}
+	return 0
+}
+
+type ChangeClusterReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Cluster       *ClusterRow            `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Job           uint64                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeClusterReply) Reset() {
+	*x = ChangeClusterReply{}
+	mi := &file_messages_actors_proto_msgTypes[104]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeClusterReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeClusterReply) ProtoMessage() {}
+
+func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[104]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeClusterReply.ProtoReflect.Descriptor instead.
+func (*ChangeClusterReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+}
+
+func (x *ChangeClusterReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ChangeClusterReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ChangeClusterReply) GetCluster() *ClusterRow {
+	if x != nil {
+		return x.Cluster
+	}
+	return nil
+}
+
+func (x *ChangeClusterReply) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
 type Propose struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -5981,7 +8189,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5993,7 +8201,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6006,7 +8214,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -6035,7 +8243,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6047,7 +8255,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6060,7 +8268,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -6100,7 +8308,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6112,7 +8320,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6125,7 +8333,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -6147,7 +8355,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6159,7 +8367,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6172,7 +8380,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -6213,7 +8421,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6225,7 +8433,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6238,7 +8446,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -6267,7 +8475,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6279,7 +8487,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6292,7 +8500,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -6333,7 +8541,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6345,7 +8553,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6358,7 +8566,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -6386,7 +8594,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6398,7 +8606,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6411,7 +8619,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -6449,7 +8657,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6461,7 +8669,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6474,7 +8682,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -6514,7 +8722,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6526,7 +8734,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6539,7 +8747,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -6557,7 +8765,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6569,7 +8777,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6582,7 +8790,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{115}
 }
 
 type SnapshotTaken struct {
@@ -6597,7 +8805,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6609,7 +8817,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6622,7 +8830,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -6667,7 +8875,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6679,7 +8887,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6692,7 +8900,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -6738,7 +8946,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6750,7 +8958,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6763,7 +8971,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -6821,7 +9029,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6833,7 +9041,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6846,7 +9054,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -6877,6 +9085,68 @@ func (x *Superseded) GetNode() string {
 	return ""
 }
 
+// Log -> coordinator, where one node votes and others learn: how far the standby's
+// log is durable. Commits of tier 1 wait for that (DESIGN "Voters").
+type StandbyMatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Standing      bool                   `protobuf:"varint,1,opt,name=standing,proto3" json:"standing,omitempty"` // there is a standby; false: nothing waits
+	Match         uint64                 `protobuf:"varint,2,opt,name=match,proto3" json:"match,omitempty"`       // log index
+	InContact     bool                   `protobuf:"varint,3,opt,name=in_contact,json=inContact,proto3" json:"in_contact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandbyMatch) Reset() {
+	*x = StandbyMatch{}
+	mi := &file_messages_actors_proto_msgTypes[120]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandbyMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandbyMatch) ProtoMessage() {}
+
+func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[120]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandbyMatch.ProtoReflect.Descriptor instead.
+func (*StandbyMatch) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+}
+
+func (x *StandbyMatch) GetStanding() bool {
+	if x != nil {
+		return x.Standing
+	}
+	return false
+}
+
+func (x *StandbyMatch) GetMatch() uint64 {
+	if x != nil {
+		return x.Match
+	}
+	return 0
+}
+
+func (x *StandbyMatch) GetInContact() bool {
+	if x != nil {
+		return x.InContact
+	}
+	return false
+}
+
 // Which node has which Raft id: catalog -> log, whenever a row changes, and at load.
 type LogMembers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -6890,7 +9160,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6902,7 +9172,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6915,7 +9185,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -6958,7 +9228,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6970,7 +9240,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6983,7 +9253,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -7021,7 +9291,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7033,7 +9303,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7046,7 +9316,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -7105,7 +9375,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7117,7 +9387,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7130,7 +9400,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -7171,7 +9441,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7183,7 +9453,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7196,7 +9466,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -7225,7 +9495,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7237,7 +9507,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7250,7 +9520,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -7288,7 +9558,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7300,7 +9570,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7313,7 +9583,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -7361,7 +9631,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7373,7 +9643,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7386,7 +9656,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -7412,7 +9682,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7424,7 +9694,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7437,7 +9707,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -7464,7 +9734,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7476,7 +9746,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7489,7 +9759,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -7569,7 +9839,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7581,7 +9851,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7594,7 +9864,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -7649,7 +9919,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7661,7 +9931,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7674,7 +9944,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -7701,7 +9971,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7713,7 +9983,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7726,7 +9996,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -7754,7 +10024,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7766,7 +10036,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7779,7 +10049,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -7811,6 +10081,8 @@ type LookupItem struct {
 	//	*LookupItem_Manifest
 	//	*LookupItem_List
 	//	*LookupItem_Status
+	//	*LookupItem_FindExtents
+	//	*LookupItem_DescribeVolumes
 	Kind          isLookupItem_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -7818,7 +10090,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7830,7 +10102,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7843,7 +10115,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -7889,6 +10161,24 @@ func (x *LookupItem) GetStatus() *ClusterStatus {
 	return nil
 }
 
+func (x *LookupItem) GetFindExtents() *FindExtents {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupItem_FindExtents); ok {
+			return x.FindExtents
+		}
+	}
+	return nil
+}
+
+func (x *LookupItem) GetDescribeVolumes() *DescribeVolumes {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupItem_DescribeVolumes); ok {
+			return x.DescribeVolumes
+		}
+	}
+	return nil
+}
+
 type isLookupItem_Kind interface {
 	isLookupItem_Kind()
 }
@@ -7909,6 +10199,14 @@ type LookupItem_Status struct {
 	Status *ClusterStatus `protobuf:"bytes,4,opt,name=status,proto3,oneof"`
 }
 
+type LookupItem_FindExtents struct {
+	FindExtents *FindExtents `protobuf:"bytes,5,opt,name=find_extents,json=findExtents,proto3,oneof"`
+}
+
+type LookupItem_DescribeVolumes struct {
+	DescribeVolumes *DescribeVolumes `protobuf:"bytes,6,opt,name=describe_volumes,json=describeVolumes,proto3,oneof"`
+}
+
 func (*LookupItem_Stat) isLookupItem_Kind() {}
 
 func (*LookupItem_Manifest) isLookupItem_Kind() {}
@@ -7916,6 +10214,10 @@ func (*LookupItem_Manifest) isLookupItem_Kind() {}
 func (*LookupItem_List) isLookupItem_Kind() {}
 
 func (*LookupItem_Status) isLookupItem_Kind() {}
+
+func (*LookupItem_FindExtents) isLookupItem_Kind() {}
+
+func (*LookupItem_DescribeVolumes) isLookupItem_Kind() {}
 
 type LookupReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -7928,7 +10230,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7940,7 +10242,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7953,7 +10255,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -7985,6 +10287,8 @@ type LookupAnswer struct {
 	//	*LookupAnswer_Manifest
 	//	*LookupAnswer_List
 	//	*LookupAnswer_Status
+	//	*LookupAnswer_FindExtents
+	//	*LookupAnswer_DescribeVolumes
 	Kind          isLookupAnswer_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -7992,7 +10296,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8004,7 +10308,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8017,7 +10321,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+	return file_messages_actors_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -8063,6 +10367,24 @@ func (x *LookupAnswer) GetStatus() *ClusterStatusReply {
 	return nil
 }
 
+func (x *LookupAnswer) GetFindExtents() *FindExtentsReply {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupAnswer_FindExtents); ok {
+			return x.FindExtents
+		}
+	}
+	return nil
+}
+
+func (x *LookupAnswer) GetDescribeVolumes() *DescribeVolumesReply {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupAnswer_DescribeVolumes); ok {
+			return x.DescribeVolumes
+		}
+	}
+	return nil
+}
+
 type isLookupAnswer_Kind interface {
 	isLookupAnswer_Kind()
 }
@@ -8083,6 +10405,14 @@ type LookupAnswer_Status struct {
 	Status *ClusterStatusReply `protobuf:"bytes,4,opt,name=status,proto3,oneof"`
 }
 
+type LookupAnswer_FindExtents struct {
+	FindExtents *FindExtentsReply `protobuf:"bytes,5,opt,name=find_extents,json=findExtents,proto3,oneof"`
+}
+
+type LookupAnswer_DescribeVolumes struct {
+	DescribeVolumes *DescribeVolumesReply `protobuf:"bytes,6,opt,name=describe_volumes,json=describeVolumes,proto3,oneof"`
+}
+
 func (*LookupAnswer_Stat) isLookupAnswer_Kind() {}
 
 func (*LookupAnswer_Manifest) isLookupAnswer_Kind() {}
@@ -8090,6 +10420,355 @@ func (*LookupAnswer_Manifest) isLookupAnswer_Kind() {}
 func (*LookupAnswer_List) isLookupAnswer_Kind() {}
 
 func (*LookupAnswer_Status) isLookupAnswer_Kind() {}
+
+func (*LookupAnswer_FindExtents) isLookupAnswer_Kind() {}
+
+func (*LookupAnswer_DescribeVolumes) isLookupAnswer_Kind() {}
+
+// Compactor -> catalog, inside a Lookup: what files and uploads name in these
+// volumes, a page at a time: next of one page is after of the next; empty: the end.
+type FindExtents struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volumes       []uint64               `protobuf:"varint,2,rep,packed,name=volumes,proto3" json:"volumes,omitempty"`
+	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	Rows          uint32                 `protobuf:"varint,4,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindExtents) Reset() {
+	*x = FindExtents{}
+	mi := &file_messages_actors_proto_msgTypes[138]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindExtents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindExtents) ProtoMessage() {}
+
+func (x *FindExtents) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[138]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindExtents.ProtoReflect.Descriptor instead.
+func (*FindExtents) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{138}
+}
+
+func (x *FindExtents) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *FindExtents) GetVolumes() []uint64 {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+func (x *FindExtents) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *FindExtents) GetRows() uint32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+type FindExtentsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Found         []*NamedExtent         `protobuf:"bytes,3,rep,name=found,proto3" json:"found,omitempty"`
+	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindExtentsReply) Reset() {
+	*x = FindExtentsReply{}
+	mi := &file_messages_actors_proto_msgTypes[139]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindExtentsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindExtentsReply) ProtoMessage() {}
+
+func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[139]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindExtentsReply.ProtoReflect.Descriptor instead.
+func (*FindExtentsReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{139}
+}
+
+func (x *FindExtentsReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *FindExtentsReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *FindExtentsReply) GetFound() []*NamedExtent {
+	if x != nil {
+		return x.Found
+	}
+	return nil
+}
+
+func (x *FindExtentsReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+// One extent and what names it: a version of a file, or an upload.
+type NamedExtent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Upload        uint64                 `protobuf:"varint,4,opt,name=upload,proto3" json:"upload,omitempty"` // 0: a file
+	Position      uint64                 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
+	Extent        *Extent                `protobuf:"bytes,6,opt,name=extent,proto3" json:"extent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamedExtent) Reset() {
+	*x = NamedExtent{}
+	mi := &file_messages_actors_proto_msgTypes[140]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamedExtent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamedExtent) ProtoMessage() {}
+
+func (x *NamedExtent) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[140]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamedExtent.ProtoReflect.Descriptor instead.
+func (*NamedExtent) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{140}
+}
+
+func (x *NamedExtent) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *NamedExtent) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *NamedExtent) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *NamedExtent) GetUpload() uint64 {
+	if x != nil {
+		return x.Upload
+	}
+	return 0
+}
+
+func (x *NamedExtent) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *NamedExtent) GetExtent() *Extent {
+	if x != nil {
+		return x.Extent
+	}
+	return nil
+}
+
+// Edge -> gateway: the rows of these volumes as a quorum sees them. One that is
+// missing in the answer was dropped: whoever read from it resolves its version again.
+type DescribeVolumes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volumes       []uint64               `protobuf:"varint,2,rep,packed,name=volumes,proto3" json:"volumes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeVolumes) Reset() {
+	*x = DescribeVolumes{}
+	mi := &file_messages_actors_proto_msgTypes[141]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeVolumes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeVolumes) ProtoMessage() {}
+
+func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[141]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeVolumes.ProtoReflect.Descriptor instead.
+func (*DescribeVolumes) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{141}
+}
+
+func (x *DescribeVolumes) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DescribeVolumes) GetVolumes() []uint64 {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+type DescribeVolumesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Volumes       []*VolumeRow           `protobuf:"bytes,3,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	Unchecked     bool                   `protobuf:"varint,4,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeVolumesReply) Reset() {
+	*x = DescribeVolumesReply{}
+	mi := &file_messages_actors_proto_msgTypes[142]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeVolumesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeVolumesReply) ProtoMessage() {}
+
+func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[142]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeVolumesReply.ProtoReflect.Descriptor instead.
+func (*DescribeVolumesReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{142}
+}
+
+func (x *DescribeVolumesReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DescribeVolumesReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *DescribeVolumesReply) GetVolumes() []*VolumeRow {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+func (x *DescribeVolumesReply) GetUnchecked() bool {
+	if x != nil {
+		return x.Unchecked
+	}
+	return false
+}
 
 var File_messages_actors_proto protoreflect.FileDescriptor
 
@@ -8127,7 +10806,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
 	"\x04file\x18\x02 \x01(\v2\x1a.tiercel.v1.FileAttributesR\x04file\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x12'\n" +
-	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\x99\x03\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\xbe\x03\n" +
 	"\bPutReply\x12\x1b\n" +
 	"\tbody_held\x18\t \x01(\bR\bbodyHeld\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
@@ -8140,7 +10819,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"epoch_term\x18\a \x01(\x04R\tepochTerm\x12-\n" +
 	"\x12replication_factor\x18\b \x01(\rR\x11replicationFactor\x12\x17\n" +
 	"\ain_sync\x18\n" +
-	" \x03(\tR\x06inSync\"h\n" +
+	" \x03(\tR\x06inSync\x12#\n" +
+	"\rcopies_wanted\x18\v \x01(\rR\fcopiesWanted\"h\n" +
 	"\n" +
 	"OpenUpload\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
@@ -8192,7 +10872,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12!\n" +
-	"\fwith_volumes\x18\x04 \x01(\bR\vwithVolumes\"\xe9\x02\n" +
+	"\fwith_volumes\x18\x04 \x01(\bR\vwithVolumes\"\x8e\x03\n" +
 	"\tStatReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12%\n" +
@@ -8203,7 +10883,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\n" +
 	"epoch_term\x18\a \x01(\x04R\tepochTerm\x12-\n" +
 	"\x12replication_factor\x18\b \x01(\rR\x11replicationFactor\x12\x1c\n" +
-	"\tunchecked\x18\t \x01(\bR\tunchecked\"\x96\x01\n" +
+	"\tunchecked\x18\t \x01(\bR\tunchecked\x12#\n" +
+	"\rcopies_wanted\x18\n" +
+	" \x01(\rR\fcopiesWanted\"\x96\x01\n" +
 	"\fReadManifest\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x12\n" +
@@ -8236,7 +10918,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x03row\x18\x02 \x01(\v2\x13.tiercel.v1.FileRowR\x03row\"g\n" +
 	"\rClusterStatus\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12*\n" +
-	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xc8\x05\n" +
+	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xf0\x05\n" +
 	"\x12ClusterStatusReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
@@ -8259,16 +10941,18 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\tunchecked\x18\x11 \x01(\bR\tunchecked\x12\x1d\n" +
 	"\n" +
 	"conf_state\x18\x12 \x01(\fR\tconfState\x12%\n" +
-	"\x0eleader_address\x18\x13 \x01(\tR\rleaderAddress\"`\n" +
+	"\x0eleader_address\x18\x13 \x01(\tR\rleaderAddress\x12&\n" +
+	"\x04jobs\x18\x14 \x03(\v2\x12.tiercel.v1.JobRowR\x04jobs\"`\n" +
 	"\x05Begin\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12+\n" +
-	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\"w\n" +
+	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\"\x93\x01\n" +
 	"\tBeginItem\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x04R\x04item\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
 	"\x06tenant\x18\x04 \x01(\tR\x06tenant\x12\x14\n" +
-	"\x05avoid\x18\x05 \x03(\x04R\x05avoid\"h\n" +
+	"\x05avoid\x18\x05 \x03(\x04R\x05avoid\x12\x1a\n" +
+	"\breserved\x18\x06 \x01(\bR\breserved\"h\n" +
 	"\n" +
 	"BeginReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
@@ -8293,7 +10977,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\bproposal\x18\x01 \x01(\x04R\bproposal\x121\n" +
 	"\x06result\x18\x02 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x18\n" +
-	"\adropped\x18\x04 \x01(\bR\adropped\"\xc5\x02\n" +
+	"\adropped\x18\x04 \x01(\bR\adropped\"\x80\x03\n" +
 	"\vMasterReady\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12)\n" +
 	"\x10epoch_generation\x18\x02 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
@@ -8304,12 +10988,17 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\acluster\x18\x06 \x01(\v2\x16.tiercel.v1.ClusterRowR\acluster\x126\n" +
 	"\bcapacity\x18\a \x03(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12\x18\n" +
 	"\aaddress\x18\b \x01(\tR\aaddress\x12&\n" +
-	"\x05peers\x18\t \x03(\v2\x10.tiercel.v1.PeerR\x05peers\"o\n" +
+	"\x05peers\x18\t \x03(\v2\x10.tiercel.v1.PeerR\x05peers\x12\x16\n" +
+	"\x06roster\x18\n" +
+	" \x01(\x04R\x06roster\x12!\n" +
+	"\froster_after\x18\v \x01(\x04R\vrosterAfter\"\x8e\x01\n" +
 	"\x04Peer\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x17\n" +
-	"\araft_id\x18\x04 \x01(\x04R\x06raftId\"\xa1\x01\n" +
+	"\araft_id\x18\x04 \x01(\x04R\x06raftId\x12\x1d\n" +
+	"\n" +
+	"changed_at\x18\x05 \x01(\x04R\tchangedAt\"\xa1\x01\n" +
 	"\rAppendRecords\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
@@ -8369,7 +11058,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\bcapacity\x18\x04 \x01(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12 \n" +
 	"\vincarnation\x18\x05 \x01(\x04R\vincarnation\x12'\n" +
 	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
-	"\x04more\x18\a \x01(\bR\x04more\"\xf6\x02\n" +
+	"\x04more\x18\a \x01(\bR\x04more\"\x8e\x03\n" +
 	"\fVolumeReport\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x1e\n" +
@@ -8387,12 +11076,13 @@ const file_messages_actors_proto_rawDesc = "" +
 	" \x01(\bR\astopped\x12\x12\n" +
 	"\x04full\x18\v \x01(\bR\x04full\x12\x18\n" +
 	"\asuspect\x18\f \x01(\tR\asuspect\x125\n" +
-	"\tfollowers\x18\r \x03(\v2\x17.tiercel.v1.FollowerLagR\tfollowers\"s\n" +
+	"\tfollowers\x18\r \x03(\v2\x17.tiercel.v1.FollowerLagR\tfollowers\x12\x16\n" +
+	"\x06sealed\x18\x0e \x01(\bR\x06sealed\"s\n" +
 	"\vFollowerLag\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1b\n" +
 	"\tlag_bytes\x18\x02 \x01(\x04R\blagBytes\x12\x15\n" +
 	"\x06lag_ms\x18\x03 \x01(\x03R\x05lagMs\x12\x1c\n" +
-	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\xc5\x02\n" +
+	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\x88\x03\n" +
 	"\x0eCapacityReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
@@ -8407,7 +11097,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\avolumes\x18\b \x01(\x04R\avolumes\x12\x17\n" +
 	"\aio_load\x18\t \x01(\x01R\x06ioLoad\x12\"\n" +
 	"\rio_load_known\x18\n" +
-	" \x01(\bR\vioLoadKnown\"\xd5\x01\n" +
+	" \x01(\bR\vioLoadKnown\x12\x18\n" +
+	"\afailing\x18\v \x01(\tR\afailing\x12'\n" +
+	"\x0fdamaged_volumes\x18\f \x01(\x04R\x0edamagedVolumes\"\xd5\x01\n" +
 	"\n" +
 	"OpenVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
@@ -8445,7 +11137,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04node\x18\a \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\b \x01(\x04R\n" +
-	"replicaGen\"\xf8\x01\n" +
+	"replicaGen\"\xa4\x02\n" +
 	"\fSettleVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x12\n" +
@@ -8458,7 +11150,10 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\n" +
 	"sealed_end\x18\x06 \x01(\x04R\tsealedEnd\x12\x16\n" +
 	"\x06digest\x18\a \x01(\fR\x06digest\x12\x18\n" +
-	"\asources\x18\b \x03(\tR\asources\"\xff\x01\n" +
+	"\asources\x18\b \x03(\tR\asources\x12\x10\n" +
+	"\x03job\x18\t \x01(\x04R\x03job\x12\x18\n" +
+	"\areplace\x18\n" +
+	" \x01(\bR\areplace\"\x97\x02\n" +
 	"\x11SettleVolumeReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
@@ -8470,7 +11165,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12\x10\n" +
 	"\x03end\x18\x06 \x01(\x04R\x03end\x12\x16\n" +
 	"\x06digest\x18\a \x01(\fR\x06digest\x12'\n" +
-	"\x05error\x18\b \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x9e\x01\n" +
+	"\x05error\x18\b \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x16\n" +
+	"\x06intact\x18\t \x01(\bR\x06intact\"\x9e\x01\n" +
 	"\n" +
 	"ReadVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
@@ -8486,7 +11182,63 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\fR\x04data\x12\x1c\n" +
 	"\twatermark\x18\x05 \x01(\x04R\twatermark\x12'\n" +
-	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x88\x01\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"z\n" +
+	"\fAskBandwidth\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\x04R\x03job\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x06volume\x18\x04 \x01(\x04R\x06volume\"\xa7\x01\n" +
+	"\x10BandwidthGranted\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\x04R\x03job\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x06volume\x18\x04 \x01(\x04R\x06volume\x12'\n" +
+	"\x05error\x18\x05 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\xa2\x01\n" +
+	"\bDropCopy\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1f\n" +
+	"\vreplica_gen\x18\x03 \x01(\x04R\n" +
+	"replicaGen\x12\x1b\n" +
+	"\tset_aside\x18\x04 \x01(\bR\bsetAside\x12\x14\n" +
+	"\x05cause\x18\x05 \x01(\tR\x05cause\"\xb1\x01\n" +
+	"\rDropCopyReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1f\n" +
+	"\vreplica_gen\x18\x03 \x01(\x04R\n" +
+	"replicaGen\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12'\n" +
+	"\x05error\x18\x05 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x90\x01\n" +
+	"\vCopyDamaged\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12\x1f\n" +
+	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
+	"replicaGen\x12\x14\n" +
+	"\x05cause\x18\x05 \x01(\tR\x05cause\"9\n" +
+	"\tCheckCopy\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\"\x8d\x01\n" +
+	"\vScrubCopies\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\x04R\x03job\x12(\n" +
+	"\x10bytes_per_second\x18\x03 \x01(\x04R\x0ebytesPerSecond\x12\x16\n" +
+	"\x06cancel\x18\x04 \x01(\bR\x06cancel\"\x9d\x02\n" +
+	"\x10ScrubCopiesReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\x04R\x03job\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12'\n" +
+	"\x05error\x18\x04 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x1f\n" +
+	"\vtotal_bytes\x18\x05 \x01(\x04R\n" +
+	"totalBytes\x12\x1d\n" +
+	"\n" +
+	"done_bytes\x18\x06 \x01(\x04R\tdoneBytes\x12\x18\n" +
+	"\achecked\x18\a \x01(\x04R\achecked\x12\x18\n" +
+	"\adamaged\x18\b \x01(\x04R\adamaged\x12\x1a\n" +
+	"\bfinished\x18\t \x01(\bR\bfinished\"C\n" +
+	"\x0fSettingsChanged\x120\n" +
+	"\bsettings\x18\x01 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\"\x88\x01\n" +
 	"\n" +
 	"ReadExtent\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12*\n" +
@@ -8507,7 +11259,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x12\n" +
 	"\x04full\x18\x05 \x01(\bR\x04full\x12\x12\n" +
 	"\x04node\x18\x06 \x01(\tR\x04node\x12\x18\n" +
-	"\asuspect\x18\a \x01(\tR\asuspect\"\xce\x02\n" +
+	"\asuspect\x18\a \x01(\tR\asuspect\"\xe6\x02\n" +
 	"\x05Greet\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x1d\n" +
 	"\n" +
@@ -8522,7 +11274,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"generation\x12\x12\n" +
 	"\x04boot\x18\t \x01(\x04R\x04boot\x12-\n" +
 	"\x06worker\x18\n" +
-	" \x01(\v2\x15.tiercel.v1.WorkerRowR\x06worker\"\xaa\x03\n" +
+	" \x01(\v2\x15.tiercel.v1.WorkerRowR\x06worker\x12\x16\n" +
+	"\x06roster\x18\v \x01(\x04R\x06roster\"\xc2\x03\n" +
 	"\n" +
 	"GreetReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
@@ -8542,14 +11295,17 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x10epoch_generation\x18\v \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
 	"\n" +
 	"epoch_term\x18\f \x01(\x04R\tepochTerm\x12\x1a\n" +
-	"\baccepted\x18\r \x01(\bR\baccepted\"9\n" +
+	"\baccepted\x18\r \x01(\bR\baccepted\x12\x16\n" +
+	"\x06roster\x18\x0e \x01(\x04R\x06roster\"9\n" +
 	"\vAreYouThere\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\x7f\n" +
 	"\aIAmHere\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
-	"\x04boot\x18\x04 \x01(\x04R\x04boot\"\n" +
+	"\x04boot\x18\x04 \x01(\x04R\x04boot\"/\n" +
+	"\x0fDiscoveredPeers\x12\x1c\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\"\n" +
 	"\n" +
 	"\bAdmitted\"\xeb\x02\n" +
 	"\tHeartbeat\x12*\n" +
@@ -8563,7 +11319,10 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\alatency\x18\b \x03(\v2\x17.tiercel.v1.PeerLatencyR\alatency\x12\x18\n" +
 	"\aapplied\x18\t \x01(\x04R\aapplied\x12\x1a\n" +
 	"\bsequence\x18\n" +
-	" \x01(\x04R\bsequence\"9\n" +
+	" \x01(\x04R\bsequence\";\n" +
+	"\rWorkerLatency\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
+	"\x06micros\x18\x02 \x01(\x03R\x06micros\"9\n" +
 	"\vPeerLatency\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06micros\x18\x02 \x01(\x03R\x06micros\"\xdd\x02\n" +
@@ -8662,7 +11421,123 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"h\n" +
 	"\x11ReleaseBrakeReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
-	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"f\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x7f\n" +
+	"\x0eStartRebalance\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12(\n" +
+	"\x10bytes_per_second\x18\x03 \x01(\x04R\x0ebytesPerSecond\"\xbd\x02\n" +
+	"\rStartJobReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12%\n" +
+	"\x03job\x18\x03 \x01(\v2\x13.tiercel.v1.JobInfoR\x03job\x12+\n" +
+	"\x04plan\x18\x04 \x03(\v2\x17.tiercel.v1.PlannedMoveR\x04plan\x12\x1d\n" +
+	"\n" +
+	"plan_bytes\x18\x05 \x01(\x04R\tplanBytes\x12\x1d\n" +
+	"\n" +
+	"plan_items\x18\x06 \x01(\x04R\tplanItems\x12\x1a\n" +
+	"\bblockers\x18\a \x03(\tR\bblockers\x12)\n" +
+	"\x10estimate_seconds\x18\b \x01(\x01R\x0festimateSeconds\"q\n" +
+	"\vPlannedMove\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\"~\n" +
+	"\vDrainWorker\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
+	"\x06cancel\x18\x03 \x01(\bR\x06cancel\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"b\n" +
+	"\n" +
+	"StartScrub\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12(\n" +
+	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"o\n" +
+	"\bListJobs\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\x12'\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x13.tiercel.v1.JobKindR\x04kind\"\x8d\x01\n" +
+	"\rListJobsReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12'\n" +
+	"\x04jobs\x18\x03 \x03(\v2\x13.tiercel.v1.JobInfoR\x04jobs\"\xa9\x01\n" +
+	"\aJobInfo\x12$\n" +
+	"\x03row\x18\x01 \x01(\v2\x12.tiercel.v1.JobRowR\x03row\x12\x1f\n" +
+	"\veta_seconds\x18\x02 \x01(\x01R\n" +
+	"etaSeconds\x12-\n" +
+	"\x05moves\x18\x03 \x03(\v2\x17.tiercel.v1.PlannedMoveR\x05moves\x12(\n" +
+	"\x10bytes_per_second\x18\x04 \x01(\x01R\x0ebytesPerSecond\"m\n" +
+	"\tChangeJob\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\x12$\n" +
+	"\x02to\x18\x03 \x01(\x0e2\x14.tiercel.v1.JobStateR\x02to\"A\n" +
+	"\x13DescribeReplication\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\xd1\x01\n" +
+	"\x18DescribeReplicationReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x121\n" +
+	"\x05tiers\x18\x03 \x03(\v2\x1b.tiercel.v1.TierReplicationR\x05tiers\x12-\n" +
+	"\x12pending_operations\x18\x04 \x01(\x04R\x11pendingOperations\"\xbf\x02\n" +
+	"\x0fTierReplication\x12\x12\n" +
+	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x12\n" +
+	"\x04open\x18\x02 \x01(\x04R\x04open\x12\x16\n" +
+	"\x06sealed\x18\x03 \x01(\x04R\x06sealed\x12\x1a\n" +
+	"\bretiring\x18\x04 \x01(\x04R\bretiring\x12\x1a\n" +
+	"\bdegraded\x18\x05 \x01(\x04R\bdegraded\x12\x1d\n" +
+	"\n" +
+	"debt_bytes\x18\x06 \x01(\x04R\tdebtBytes\x12.\n" +
+	"\x13oldest_debt_seconds\x18\a \x01(\x01R\x11oldestDebtSeconds\x12\x1a\n" +
+	"\bstranded\x18\b \x01(\x04R\bstranded\x12\x12\n" +
+	"\x04lost\x18\t \x01(\x04R\x04lost\x125\n" +
+	"\tfollowers\x18\n" +
+	" \x03(\v2\x17.tiercel.v1.FollowerLagR\tfollowers\"|\n" +
+	"\x10ExplainPlacement\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\tR\x04from\"\xc2\x03\n" +
+	"\x15ExplainPlacementReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04tier\x18\x03 \x01(\rR\x04tier\x12\x16\n" +
+	"\x06copies\x18\x04 \x01(\rR\x06copies\x122\n" +
+	"\aworkers\x18\x05 \x03(\v2\x18.tiercel.v1.JudgedWorkerR\aworkers\x12!\n" +
+	"\fopen_volumes\x18\x06 \x03(\x04R\vopenVolumes\x12\x16\n" +
+	"\x06chosen\x18\a \x03(\tR\x06chosen\x12/\n" +
+	"\avolumes\x18\b \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\x12\x1f\n" +
+	"\vweight_free\x18\t \x01(\x01R\n" +
+	"weightFree\x12\x1f\n" +
+	"\vweight_disk\x18\n" +
+	" \x01(\x01R\n" +
+	"weightDisk\x12\x1f\n" +
+	"\vweight_load\x18\v \x01(\x01R\n" +
+	"weightLoad\x12%\n" +
+	"\x0eweight_latency\x18\f \x01(\x01R\rweightLatency\"\xec\x01\n" +
+	"\fJudgedWorker\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04free\x18\x02 \x01(\x01R\x04free\x12\x12\n" +
+	"\x04disk\x18\x03 \x01(\x01R\x04disk\x12\x12\n" +
+	"\x04load\x18\x04 \x01(\x01R\x04load\x12\x18\n" +
+	"\alatency\x18\x05 \x01(\x01R\alatency\x12\x14\n" +
+	"\x05score\x18\x06 \x01(\x01R\x05score\x12\x18\n" +
+	"\arefusal\x18\a \x01(\tR\arefusal\x12\x16\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\x12\x16\n" +
+	"\x06chosen\x18\t \x01(\rR\x06chosen\x12\x12\n" +
+	"\x04open\x18\n" +
+	" \x01(\rR\x04open\"a\n" +
+	"\n" +
+	"ChangeTier\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x04tier\x18\x02 \x01(\v2\x13.tiercel.v1.TierRowR\x04tier\"\x8d\x01\n" +
+	"\x0eChangeSettings\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x120\n" +
+	"\bsettings\x18\x02 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x12\x1d\n" +
+	"\n" +
+	"if_version\x18\x03 \x01(\x04R\tifVersion\"\xad\x01\n" +
+	"\x12ChangeClusterReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
+	"\acluster\x18\x03 \x01(\v2\x16.tiercel.v1.ClusterRowR\acluster\x12\x10\n" +
+	"\x03job\x18\x04 \x01(\x04R\x03job\"f\n" +
 	"\aPropose\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12/\n" +
 	"\bcommands\x18\x02 \x03(\v2\x13.tiercel.v1.CommandR\bcommands\"\x9b\x01\n" +
@@ -8731,7 +11606,12 @@ const file_messages_actors_proto_rawDesc = "" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
 	"\x04fork\x18\x03 \x01(\tR\x04fork\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\tR\x04node\"\x87\x01\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"_\n" +
+	"\fStandbyMatch\x12\x1a\n" +
+	"\bstanding\x18\x01 \x01(\bR\bstanding\x12\x14\n" +
+	"\x05match\x18\x02 \x01(\x04R\x05match\x12\x1d\n" +
+	"\n" +
+	"in_contact\x18\x03 \x01(\bR\tinContact\"\x87\x01\n" +
 	"\n" +
 	"LogMembers\x12&\n" +
 	"\x05peers\x18\x01 \x03(\v2\x10.tiercel.v1.PeerR\x05peers\x12\x1e\n" +
@@ -8805,24 +11685,53 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x1f\n" +
 	"\vmin_applied\x18\x02 \x01(\x04R\n" +
 	"minApplied\x12,\n" +
-	"\x05items\x18\x03 \x03(\v2\x16.tiercel.v1.LookupItemR\x05items\"\xd1\x01\n" +
+	"\x05items\x18\x03 \x03(\v2\x16.tiercel.v1.LookupItemR\x05items\"\xd9\x02\n" +
 	"\n" +
 	"LookupItem\x12&\n" +
 	"\x04stat\x18\x01 \x01(\v2\x10.tiercel.v1.StatH\x00R\x04stat\x126\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x18.tiercel.v1.ReadManifestH\x00R\bmanifest\x12&\n" +
 	"\x04list\x18\x03 \x01(\v2\x10.tiercel.v1.ListH\x00R\x04list\x123\n" +
-	"\x06status\x18\x04 \x01(\v2\x19.tiercel.v1.ClusterStatusH\x00R\x06statusB\x06\n" +
+	"\x06status\x18\x04 \x01(\v2\x19.tiercel.v1.ClusterStatusH\x00R\x06status\x12<\n" +
+	"\ffind_extents\x18\x05 \x01(\v2\x17.tiercel.v1.FindExtentsH\x00R\vfindExtents\x12H\n" +
+	"\x10describe_volumes\x18\x06 \x01(\v2\x1b.tiercel.v1.DescribeVolumesH\x00R\x0fdescribeVolumesB\x06\n" +
 	"\x04kind\"\x87\x01\n" +
 	"\vLookupReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x122\n" +
 	"\aanswers\x18\x02 \x03(\v2\x18.tiercel.v1.LookupAnswerR\aanswers\x12\x18\n" +
-	"\aapplied\x18\x03 \x01(\x04R\aapplied\"\xe7\x01\n" +
+	"\aapplied\x18\x03 \x01(\x04R\aapplied\"\xf9\x02\n" +
 	"\fLookupAnswer\x12+\n" +
 	"\x04stat\x18\x01 \x01(\v2\x15.tiercel.v1.StatReplyH\x00R\x04stat\x12;\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x1d.tiercel.v1.ReadManifestReplyH\x00R\bmanifest\x12+\n" +
 	"\x04list\x18\x03 \x01(\v2\x15.tiercel.v1.ListReplyH\x00R\x04list\x128\n" +
-	"\x06status\x18\x04 \x01(\v2\x1e.tiercel.v1.ClusterStatusReplyH\x00R\x06statusB\x06\n" +
-	"\x04kindB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x06status\x18\x04 \x01(\v2\x1e.tiercel.v1.ClusterStatusReplyH\x00R\x06status\x12A\n" +
+	"\ffind_extents\x18\x05 \x01(\v2\x1c.tiercel.v1.FindExtentsReplyH\x00R\vfindExtents\x12M\n" +
+	"\x10describe_volumes\x18\x06 \x01(\v2 .tiercel.v1.DescribeVolumesReplyH\x00R\x0fdescribeVolumesB\x06\n" +
+	"\x04kind\"}\n" +
+	"\vFindExtents\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x18\n" +
+	"\avolumes\x18\x02 \x03(\x04R\avolumes\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\x12\x12\n" +
+	"\x04rows\x18\x04 \x01(\rR\x04rows\"\xaa\x01\n" +
+	"\x10FindExtentsReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12-\n" +
+	"\x05found\x18\x03 \x03(\v2\x17.tiercel.v1.NamedExtentR\x05found\x12\x12\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\"\xb3\x01\n" +
+	"\vNamedExtent\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x16\n" +
+	"\x06upload\x18\x04 \x01(\x04R\x06upload\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x04R\bposition\x12*\n" +
+	"\x06extent\x18\x06 \x01(\v2\x12.tiercel.v1.ExtentR\x06extent\"W\n" +
+	"\x0fDescribeVolumes\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x18\n" +
+	"\avolumes\x18\x02 \x03(\x04R\avolumes\"\xba\x01\n" +
+	"\x14DescribeVolumesReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12/\n" +
+	"\avolumes\x18\x03 \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\x12\x1c\n" +
+	"\tunchecked\x18\x04 \x01(\bR\tuncheckedB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_actors_proto_rawDescOnce sync.Once
@@ -8836,303 +11745,400 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 110)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 145)
 var file_messages_actors_proto_goTypes = []any{
-	(*Envelope)(nil),                // 0: tiercel.v1.Envelope
-	(*BulkFrame)(nil),               // 1: tiercel.v1.BulkFrame
-	(*Header)(nil),                  // 2: tiercel.v1.Header
-	(*Error)(nil),                   // 3: tiercel.v1.Error
-	(*Put)(nil),                     // 4: tiercel.v1.Put
-	(*PutReply)(nil),                // 5: tiercel.v1.PutReply
-	(*OpenUpload)(nil),              // 6: tiercel.v1.OpenUpload
-	(*OpenUploadReply)(nil),         // 7: tiercel.v1.OpenUploadReply
-	(*UploadPart)(nil),              // 8: tiercel.v1.UploadPart
-	(*UploadPartReply)(nil),         // 9: tiercel.v1.UploadPartReply
-	(*FinishUpload)(nil),            // 10: tiercel.v1.FinishUpload
-	(*DropUpload)(nil),              // 11: tiercel.v1.DropUpload
-	(*Delete)(nil),                  // 12: tiercel.v1.Delete
-	(*Move)(nil),                    // 13: tiercel.v1.Move
-	(*MutationReply)(nil),           // 14: tiercel.v1.MutationReply
-	(*Stat)(nil),                    // 15: tiercel.v1.Stat
-	(*StatReply)(nil),               // 16: tiercel.v1.StatReply
-	(*ReadManifest)(nil),            // 17: tiercel.v1.ReadManifest
-	(*ReadManifestReply)(nil),       // 18: tiercel.v1.ReadManifestReply
-	(*List)(nil),                    // 19: tiercel.v1.List
-	(*ListReply)(nil),               // 20: tiercel.v1.ListReply
-	(*ListedFile)(nil),              // 21: tiercel.v1.ListedFile
-	(*ClusterStatus)(nil),           // 22: tiercel.v1.ClusterStatus
-	(*ClusterStatusReply)(nil),      // 23: tiercel.v1.ClusterStatusReply
-	(*Begin)(nil),                   // 24: tiercel.v1.Begin
-	(*BeginItem)(nil),               // 25: tiercel.v1.BeginItem
-	(*BeginReply)(nil),              // 26: tiercel.v1.BeginReply
-	(*BeginGrant)(nil),              // 27: tiercel.v1.BeginGrant
-	(*Commit)(nil),                  // 28: tiercel.v1.Commit
-	(*CommitReply)(nil),             // 29: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),           // 30: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),             // 31: tiercel.v1.MasterReady
-	(*Peer)(nil),                    // 32: tiercel.v1.Peer
-	(*AppendRecords)(nil),           // 33: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),              // 34: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil),      // 35: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),            // 36: tiercel.v1.AppendedItem
-	(*ReplicateRecords)(nil),        // 37: tiercel.v1.ReplicateRecords
-	(*ReplicateRecordsReply)(nil),   // 38: tiercel.v1.ReplicateRecordsReply
-	(*ReportVolumes)(nil),           // 39: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil),      // 40: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),            // 41: tiercel.v1.VolumeReport
-	(*FollowerLag)(nil),             // 42: tiercel.v1.FollowerLag
-	(*CapacityReport)(nil),          // 43: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),              // 44: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),         // 45: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),             // 46: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),        // 47: tiercel.v1.FenceVolumeReply
-	(*SettleVolume)(nil),            // 48: tiercel.v1.SettleVolume
-	(*SettleVolumeReply)(nil),       // 49: tiercel.v1.SettleVolumeReply
-	(*ReadVolume)(nil),              // 50: tiercel.v1.ReadVolume
-	(*ReadVolumeReply)(nil),         // 51: tiercel.v1.ReadVolumeReply
-	(*ReadExtent)(nil),              // 52: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),         // 53: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),           // 54: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                   // 55: tiercel.v1.Greet
-	(*GreetReply)(nil),              // 56: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),             // 57: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                 // 58: tiercel.v1.IAmHere
-	(*Admitted)(nil),                // 59: tiercel.v1.Admitted
-	(*Heartbeat)(nil),               // 60: tiercel.v1.Heartbeat
-	(*PeerLatency)(nil),             // 61: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),            // 62: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),               // 63: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),          // 64: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),             // 65: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),        // 66: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),              // 67: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),          // 68: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),     // 69: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),           // 70: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),      // 71: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),              // 72: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),         // 73: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),            // 74: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),       // 75: tiercel.v1.ReleaseBrakeReply
-	(*Propose)(nil),                 // 76: tiercel.v1.Propose
-	(*ProposeReply)(nil),            // 77: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),               // 78: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),          // 79: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),            // 80: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                // 81: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),          // 82: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),         // 83: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),           // 84: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),           // 85: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),            // 86: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),           // 87: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),       // 88: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),            // 89: tiercel.v1.RaftMessages
-	(*Superseded)(nil),              // 90: tiercel.v1.Superseded
-	(*LogMembers)(nil),              // 91: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),           // 92: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),      // 93: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),         // 94: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),       // 95: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),         // 96: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),            // 97: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),       // 98: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),             // 99: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),        // 100: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),             // 101: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),      // 102: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil), // 103: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                  // 104: tiercel.v1.Lookup
-	(*LookupItem)(nil),              // 105: tiercel.v1.LookupItem
-	(*LookupReply)(nil),             // 106: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),            // 107: tiercel.v1.LookupAnswer
-	nil,                             // 108: tiercel.v1.Error.DetailsEntry
-	nil,                             // 109: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),          // 110: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),           // 111: tiercel.v1.CommandResult
-	(*FileRow)(nil),                 // 112: tiercel.v1.FileRow
-	(*VolumeRow)(nil),               // 113: tiercel.v1.VolumeRow
-	(*Conditions)(nil),              // 114: tiercel.v1.Conditions
-	(*Extent)(nil),                  // 115: tiercel.v1.Extent
-	(*ClusterRow)(nil),              // 116: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),               // 117: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),               // 118: tiercel.v1.WorkerRow
-	(*Command)(nil),                 // 119: tiercel.v1.Command
+	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
+	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
+	(*Header)(nil),                   // 2: tiercel.v1.Header
+	(*Error)(nil),                    // 3: tiercel.v1.Error
+	(*Put)(nil),                      // 4: tiercel.v1.Put
+	(*PutReply)(nil),                 // 5: tiercel.v1.PutReply
+	(*OpenUpload)(nil),               // 6: tiercel.v1.OpenUpload
+	(*OpenUploadReply)(nil),          // 7: tiercel.v1.OpenUploadReply
+	(*UploadPart)(nil),               // 8: tiercel.v1.UploadPart
+	(*UploadPartReply)(nil),          // 9: tiercel.v1.UploadPartReply
+	(*FinishUpload)(nil),             // 10: tiercel.v1.FinishUpload
+	(*DropUpload)(nil),               // 11: tiercel.v1.DropUpload
+	(*Delete)(nil),                   // 12: tiercel.v1.Delete
+	(*Move)(nil),                     // 13: tiercel.v1.Move
+	(*MutationReply)(nil),            // 14: tiercel.v1.MutationReply
+	(*Stat)(nil),                     // 15: tiercel.v1.Stat
+	(*StatReply)(nil),                // 16: tiercel.v1.StatReply
+	(*ReadManifest)(nil),             // 17: tiercel.v1.ReadManifest
+	(*ReadManifestReply)(nil),        // 18: tiercel.v1.ReadManifestReply
+	(*List)(nil),                     // 19: tiercel.v1.List
+	(*ListReply)(nil),                // 20: tiercel.v1.ListReply
+	(*ListedFile)(nil),               // 21: tiercel.v1.ListedFile
+	(*ClusterStatus)(nil),            // 22: tiercel.v1.ClusterStatus
+	(*ClusterStatusReply)(nil),       // 23: tiercel.v1.ClusterStatusReply
+	(*Begin)(nil),                    // 24: tiercel.v1.Begin
+	(*BeginItem)(nil),                // 25: tiercel.v1.BeginItem
+	(*BeginReply)(nil),               // 26: tiercel.v1.BeginReply
+	(*BeginGrant)(nil),               // 27: tiercel.v1.BeginGrant
+	(*Commit)(nil),                   // 28: tiercel.v1.Commit
+	(*CommitReply)(nil),              // 29: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),            // 30: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),              // 31: tiercel.v1.MasterReady
+	(*Peer)(nil),                     // 32: tiercel.v1.Peer
+	(*AppendRecords)(nil),            // 33: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),               // 34: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),       // 35: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),             // 36: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),         // 37: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),    // 38: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),            // 39: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),       // 40: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),             // 41: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),              // 42: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),           // 43: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),               // 44: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),          // 45: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),              // 46: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),         // 47: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),             // 48: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),        // 49: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),               // 50: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),          // 51: tiercel.v1.ReadVolumeReply
+	(*AskBandwidth)(nil),             // 52: tiercel.v1.AskBandwidth
+	(*BandwidthGranted)(nil),         // 53: tiercel.v1.BandwidthGranted
+	(*DropCopy)(nil),                 // 54: tiercel.v1.DropCopy
+	(*DropCopyReply)(nil),            // 55: tiercel.v1.DropCopyReply
+	(*CopyDamaged)(nil),              // 56: tiercel.v1.CopyDamaged
+	(*CheckCopy)(nil),                // 57: tiercel.v1.CheckCopy
+	(*ScrubCopies)(nil),              // 58: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 59: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 60: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 61: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 62: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 63: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 64: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 65: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 66: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 67: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 68: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 69: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 70: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 71: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 72: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 73: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 74: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 75: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 76: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 77: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 78: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 79: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 80: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 81: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 82: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 83: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 84: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 85: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 86: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 87: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 88: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 89: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 90: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 91: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 92: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 93: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 94: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 95: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 96: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 97: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 98: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 99: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 100: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 101: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 102: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 103: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 104: tiercel.v1.ChangeClusterReply
+	(*Propose)(nil),                  // 105: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 106: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 107: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 108: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 109: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 110: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 111: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 112: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 113: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 114: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 115: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 116: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 117: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 118: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 119: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 120: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 121: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 122: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 123: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 124: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 125: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 126: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 127: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 128: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 129: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 130: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 131: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 132: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 133: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 134: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 135: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 136: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 137: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 138: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 139: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 140: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 141: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 142: tiercel.v1.DescribeVolumesReply
+	nil,                              // 143: tiercel.v1.Error.DetailsEntry
+	nil,                              // 144: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 145: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 146: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 147: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 148: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 149: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 150: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 151: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 152: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 153: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 154: tiercel.v1.JobRow
+	(*Command)(nil),                  // 155: tiercel.v1.Command
+	(*Settings)(nil),                 // 156: tiercel.v1.Settings
+	(JobKind)(0),                     // 157: tiercel.v1.JobKind
+	(JobState)(0),                    // 158: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 159: tiercel.v1.TierRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	108, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	143, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	110, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	145, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	111, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	112, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	113, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	146, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	147, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	148, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 9: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	110, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	145, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 11: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	3,   // 12: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	2,   // 13: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	2,   // 14: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	3,   // 15: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	2,   // 16: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	110, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	145, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 18: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	2,   // 19: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	114, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	149, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	2,   // 21: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	2,   // 22: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	3,   // 23: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	111, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	146, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	2,   // 25: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	2,   // 26: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	3,   // 27: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	112, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	113, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	147, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	148, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 30: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	3,   // 32: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	115, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	113, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	150, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	148, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 35: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	3,   // 37: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	21,  // 38: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	112, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	147, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	2,   // 40: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	3,   // 42: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	116, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	117, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	113, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	118, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	151, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	152, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	148, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	153, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
 	43,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	2,   // 48: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	25,  // 49: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	2,   // 50: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	27,  // 51: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	3,   // 52: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	2,   // 53: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	119, // 54: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	2,   // 55: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	30,  // 56: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	111, // 57: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	116, // 58: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	43,  // 59: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	32,  // 60: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	2,   // 61: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	34,  // 62: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 63: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	36,  // 64: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	3,   // 65: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	115, // 66: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	2,   // 67: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	34,  // 68: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 69: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	3,   // 70: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	2,   // 71: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 72: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	41,  // 73: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	43,  // 74: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	3,   // 75: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	42,  // 76: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 77: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	2,   // 78: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 79: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 80: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	2,   // 81: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 82: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 83: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	2,   // 84: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 85: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 86: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	2,   // 87: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 88: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 89: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	115, // 90: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 91: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 92: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 93: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	118, // 94: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 95: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 96: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	32,  // 97: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 98: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 99: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 100: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	43,  // 101: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	118, // 102: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	61,  // 103: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	2,   // 104: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 105: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	63,  // 106: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	32,  // 107: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	109, // 108: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	63,  // 109: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 110: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 111: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 112: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	67,  // 113: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	118, // 114: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	43,  // 115: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	113, // 116: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 117: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 118: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 119: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	63,  // 120: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 121: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 122: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 123: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 124: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 125: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 126: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 127: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 128: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 129: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 130: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	119, // 131: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 132: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 133: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 134: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 135: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 136: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	81,  // 137: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	30,  // 138: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	119, // 139: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 140: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	32,  // 141: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 142: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 143: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 144: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 145: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 146: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 147: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 148: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 149: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 150: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 151: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	101, // 152: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 153: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 154: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 155: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 156: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	105, // 157: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	15,  // 158: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	17,  // 159: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	19,  // 160: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	22,  // 161: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	2,   // 162: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	107, // 163: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	16,  // 164: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	18,  // 165: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	20,  // 166: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	23,  // 167: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	168, // [168:168] is the sub-list for method output_type
-	168, // [168:168] is the sub-list for method input_type
-	168, // [168:168] is the sub-list for extension type_name
-	168, // [168:168] is the sub-list for extension extendee
-	0,   // [0:168] is the sub-list for field type_name
+	154, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	2,   // 49: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	25,  // 50: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	2,   // 51: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	27,  // 52: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	3,   // 53: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	2,   // 54: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	155, // 55: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	2,   // 56: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	30,  // 57: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	146, // 58: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	151, // 59: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	43,  // 60: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	32,  // 61: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	2,   // 62: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	34,  // 63: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 64: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	36,  // 65: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	3,   // 66: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	150, // 67: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	2,   // 68: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	34,  // 69: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 70: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	3,   // 71: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	2,   // 72: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 73: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	41,  // 74: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	43,  // 75: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	3,   // 76: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	42,  // 77: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 78: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	2,   // 79: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 80: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 81: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	2,   // 82: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 83: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 84: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	2,   // 85: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 86: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 87: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	2,   // 88: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 89: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 90: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
+	2,   // 91: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
+	3,   // 92: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
+	2,   // 93: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
+	2,   // 94: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
+	3,   // 95: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
+	2,   // 96: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	2,   // 97: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	3,   // 98: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	156, // 99: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	2,   // 100: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	150, // 101: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 102: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 103: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 104: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	153, // 105: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 106: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 107: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	32,  // 108: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 109: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 110: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 111: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	43,  // 112: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	153, // 113: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	72,  // 114: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	2,   // 115: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 116: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	74,  // 117: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	32,  // 118: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	144, // 119: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	74,  // 120: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 121: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 122: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 123: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	78,  // 124: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	153, // 125: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	43,  // 126: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	148, // 127: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 128: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 129: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 130: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	74,  // 131: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 132: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 133: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 134: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 135: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 136: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 137: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 138: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 139: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 140: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 141: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 142: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 143: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	94,  // 144: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	89,  // 145: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 146: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 147: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 148: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	157, // 149: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 150: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 151: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	94,  // 152: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	154, // 153: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	89,  // 154: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 155: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	158, // 156: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 157: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 158: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 159: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	98,  // 160: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	42,  // 161: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 162: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 163: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 164: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	101, // 165: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	148, // 166: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 167: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	159, // 168: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 169: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	156, // 170: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 171: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 172: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	151, // 173: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 174: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	155, // 175: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 176: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 177: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 178: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 179: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 180: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	110, // 181: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	30,  // 182: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	155, // 183: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 184: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	32,  // 185: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 186: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 187: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 188: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 189: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 190: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 191: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 192: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 193: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 194: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 195: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	131, // 196: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 197: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 198: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 199: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 200: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	135, // 201: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	15,  // 202: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	17,  // 203: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	19,  // 204: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	22,  // 205: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	138, // 206: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	141, // 207: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	2,   // 208: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	137, // 209: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	16,  // 210: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	18,  // 211: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	20,  // 212: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	23,  // 213: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	139, // 214: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	142, // 215: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	2,   // 216: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 217: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 218: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	140, // 219: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	150, // 220: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 221: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 222: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 223: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	148, // 224: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	225, // [225:225] is the sub-list for method output_type
+	225, // [225:225] is the sub-list for method input_type
+	225, // [225:225] is the sub-list for extension type_name
+	225, // [225:225] is the sub-list for extension extendee
+	0,   // [0:225] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -9142,17 +12148,21 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[105].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[135].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
 		(*LookupItem_Status)(nil),
+		(*LookupItem_FindExtents)(nil),
+		(*LookupItem_DescribeVolumes)(nil),
 	}
-	file_messages_actors_proto_msgTypes[107].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[137].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
 		(*LookupAnswer_Status)(nil),
+		(*LookupAnswer_FindExtents)(nil),
+		(*LookupAnswer_DescribeVolumes)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -9160,7 +12170,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   110,
+			NumMessages:   145,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

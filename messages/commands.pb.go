@@ -56,6 +56,18 @@ type Command struct {
 	//	*Command_VerifyMember
 	//	*Command_SetStormBrake
 	//	*Command_RaiseGeneration
+	//	*Command_ChangeMembers
+	//	*Command_MarkDamaged
+	//	*Command_RetireVolume
+	//	*Command_MoveExtents
+	//	*Command_DropVolume
+	//	*Command_CreateJob
+	//	*Command_UpdateJob
+	//	*Command_ChangeJobState
+	//	*Command_SetDraining
+	//	*Command_SetSettings
+	//	*Command_SetTier
+	//	*Command_TruncateVolume
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -318,6 +330,114 @@ func (x *Command) GetRaiseGeneration() *RaiseGeneration {
 	return nil
 }
 
+func (x *Command) GetChangeMembers() *ChangeMembers {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_ChangeMembers); ok {
+			return x.ChangeMembers
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetMarkDamaged() *MarkDamaged {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_MarkDamaged); ok {
+			return x.MarkDamaged
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetRetireVolume() *RetireVolume {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_RetireVolume); ok {
+			return x.RetireVolume
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetMoveExtents() *MoveExtents {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_MoveExtents); ok {
+			return x.MoveExtents
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDropVolume() *DropVolume {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_DropVolume); ok {
+			return x.DropVolume
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCreateJob() *CreateJob {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_CreateJob); ok {
+			return x.CreateJob
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetUpdateJob() *UpdateJob {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_UpdateJob); ok {
+			return x.UpdateJob
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetChangeJobState() *ChangeJobState {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_ChangeJobState); ok {
+			return x.ChangeJobState
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetDraining() *SetDraining {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetDraining); ok {
+			return x.SetDraining
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetSettings() *SetSettings {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetSettings); ok {
+			return x.SetSettings
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetTier() *SetTier {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetTier); ok {
+			return x.SetTier
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetTruncateVolume() *TruncateVolume {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_TruncateVolume); ok {
+			return x.TruncateVolume
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -398,6 +518,54 @@ type Command_RaiseGeneration struct {
 	RaiseGeneration *RaiseGeneration `protobuf:"bytes,38,opt,name=raise_generation,json=raiseGeneration,proto3,oneof"`
 }
 
+type Command_ChangeMembers struct {
+	ChangeMembers *ChangeMembers `protobuf:"bytes,39,opt,name=change_members,json=changeMembers,proto3,oneof"`
+}
+
+type Command_MarkDamaged struct {
+	MarkDamaged *MarkDamaged `protobuf:"bytes,40,opt,name=mark_damaged,json=markDamaged,proto3,oneof"`
+}
+
+type Command_RetireVolume struct {
+	RetireVolume *RetireVolume `protobuf:"bytes,41,opt,name=retire_volume,json=retireVolume,proto3,oneof"`
+}
+
+type Command_MoveExtents struct {
+	MoveExtents *MoveExtents `protobuf:"bytes,42,opt,name=move_extents,json=moveExtents,proto3,oneof"`
+}
+
+type Command_DropVolume struct {
+	DropVolume *DropVolume `protobuf:"bytes,43,opt,name=drop_volume,json=dropVolume,proto3,oneof"`
+}
+
+type Command_CreateJob struct {
+	CreateJob *CreateJob `protobuf:"bytes,44,opt,name=create_job,json=createJob,proto3,oneof"`
+}
+
+type Command_UpdateJob struct {
+	UpdateJob *UpdateJob `protobuf:"bytes,45,opt,name=update_job,json=updateJob,proto3,oneof"`
+}
+
+type Command_ChangeJobState struct {
+	ChangeJobState *ChangeJobState `protobuf:"bytes,46,opt,name=change_job_state,json=changeJobState,proto3,oneof"`
+}
+
+type Command_SetDraining struct {
+	SetDraining *SetDraining `protobuf:"bytes,47,opt,name=set_draining,json=setDraining,proto3,oneof"`
+}
+
+type Command_SetSettings struct {
+	SetSettings *SetSettings `protobuf:"bytes,48,opt,name=set_settings,json=setSettings,proto3,oneof"`
+}
+
+type Command_SetTier struct {
+	SetTier *SetTier `protobuf:"bytes,49,opt,name=set_tier,json=setTier,proto3,oneof"`
+}
+
+type Command_TruncateVolume struct {
+	TruncateVolume *TruncateVolume `protobuf:"bytes,50,opt,name=truncate_volume,json=truncateVolume,proto3,oneof"`
+}
+
 func (*Command_Bootstrap) isCommand_Kind() {}
 
 func (*Command_OpenSession) isCommand_Kind() {}
@@ -436,6 +604,30 @@ func (*Command_SetStormBrake) isCommand_Kind() {}
 
 func (*Command_RaiseGeneration) isCommand_Kind() {}
 
+func (*Command_ChangeMembers) isCommand_Kind() {}
+
+func (*Command_MarkDamaged) isCommand_Kind() {}
+
+func (*Command_RetireVolume) isCommand_Kind() {}
+
+func (*Command_MoveExtents) isCommand_Kind() {}
+
+func (*Command_DropVolume) isCommand_Kind() {}
+
+func (*Command_CreateJob) isCommand_Kind() {}
+
+func (*Command_UpdateJob) isCommand_Kind() {}
+
+func (*Command_ChangeJobState) isCommand_Kind() {}
+
+func (*Command_SetDraining) isCommand_Kind() {}
+
+func (*Command_SetSettings) isCommand_Kind() {}
+
+func (*Command_SetTier) isCommand_Kind() {}
+
+func (*Command_TruncateVolume) isCommand_Kind() {}
+
 type Bootstrap struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
 	ClusterId                string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
@@ -444,6 +636,7 @@ type Bootstrap struct {
 	ClusterVersion           uint32                 `protobuf:"varint,4,opt,name=cluster_version,json=clusterVersion,proto3" json:"cluster_version,omitempty"`
 	IdempotencyKeysPerTenant uint32                 `protobuf:"varint,5,opt,name=idempotency_keys_per_tenant,json=idempotencyKeysPerTenant,proto3" json:"idempotency_keys_per_tenant,omitempty"`
 	Failover                 bool                   `protobuf:"varint,6,opt,name=failover,proto3" json:"failover,omitempty"` // voters may be more than one
+	Settings                 *Settings              `protobuf:"bytes,7,opt,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
 }
@@ -518,6 +711,13 @@ func (x *Bootstrap) GetFailover() bool {
 		return x.Failover
 	}
 	return false
+}
+
+func (x *Bootstrap) GetSettings() *Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
 }
 
 // Opens a session and ends every session of the same node with a lower
@@ -1174,7 +1374,8 @@ type SealVolume struct {
 	Cause       string                 `protobuf:"bytes,5,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Nodes whose fenced copy is intact up to survivor_end with this digest: they
 	// are verified members from then on, the others are not until VerifyMember.
-	Intact        []string `protobuf:"bytes,6,rep,name=intact,proto3" json:"intact,omitempty"`
+	Intact        []string      `protobuf:"bytes,6,rep,name=intact,proto3" json:"intact,omitempty"`
+	Fenced        []*FencedCopy `protobuf:"bytes,7,rep,name=fenced,proto3" json:"fenced,omitempty"` // every copy that was fenced, and what it holds
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1251,6 +1452,65 @@ func (x *SealVolume) GetIntact() []string {
 	return nil
 }
 
+func (x *SealVolume) GetFenced() []*FencedCopy {
+	if x != nil {
+		return x.Fenced
+	}
+	return nil
+}
+
+type FencedCopy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	End           uint64                 `protobuf:"varint,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FencedCopy) Reset() {
+	*x = FencedCopy{}
+	mi := &file_messages_commands_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FencedCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FencedCopy) ProtoMessage() {}
+
+func (x *FencedCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FencedCopy.ProtoReflect.Descriptor instead.
+func (*FencedCopy) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FencedCopy) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *FencedCopy) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
 // Only for a single-member volume after a restart of its member. Below
 // committed_end the missing range is logged as lost (DESIGN `Truncated`).
 type ReopenVolume struct {
@@ -1264,7 +1524,7 @@ type ReopenVolume struct {
 
 func (x *ReopenVolume) Reset() {
 	*x = ReopenVolume{}
-	mi := &file_messages_commands_proto_msgTypes[13]
+	mi := &file_messages_commands_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1536,7 @@ func (x *ReopenVolume) String() string {
 func (*ReopenVolume) ProtoMessage() {}
 
 func (x *ReopenVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[13]
+	mi := &file_messages_commands_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1549,7 @@ func (x *ReopenVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenVolume.ProtoReflect.Descriptor instead.
 func (*ReopenVolume) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{13}
+	return file_messages_commands_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReopenVolume) GetVolume() uint64 {
@@ -1326,7 +1586,7 @@ type RegisterWorker struct {
 
 func (x *RegisterWorker) Reset() {
 	*x = RegisterWorker{}
-	mi := &file_messages_commands_proto_msgTypes[14]
+	mi := &file_messages_commands_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1598,7 @@ func (x *RegisterWorker) String() string {
 func (*RegisterWorker) ProtoMessage() {}
 
 func (x *RegisterWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[14]
+	mi := &file_messages_commands_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1611,7 @@ func (x *RegisterWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorker.ProtoReflect.Descriptor instead.
 func (*RegisterWorker) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{14}
+	return file_messages_commands_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RegisterWorker) GetNode() string {
@@ -1379,7 +1639,7 @@ type MasterStarted struct {
 
 func (x *MasterStarted) Reset() {
 	*x = MasterStarted{}
-	mi := &file_messages_commands_proto_msgTypes[15]
+	mi := &file_messages_commands_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1651,7 @@ func (x *MasterStarted) String() string {
 func (*MasterStarted) ProtoMessage() {}
 
 func (x *MasterStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[15]
+	mi := &file_messages_commands_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1664,7 @@ func (x *MasterStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterStarted.ProtoReflect.Descriptor instead.
 func (*MasterStarted) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{15}
+	return file_messages_commands_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MasterStarted) GetNode() string {
@@ -1443,7 +1703,7 @@ type ChangeWorkerState struct {
 
 func (x *ChangeWorkerState) Reset() {
 	*x = ChangeWorkerState{}
-	mi := &file_messages_commands_proto_msgTypes[16]
+	mi := &file_messages_commands_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1715,7 @@ func (x *ChangeWorkerState) String() string {
 func (*ChangeWorkerState) ProtoMessage() {}
 
 func (x *ChangeWorkerState) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[16]
+	mi := &file_messages_commands_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1728,7 @@ func (x *ChangeWorkerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeWorkerState.ProtoReflect.Descriptor instead.
 func (*ChangeWorkerState) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{16}
+	return file_messages_commands_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ChangeWorkerState) GetNode() string {
@@ -1519,7 +1779,7 @@ type RemoveWorker struct {
 
 func (x *RemoveWorker) Reset() {
 	*x = RemoveWorker{}
-	mi := &file_messages_commands_proto_msgTypes[17]
+	mi := &file_messages_commands_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1791,7 @@ func (x *RemoveWorker) String() string {
 func (*RemoveWorker) ProtoMessage() {}
 
 func (x *RemoveWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[17]
+	mi := &file_messages_commands_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1804,7 @@ func (x *RemoveWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveWorker.ProtoReflect.Descriptor instead.
 func (*RemoveWorker) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{17}
+	return file_messages_commands_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RemoveWorker) GetNode() string {
@@ -1583,7 +1843,7 @@ type VerifyMember struct {
 
 func (x *VerifyMember) Reset() {
 	*x = VerifyMember{}
-	mi := &file_messages_commands_proto_msgTypes[18]
+	mi := &file_messages_commands_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1855,7 @@ func (x *VerifyMember) String() string {
 func (*VerifyMember) ProtoMessage() {}
 
 func (x *VerifyMember) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[18]
+	mi := &file_messages_commands_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1868,7 @@ func (x *VerifyMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyMember.ProtoReflect.Descriptor instead.
 func (*VerifyMember) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{18}
+	return file_messages_commands_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *VerifyMember) GetVolume() uint64 {
@@ -1655,7 +1915,7 @@ type SetStormBrake struct {
 
 func (x *SetStormBrake) Reset() {
 	*x = SetStormBrake{}
-	mi := &file_messages_commands_proto_msgTypes[19]
+	mi := &file_messages_commands_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +1927,7 @@ func (x *SetStormBrake) String() string {
 func (*SetStormBrake) ProtoMessage() {}
 
 func (x *SetStormBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[19]
+	mi := &file_messages_commands_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +1940,7 @@ func (x *SetStormBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStormBrake.ProtoReflect.Descriptor instead.
 func (*SetStormBrake) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{19}
+	return file_messages_commands_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetStormBrake) GetBrake() *StormBrake {
@@ -1691,18 +1951,21 @@ func (x *SetStormBrake) GetBrake() *StormBrake {
 }
 
 // First entry after a manual take-over: the generation grows, the fork id is new.
+// Workers whose Raft id is among the superseded have left: they held the log of the
+// generation before, and what they return with is set aside.
 type RaiseGeneration struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
 	Fork          string                 `protobuf:"bytes,2,opt,name=fork,proto3" json:"fork,omitempty"`
 	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	Superseded    []uint64               `protobuf:"varint,4,rep,packed,name=superseded,proto3" json:"superseded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RaiseGeneration) Reset() {
 	*x = RaiseGeneration{}
-	mi := &file_messages_commands_proto_msgTypes[20]
+	mi := &file_messages_commands_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1714,7 +1977,7 @@ func (x *RaiseGeneration) String() string {
 func (*RaiseGeneration) ProtoMessage() {}
 
 func (x *RaiseGeneration) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[20]
+	mi := &file_messages_commands_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1727,7 +1990,7 @@ func (x *RaiseGeneration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseGeneration.ProtoReflect.Descriptor instead.
 func (*RaiseGeneration) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{20}
+	return file_messages_commands_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RaiseGeneration) GetGeneration() uint64 {
@@ -1751,6 +2014,13 @@ func (x *RaiseGeneration) GetNode() string {
 	return ""
 }
 
+func (x *RaiseGeneration) GetSuperseded() []uint64 {
+	if x != nil {
+		return x.Superseded
+	}
+	return nil
+}
+
 // The proposer's hash of the state after applying at_index; compared in apply
 // only when it is the entry right after at_index.
 type CheckStateHash struct {
@@ -1763,7 +2033,7 @@ type CheckStateHash struct {
 
 func (x *CheckStateHash) Reset() {
 	*x = CheckStateHash{}
-	mi := &file_messages_commands_proto_msgTypes[21]
+	mi := &file_messages_commands_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +2045,7 @@ func (x *CheckStateHash) String() string {
 func (*CheckStateHash) ProtoMessage() {}
 
 func (x *CheckStateHash) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[21]
+	mi := &file_messages_commands_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +2058,7 @@ func (x *CheckStateHash) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStateHash.ProtoReflect.Descriptor instead.
 func (*CheckStateHash) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{21}
+	return file_messages_commands_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CheckStateHash) GetAtIndex() uint64 {
@@ -1805,12 +2075,995 @@ func (x *CheckStateHash) GetHash() []byte {
 	return nil
 }
 
+// One copy: a node and the replica generation it has there.
+type MemberRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,2,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberRef) Reset() {
+	*x = MemberRef{}
+	mi := &file_messages_commands_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberRef) ProtoMessage() {}
+
+func (x *MemberRef) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberRef.ProtoReflect.Descriptor instead.
+func (*MemberRef) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *MemberRef) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *MemberRef) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+// Compare-and-set on the members of a sealed or retiring volume: refused (conflict,
+// members_changed) unless they are exactly those of expect. What is added begins
+// unverified under a replica generation of its own, which the result's id has; a node
+// that is a member already is refused. What is removed must leave enough verified
+// copies (cluster/catalog enoughCopies): never the last.
+type ChangeMembers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Expect        []*MemberRef           `protobuf:"bytes,3,rep,name=expect,proto3" json:"expect,omitempty"`
+	Add           []string               `protobuf:"bytes,4,rep,name=add,proto3" json:"add,omitempty"`
+	Remove        []*MemberRef           `protobuf:"bytes,5,rep,name=remove,proto3" json:"remove,omitempty"`
+	Job           uint64                 `protobuf:"varint,6,opt,name=job,proto3" json:"job,omitempty"`
+	Cause         string                 `protobuf:"bytes,7,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeMembers) Reset() {
+	*x = ChangeMembers{}
+	mi := &file_messages_commands_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeMembers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeMembers) ProtoMessage() {}
+
+func (x *ChangeMembers) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeMembers.ProtoReflect.Descriptor instead.
+func (*ChangeMembers) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ChangeMembers) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *ChangeMembers) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ChangeMembers) GetExpect() []*MemberRef {
+	if x != nil {
+		return x.Expect
+	}
+	return nil
+}
+
+func (x *ChangeMembers) GetAdd() []string {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *ChangeMembers) GetRemove() []*MemberRef {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+func (x *ChangeMembers) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *ChangeMembers) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// A member's copy is not what was sealed; it is no member to read or copy from, until
+// VerifyMember. Compare-and-set on generation and replica_gen.
+type MarkDamaged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	Cause         string                 `protobuf:"bytes,5,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MarkDamaged) Reset() {
+	*x = MarkDamaged{}
+	mi := &file_messages_commands_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MarkDamaged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MarkDamaged) ProtoMessage() {}
+
+func (x *MarkDamaged) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MarkDamaged.ProtoReflect.Descriptor instead.
+func (*MarkDamaged) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MarkDamaged) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *MarkDamaged) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *MarkDamaged) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *MarkDamaged) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *MarkDamaged) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// From now on no commit may name a sealed volume; what it holds is moved elsewhere.
+type RetireVolume struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetireVolume) Reset() {
+	*x = RetireVolume{}
+	mi := &file_messages_commands_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetireVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetireVolume) ProtoMessage() {}
+
+func (x *RetireVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetireVolume.ProtoReflect.Descriptor instead.
+func (*RetireVolume) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RetireVolume) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *RetireVolume) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RetireVolume) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// Names the same bytes elsewhere: each old extent, which must lie in a retiring
+// volume, becomes the new one. Compare-and-set on (path, version, position, old extent);
+// the version of the file stays.
+type MoveExtents struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Upload        uint64                 `protobuf:"varint,4,opt,name=upload,proto3" json:"upload,omitempty"` // instead of a file: the staged extents of an upload
+	Moves         []*ExtentMove          `protobuf:"bytes,5,rep,name=moves,proto3" json:"moves,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveExtents) Reset() {
+	*x = MoveExtents{}
+	mi := &file_messages_commands_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveExtents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveExtents) ProtoMessage() {}
+
+func (x *MoveExtents) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveExtents.ProtoReflect.Descriptor instead.
+func (*MoveExtents) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *MoveExtents) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *MoveExtents) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *MoveExtents) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *MoveExtents) GetUpload() uint64 {
+	if x != nil {
+		return x.Upload
+	}
+	return 0
+}
+
+func (x *MoveExtents) GetMoves() []*ExtentMove {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
+type ExtentMove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      uint64                 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	From          *Extent                `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            *Extent                `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtentMove) Reset() {
+	*x = ExtentMove{}
+	mi := &file_messages_commands_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtentMove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtentMove) ProtoMessage() {}
+
+func (x *ExtentMove) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtentMove.ProtoReflect.Descriptor instead.
+func (*ExtentMove) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ExtentMove) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ExtentMove) GetFrom() *Extent {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ExtentMove) GetTo() *Extent {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+// Takes a retiring volume out of the catalog; refused (conflict) while anything names it.
+type DropVolume struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropVolume) Reset() {
+	*x = DropVolume{}
+	mi := &file_messages_commands_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropVolume) ProtoMessage() {}
+
+func (x *DropVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropVolume.ProtoReflect.Descriptor instead.
+func (*DropVolume) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DropVolume) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *DropVolume) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+// Makes a job, or finds the one of that kind and subject that has not ended: the result's
+// id is its id, and created says which. A DRAIN also sets the worker's draining.
+type CreateJob struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Kind           JobKind                `protobuf:"varint,1,opt,name=kind,proto3,enum=tiercel.v1.JobKind" json:"kind,omitempty"`
+	Subject        string                 `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	Tier           uint32                 `protobuf:"varint,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	Cause          string                 `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	TotalBytes     uint64                 `protobuf:"varint,5,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	TotalItems     uint64                 `protobuf:"varint,6,opt,name=total_items,json=totalItems,proto3" json:"total_items,omitempty"`
+	BytesPerSecond uint64                 `protobuf:"varint,7,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CreateJob) Reset() {
+	*x = CreateJob{}
+	mi := &file_messages_commands_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateJob) ProtoMessage() {}
+
+func (x *CreateJob) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateJob.ProtoReflect.Descriptor instead.
+func (*CreateJob) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CreateJob) GetKind() JobKind {
+	if x != nil {
+		return x.Kind
+	}
+	return JobKind_JOB_KIND_UNSPECIFIED
+}
+
+func (x *CreateJob) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *CreateJob) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *CreateJob) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *CreateJob) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *CreateJob) GetTotalItems() uint64 {
+	if x != nil {
+		return x.TotalItems
+	}
+	return 0
+}
+
+func (x *CreateJob) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+// The master's report of a job that runs or is paused.
+type UpdateJob struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Id              uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	OwnerGeneration uint64                 `protobuf:"varint,2,opt,name=owner_generation,json=ownerGeneration,proto3" json:"owner_generation,omitempty"`
+	OwnerTerm       uint64                 `protobuf:"varint,3,opt,name=owner_term,json=ownerTerm,proto3" json:"owner_term,omitempty"`
+	TotalBytes      uint64                 `protobuf:"varint,4,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	DoneBytes       uint64                 `protobuf:"varint,5,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
+	TotalItems      uint64                 `protobuf:"varint,6,opt,name=total_items,json=totalItems,proto3" json:"total_items,omitempty"`
+	DoneItems       uint64                 `protobuf:"varint,7,opt,name=done_items,json=doneItems,proto3" json:"done_items,omitempty"`
+	Blockers        []string               `protobuf:"bytes,8,rep,name=blockers,proto3" json:"blockers,omitempty"`
+	Quarantined     []*JobQuarantine       `protobuf:"bytes,9,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *UpdateJob) Reset() {
+	*x = UpdateJob{}
+	mi := &file_messages_commands_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateJob) ProtoMessage() {}
+
+func (x *UpdateJob) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateJob.ProtoReflect.Descriptor instead.
+func (*UpdateJob) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *UpdateJob) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *UpdateJob) GetOwnerGeneration() uint64 {
+	if x != nil {
+		return x.OwnerGeneration
+	}
+	return 0
+}
+
+func (x *UpdateJob) GetOwnerTerm() uint64 {
+	if x != nil {
+		return x.OwnerTerm
+	}
+	return 0
+}
+
+func (x *UpdateJob) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *UpdateJob) GetDoneBytes() uint64 {
+	if x != nil {
+		return x.DoneBytes
+	}
+	return 0
+}
+
+func (x *UpdateJob) GetTotalItems() uint64 {
+	if x != nil {
+		return x.TotalItems
+	}
+	return 0
+}
+
+func (x *UpdateJob) GetDoneItems() uint64 {
+	if x != nil {
+		return x.DoneItems
+	}
+	return 0
+}
+
+func (x *UpdateJob) GetBlockers() []string {
+	if x != nil {
+		return x.Blockers
+	}
+	return nil
+}
+
+func (x *UpdateJob) GetQuarantined() []*JobQuarantine {
+	if x != nil {
+		return x.Quarantined
+	}
+	return nil
+}
+
+// RUNNING <-> PAUSED; either -> DONE or CANCELLED, which end it. A DRAIN that is
+// cancelled clears the worker's draining. Refused (conflict) for a job that has ended.
+type ChangeJobState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	To            JobState               `protobuf:"varint,2,opt,name=to,proto3,enum=tiercel.v1.JobState" json:"to,omitempty"`
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeJobState) Reset() {
+	*x = ChangeJobState{}
+	mi := &file_messages_commands_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeJobState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeJobState) ProtoMessage() {}
+
+func (x *ChangeJobState) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeJobState.ProtoReflect.Descriptor instead.
+func (*ChangeJobState) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ChangeJobState) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ChangeJobState) GetTo() JobState {
+	if x != nil {
+		return x.To
+	}
+	return JobState_JOB_STATE_UNSPECIFIED
+}
+
+func (x *ChangeJobState) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// false also cancels the worker's DRAIN.
+type SetDraining struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Draining      bool                   `protobuf:"varint,2,opt,name=draining,proto3" json:"draining,omitempty"`
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetDraining) Reset() {
+	*x = SetDraining{}
+	mi := &file_messages_commands_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetDraining) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetDraining) ProtoMessage() {}
+
+func (x *SetDraining) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetDraining.ProtoReflect.Descriptor instead.
+func (*SetDraining) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SetDraining) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SetDraining) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *SetDraining) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// Replaces the settings; refused (precondition) unless if_version is their version; 0: whatever it is.
+type SetSettings struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Settings      *Settings              `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	IfVersion     uint64                 `protobuf:"varint,2,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSettings) Reset() {
+	*x = SetSettings{}
+	mi := &file_messages_commands_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSettings) ProtoMessage() {}
+
+func (x *SetSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSettings.ProtoReflect.Descriptor instead.
+func (*SetSettings) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SetSettings) GetSettings() *Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *SetSettings) GetIfVersion() uint64 {
+	if x != nil {
+		return x.IfVersion
+	}
+	return 0
+}
+
+// Replaces the row of a tier.
+type SetTier struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tier          *TierRow               `protobuf:"bytes,1,opt,name=tier,proto3" json:"tier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTier) Reset() {
+	*x = SetTier{}
+	mi := &file_messages_commands_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTier) ProtoMessage() {}
+
+func (x *SetTier) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTier.ProtoReflect.Descriptor instead.
+func (*SetTier) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SetTier) GetTier() *TierRow {
+	if x != nil {
+		return x.Tier
+	}
+	return nil
+}
+
+// The only member of a sealed volume is here again and its intact copy is shorter than
+// what was committed: the rest is lost, which is logged, and the volume ends there.
+type TruncateVolume struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	End           uint64                 `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TruncateVolume) Reset() {
+	*x = TruncateVolume{}
+	mi := &file_messages_commands_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TruncateVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TruncateVolume) ProtoMessage() {}
+
+func (x *TruncateVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TruncateVolume.ProtoReflect.Descriptor instead.
+func (*TruncateVolume) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *TruncateVolume) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *TruncateVolume) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *TruncateVolume) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *TruncateVolume) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *TruncateVolume) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
 var File_messages_commands_proto protoreflect.FileDescriptor
 
 const file_messages_commands_proto_rawDesc = "" +
 	"\n" +
 	"\x17messages/commands.proto\x12\n" +
-	"tiercel.v1\x1a\x13messages/rows.proto\"\xb4\v\n" +
+	"tiercel.v1\x1a\x13messages/rows.proto\"\x9d\x11\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x18\n" +
@@ -1839,8 +3092,23 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\rremove_worker\x18# \x01(\v2\x18.tiercel.v1.RemoveWorkerH\x00R\fremoveWorker\x12?\n" +
 	"\rverify_member\x18$ \x01(\v2\x18.tiercel.v1.VerifyMemberH\x00R\fverifyMember\x12C\n" +
 	"\x0fset_storm_brake\x18% \x01(\v2\x19.tiercel.v1.SetStormBrakeH\x00R\rsetStormBrake\x12H\n" +
-	"\x10raise_generation\x18& \x01(\v2\x1b.tiercel.v1.RaiseGenerationH\x00R\x0fraiseGenerationB\x06\n" +
-	"\x04kind\"\x88\x02\n" +
+	"\x10raise_generation\x18& \x01(\v2\x1b.tiercel.v1.RaiseGenerationH\x00R\x0fraiseGeneration\x12B\n" +
+	"\x0echange_members\x18' \x01(\v2\x19.tiercel.v1.ChangeMembersH\x00R\rchangeMembers\x12<\n" +
+	"\fmark_damaged\x18( \x01(\v2\x17.tiercel.v1.MarkDamagedH\x00R\vmarkDamaged\x12?\n" +
+	"\rretire_volume\x18) \x01(\v2\x18.tiercel.v1.RetireVolumeH\x00R\fretireVolume\x12<\n" +
+	"\fmove_extents\x18* \x01(\v2\x17.tiercel.v1.MoveExtentsH\x00R\vmoveExtents\x129\n" +
+	"\vdrop_volume\x18+ \x01(\v2\x16.tiercel.v1.DropVolumeH\x00R\n" +
+	"dropVolume\x126\n" +
+	"\n" +
+	"create_job\x18, \x01(\v2\x15.tiercel.v1.CreateJobH\x00R\tcreateJob\x126\n" +
+	"\n" +
+	"update_job\x18- \x01(\v2\x15.tiercel.v1.UpdateJobH\x00R\tupdateJob\x12F\n" +
+	"\x10change_job_state\x18. \x01(\v2\x1a.tiercel.v1.ChangeJobStateH\x00R\x0echangeJobState\x12<\n" +
+	"\fset_draining\x18/ \x01(\v2\x17.tiercel.v1.SetDrainingH\x00R\vsetDraining\x12<\n" +
+	"\fset_settings\x180 \x01(\v2\x17.tiercel.v1.SetSettingsH\x00R\vsetSettings\x120\n" +
+	"\bset_tier\x181 \x01(\v2\x13.tiercel.v1.SetTierH\x00R\asetTier\x12E\n" +
+	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolumeB\x06\n" +
+	"\x04kind\"\xba\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12-\n" +
@@ -1848,7 +3116,8 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x05tiers\x18\x03 \x03(\v2\x13.tiercel.v1.TierRowR\x05tiers\x12'\n" +
 	"\x0fcluster_version\x18\x04 \x01(\rR\x0eclusterVersion\x12=\n" +
 	"\x1bidempotency_keys_per_tenant\x18\x05 \x01(\rR\x18idempotencyKeysPerTenant\x12\x1a\n" +
-	"\bfailover\x18\x06 \x01(\bR\bfailover\"C\n" +
+	"\bfailover\x18\x06 \x01(\bR\bfailover\x120\n" +
+	"\bsettings\x18\a \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\"C\n" +
 	"\vOpenSession\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"m\n" +
@@ -1906,7 +3175,7 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\fCreateVolume\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\tR\amembers\x12\x1a\n" +
-	"\bdecision\x18\x03 \x01(\tR\bdecision\"\xad\x01\n" +
+	"\bdecision\x18\x03 \x01(\tR\bdecision\"\xdd\x01\n" +
 	"\n" +
 	"SealVolume\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
@@ -1916,7 +3185,12 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\fsurvivor_end\x18\x03 \x01(\x04R\vsurvivorEnd\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\fR\x06digest\x12\x14\n" +
 	"\x05cause\x18\x05 \x01(\tR\x05cause\x12\x16\n" +
-	"\x06intact\x18\x06 \x03(\tR\x06intact\"k\n" +
+	"\x06intact\x18\x06 \x03(\tR\x06intact\x12.\n" +
+	"\x06fenced\x18\a \x03(\v2\x16.tiercel.v1.FencedCopyR\x06fenced\"2\n" +
+	"\n" +
+	"FencedCopy\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\x04R\x03end\"k\n" +
 	"\fReopenVolume\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +
@@ -1952,16 +3226,113 @@ const file_messages_commands_proto_rawDesc = "" +
 	"replicaGen\x12\x16\n" +
 	"\x06digest\x18\x05 \x01(\fR\x06digest\"=\n" +
 	"\rSetStormBrake\x12,\n" +
-	"\x05brake\x18\x01 \x01(\v2\x16.tiercel.v1.StormBrakeR\x05brake\"Y\n" +
+	"\x05brake\x18\x01 \x01(\v2\x16.tiercel.v1.StormBrakeR\x05brake\"y\n" +
 	"\x0fRaiseGeneration\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
 	"\x04fork\x18\x02 \x01(\tR\x04fork\x12\x12\n" +
-	"\x04node\x18\x03 \x01(\tR\x04node\"?\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1e\n" +
+	"\n" +
+	"superseded\x18\x04 \x03(\x04R\n" +
+	"superseded\"?\n" +
 	"\x0eCheckStateHash\x12\x19\n" +
 	"\bat_index\x18\x01 \x01(\x04R\aatIndex\x12\x12\n" +
-	"\x04hash\x18\x02 \x01(\fR\x04hashB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x04hash\x18\x02 \x01(\fR\x04hash\"@\n" +
+	"\tMemberRef\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
+	"\vreplica_gen\x18\x02 \x01(\x04R\n" +
+	"replicaGen\"\xdf\x01\n" +
+	"\rChangeMembers\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12-\n" +
+	"\x06expect\x18\x03 \x03(\v2\x15.tiercel.v1.MemberRefR\x06expect\x12\x10\n" +
+	"\x03add\x18\x04 \x03(\tR\x03add\x12-\n" +
+	"\x06remove\x18\x05 \x03(\v2\x15.tiercel.v1.MemberRefR\x06remove\x12\x10\n" +
+	"\x03job\x18\x06 \x01(\x04R\x03job\x12\x14\n" +
+	"\x05cause\x18\a \x01(\tR\x05cause\"\x90\x01\n" +
+	"\vMarkDamaged\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
+	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
+	"replicaGen\x12\x14\n" +
+	"\x05cause\x18\x05 \x01(\tR\x05cause\"\\\n" +
+	"\fRetireVolume\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"\x99\x01\n" +
+	"\vMoveExtents\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x16\n" +
+	"\x06upload\x18\x04 \x01(\x04R\x06upload\x12,\n" +
+	"\x05moves\x18\x05 \x03(\v2\x16.tiercel.v1.ExtentMoveR\x05moves\"t\n" +
+	"\n" +
+	"ExtentMove\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12&\n" +
+	"\x04from\x18\x02 \x01(\v2\x12.tiercel.v1.ExtentR\x04from\x12\"\n" +
+	"\x02to\x18\x03 \x01(\v2\x12.tiercel.v1.ExtentR\x02to\"D\n" +
+	"\n" +
+	"DropVolume\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\"\xe4\x01\n" +
+	"\tCreateJob\x12'\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x13.tiercel.v1.JobKindR\x04kind\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x12\n" +
+	"\x04tier\x18\x03 \x01(\rR\x04tier\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1f\n" +
+	"\vtotal_bytes\x18\x05 \x01(\x04R\n" +
+	"totalBytes\x12\x1f\n" +
+	"\vtotal_items\x18\x06 \x01(\x04R\n" +
+	"totalItems\x12(\n" +
+	"\x10bytes_per_second\x18\a \x01(\x04R\x0ebytesPerSecond\"\xbe\x02\n" +
+	"\tUpdateJob\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12)\n" +
+	"\x10owner_generation\x18\x02 \x01(\x04R\x0fownerGeneration\x12\x1d\n" +
+	"\n" +
+	"owner_term\x18\x03 \x01(\x04R\townerTerm\x12\x1f\n" +
+	"\vtotal_bytes\x18\x04 \x01(\x04R\n" +
+	"totalBytes\x12\x1d\n" +
+	"\n" +
+	"done_bytes\x18\x05 \x01(\x04R\tdoneBytes\x12\x1f\n" +
+	"\vtotal_items\x18\x06 \x01(\x04R\n" +
+	"totalItems\x12\x1d\n" +
+	"\n" +
+	"done_items\x18\a \x01(\x04R\tdoneItems\x12\x1a\n" +
+	"\bblockers\x18\b \x03(\tR\bblockers\x12;\n" +
+	"\vquarantined\x18\t \x03(\v2\x19.tiercel.v1.JobQuarantineR\vquarantined\"\\\n" +
+	"\x0eChangeJobState\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12$\n" +
+	"\x02to\x18\x02 \x01(\x0e2\x14.tiercel.v1.JobStateR\x02to\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"S\n" +
+	"\vSetDraining\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1a\n" +
+	"\bdraining\x18\x02 \x01(\bR\bdraining\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"^\n" +
+	"\vSetSettings\x120\n" +
+	"\bsettings\x18\x01 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x12\x1d\n" +
+	"\n" +
+	"if_version\x18\x02 \x01(\x04R\tifVersion\"2\n" +
+	"\aSetTier\x12'\n" +
+	"\x04tier\x18\x01 \x01(\v2\x13.tiercel.v1.TierRowR\x04tier\"\x8f\x01\n" +
+	"\x0eTruncateVolume\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
+	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
+	"replicaGen\x12\x10\n" +
+	"\x03end\x18\x05 \x01(\x04R\x03endB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_commands_proto_rawDescOnce sync.Once
@@ -1975,7 +3346,7 @@ func file_messages_commands_proto_rawDescGZIP() []byte {
 	return file_messages_commands_proto_rawDescData
 }
 
-var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_messages_commands_proto_goTypes = []any{
 	(*Command)(nil),           // 0: tiercel.v1.Command
 	(*Bootstrap)(nil),         // 1: tiercel.v1.Bootstrap
@@ -1990,21 +3361,40 @@ var file_messages_commands_proto_goTypes = []any{
 	(*AbortUpload)(nil),       // 10: tiercel.v1.AbortUpload
 	(*CreateVolume)(nil),      // 11: tiercel.v1.CreateVolume
 	(*SealVolume)(nil),        // 12: tiercel.v1.SealVolume
-	(*ReopenVolume)(nil),      // 13: tiercel.v1.ReopenVolume
-	(*RegisterWorker)(nil),    // 14: tiercel.v1.RegisterWorker
-	(*MasterStarted)(nil),     // 15: tiercel.v1.MasterStarted
-	(*ChangeWorkerState)(nil), // 16: tiercel.v1.ChangeWorkerState
-	(*RemoveWorker)(nil),      // 17: tiercel.v1.RemoveWorker
-	(*VerifyMember)(nil),      // 18: tiercel.v1.VerifyMember
-	(*SetStormBrake)(nil),     // 19: tiercel.v1.SetStormBrake
-	(*RaiseGeneration)(nil),   // 20: tiercel.v1.RaiseGeneration
-	(*CheckStateHash)(nil),    // 21: tiercel.v1.CheckStateHash
-	nil,                       // 22: tiercel.v1.FileAttributes.MetaEntry
-	(*TierRow)(nil),           // 23: tiercel.v1.TierRow
-	(*Extent)(nil),            // 24: tiercel.v1.Extent
-	(*WorkerRow)(nil),         // 25: tiercel.v1.WorkerRow
-	(WorkerState)(0),          // 26: tiercel.v1.WorkerState
-	(*StormBrake)(nil),        // 27: tiercel.v1.StormBrake
+	(*FencedCopy)(nil),        // 13: tiercel.v1.FencedCopy
+	(*ReopenVolume)(nil),      // 14: tiercel.v1.ReopenVolume
+	(*RegisterWorker)(nil),    // 15: tiercel.v1.RegisterWorker
+	(*MasterStarted)(nil),     // 16: tiercel.v1.MasterStarted
+	(*ChangeWorkerState)(nil), // 17: tiercel.v1.ChangeWorkerState
+	(*RemoveWorker)(nil),      // 18: tiercel.v1.RemoveWorker
+	(*VerifyMember)(nil),      // 19: tiercel.v1.VerifyMember
+	(*SetStormBrake)(nil),     // 20: tiercel.v1.SetStormBrake
+	(*RaiseGeneration)(nil),   // 21: tiercel.v1.RaiseGeneration
+	(*CheckStateHash)(nil),    // 22: tiercel.v1.CheckStateHash
+	(*MemberRef)(nil),         // 23: tiercel.v1.MemberRef
+	(*ChangeMembers)(nil),     // 24: tiercel.v1.ChangeMembers
+	(*MarkDamaged)(nil),       // 25: tiercel.v1.MarkDamaged
+	(*RetireVolume)(nil),      // 26: tiercel.v1.RetireVolume
+	(*MoveExtents)(nil),       // 27: tiercel.v1.MoveExtents
+	(*ExtentMove)(nil),        // 28: tiercel.v1.ExtentMove
+	(*DropVolume)(nil),        // 29: tiercel.v1.DropVolume
+	(*CreateJob)(nil),         // 30: tiercel.v1.CreateJob
+	(*UpdateJob)(nil),         // 31: tiercel.v1.UpdateJob
+	(*ChangeJobState)(nil),    // 32: tiercel.v1.ChangeJobState
+	(*SetDraining)(nil),       // 33: tiercel.v1.SetDraining
+	(*SetSettings)(nil),       // 34: tiercel.v1.SetSettings
+	(*SetTier)(nil),           // 35: tiercel.v1.SetTier
+	(*TruncateVolume)(nil),    // 36: tiercel.v1.TruncateVolume
+	nil,                       // 37: tiercel.v1.FileAttributes.MetaEntry
+	(*TierRow)(nil),           // 38: tiercel.v1.TierRow
+	(*Settings)(nil),          // 39: tiercel.v1.Settings
+	(*Extent)(nil),            // 40: tiercel.v1.Extent
+	(*WorkerRow)(nil),         // 41: tiercel.v1.WorkerRow
+	(WorkerState)(0),          // 42: tiercel.v1.WorkerState
+	(*StormBrake)(nil),        // 43: tiercel.v1.StormBrake
+	(JobKind)(0),              // 44: tiercel.v1.JobKind
+	(*JobQuarantine)(nil),     // 45: tiercel.v1.JobQuarantine
+	(JobState)(0),             // 46: tiercel.v1.JobState
 }
 var file_messages_commands_proto_depIdxs = []int32{
 	1,  // 0: tiercel.v1.Command.bootstrap:type_name -> tiercel.v1.Bootstrap
@@ -2017,32 +3407,56 @@ var file_messages_commands_proto_depIdxs = []int32{
 	10, // 7: tiercel.v1.Command.abort_upload:type_name -> tiercel.v1.AbortUpload
 	11, // 8: tiercel.v1.Command.create_volume:type_name -> tiercel.v1.CreateVolume
 	12, // 9: tiercel.v1.Command.seal_volume:type_name -> tiercel.v1.SealVolume
-	13, // 10: tiercel.v1.Command.reopen_volume:type_name -> tiercel.v1.ReopenVolume
-	14, // 11: tiercel.v1.Command.register_worker:type_name -> tiercel.v1.RegisterWorker
-	15, // 12: tiercel.v1.Command.master_started:type_name -> tiercel.v1.MasterStarted
-	21, // 13: tiercel.v1.Command.check_state_hash:type_name -> tiercel.v1.CheckStateHash
-	16, // 14: tiercel.v1.Command.change_worker_state:type_name -> tiercel.v1.ChangeWorkerState
-	17, // 15: tiercel.v1.Command.remove_worker:type_name -> tiercel.v1.RemoveWorker
-	18, // 16: tiercel.v1.Command.verify_member:type_name -> tiercel.v1.VerifyMember
-	19, // 17: tiercel.v1.Command.set_storm_brake:type_name -> tiercel.v1.SetStormBrake
-	20, // 18: tiercel.v1.Command.raise_generation:type_name -> tiercel.v1.RaiseGeneration
-	23, // 19: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
-	22, // 20: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
-	3,  // 21: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
-	4,  // 22: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
-	24, // 23: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
-	4,  // 24: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
-	3,  // 25: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
-	24, // 26: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
-	25, // 27: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
-	26, // 28: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
-	26, // 29: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
-	27, // 30: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	14, // 10: tiercel.v1.Command.reopen_volume:type_name -> tiercel.v1.ReopenVolume
+	15, // 11: tiercel.v1.Command.register_worker:type_name -> tiercel.v1.RegisterWorker
+	16, // 12: tiercel.v1.Command.master_started:type_name -> tiercel.v1.MasterStarted
+	22, // 13: tiercel.v1.Command.check_state_hash:type_name -> tiercel.v1.CheckStateHash
+	17, // 14: tiercel.v1.Command.change_worker_state:type_name -> tiercel.v1.ChangeWorkerState
+	18, // 15: tiercel.v1.Command.remove_worker:type_name -> tiercel.v1.RemoveWorker
+	19, // 16: tiercel.v1.Command.verify_member:type_name -> tiercel.v1.VerifyMember
+	20, // 17: tiercel.v1.Command.set_storm_brake:type_name -> tiercel.v1.SetStormBrake
+	21, // 18: tiercel.v1.Command.raise_generation:type_name -> tiercel.v1.RaiseGeneration
+	24, // 19: tiercel.v1.Command.change_members:type_name -> tiercel.v1.ChangeMembers
+	25, // 20: tiercel.v1.Command.mark_damaged:type_name -> tiercel.v1.MarkDamaged
+	26, // 21: tiercel.v1.Command.retire_volume:type_name -> tiercel.v1.RetireVolume
+	27, // 22: tiercel.v1.Command.move_extents:type_name -> tiercel.v1.MoveExtents
+	29, // 23: tiercel.v1.Command.drop_volume:type_name -> tiercel.v1.DropVolume
+	30, // 24: tiercel.v1.Command.create_job:type_name -> tiercel.v1.CreateJob
+	31, // 25: tiercel.v1.Command.update_job:type_name -> tiercel.v1.UpdateJob
+	32, // 26: tiercel.v1.Command.change_job_state:type_name -> tiercel.v1.ChangeJobState
+	33, // 27: tiercel.v1.Command.set_draining:type_name -> tiercel.v1.SetDraining
+	34, // 28: tiercel.v1.Command.set_settings:type_name -> tiercel.v1.SetSettings
+	35, // 29: tiercel.v1.Command.set_tier:type_name -> tiercel.v1.SetTier
+	36, // 30: tiercel.v1.Command.truncate_volume:type_name -> tiercel.v1.TruncateVolume
+	38, // 31: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
+	39, // 32: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
+	37, // 33: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
+	3,  // 34: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
+	4,  // 35: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
+	40, // 36: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
+	4,  // 37: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,  // 38: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
+	40, // 39: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
+	13, // 40: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
+	41, // 41: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
+	42, // 42: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
+	42, // 43: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
+	43, // 44: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
+	23, // 45: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
+	23, // 46: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
+	28, // 47: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
+	40, // 48: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
+	40, // 49: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
+	44, // 50: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
+	45, // 51: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
+	46, // 52: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
+	39, // 53: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
+	38, // 54: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_messages_commands_proto_init() }
@@ -2071,6 +3485,18 @@ func file_messages_commands_proto_init() {
 		(*Command_VerifyMember)(nil),
 		(*Command_SetStormBrake)(nil),
 		(*Command_RaiseGeneration)(nil),
+		(*Command_ChangeMembers)(nil),
+		(*Command_MarkDamaged)(nil),
+		(*Command_RetireVolume)(nil),
+		(*Command_MoveExtents)(nil),
+		(*Command_DropVolume)(nil),
+		(*Command_CreateJob)(nil),
+		(*Command_UpdateJob)(nil),
+		(*Command_ChangeJobState)(nil),
+		(*Command_SetDraining)(nil),
+		(*Command_SetSettings)(nil),
+		(*Command_SetTier)(nil),
+		(*Command_TruncateVolume)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2078,7 +3504,7 @@ func file_messages_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_commands_proto_rawDesc), len(file_messages_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

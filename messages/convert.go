@@ -61,6 +61,10 @@ func RefusedAnswer(item *LookupItem, e *Error) *LookupAnswer {
 		return &LookupAnswer{Kind: &LookupAnswer_List{List: &ListReply{Header: ReplyHeader(k.List.Header), Error: e}}}
 	case *LookupItem_Status:
 		return &LookupAnswer{Kind: &LookupAnswer_Status{Status: &ClusterStatusReply{Header: ReplyHeader(k.Status.Header), Error: e}}}
+	case *LookupItem_FindExtents:
+		return &LookupAnswer{Kind: &LookupAnswer_FindExtents{FindExtents: &FindExtentsReply{Header: ReplyHeader(k.FindExtents.Header), Error: e}}}
+	case *LookupItem_DescribeVolumes:
+		return &LookupAnswer{Kind: &LookupAnswer_DescribeVolumes{DescribeVolumes: &DescribeVolumesReply{Header: ReplyHeader(k.DescribeVolumes.Header), Error: e}}}
 	}
 	return &LookupAnswer{}
 }

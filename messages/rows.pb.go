@@ -135,6 +135,125 @@ func (WorkerState) EnumDescriptor() ([]byte, []int) {
 	return file_messages_rows_proto_rawDescGZIP(), []int{1}
 }
 
+type JobKind int32
+
+const (
+	JobKind_JOB_KIND_UNSPECIFIED JobKind = 0
+	JobKind_REPAIR               JobKind = 1
+	JobKind_EVACUATION           JobKind = 2
+	JobKind_DRAIN                JobKind = 3
+	JobKind_REBALANCE            JobKind = 4
+	JobKind_COMPACTION           JobKind = 5
+	JobKind_SCRUB                JobKind = 6
+	JobKind_ADAPT                JobKind = 7 // the copies that a tier wants have changed
+)
+
+// Enum value maps for JobKind.
+var (
+	JobKind_name = map[int32]string{
+		0: "JOB_KIND_UNSPECIFIED",
+		1: "REPAIR",
+		2: "EVACUATION",
+		3: "DRAIN",
+		4: "REBALANCE",
+		5: "COMPACTION",
+		6: "SCRUB",
+		7: "ADAPT",
+	}
+	JobKind_value = map[string]int32{
+		"JOB_KIND_UNSPECIFIED": 0,
+		"REPAIR":               1,
+		"EVACUATION":           2,
+		"DRAIN":                3,
+		"REBALANCE":            4,
+		"COMPACTION":           5,
+		"SCRUB":                6,
+		"ADAPT":                7,
+	}
+)
+
+func (x JobKind) Enum() *JobKind {
+	p := new(JobKind)
+	*p = x
+	return p
+}
+
+func (x JobKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JobKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_messages_rows_proto_enumTypes[2].Descriptor()
+}
+
+func (JobKind) Type() protoreflect.EnumType {
+	return &file_messages_rows_proto_enumTypes[2]
+}
+
+func (x JobKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JobKind.Descriptor instead.
+func (JobKind) EnumDescriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{2}
+}
+
+type JobState int32
+
+const (
+	JobState_JOB_STATE_UNSPECIFIED JobState = 0
+	JobState_RUNNING               JobState = 1
+	JobState_PAUSED                JobState = 2
+	JobState_DONE                  JobState = 3
+	JobState_CANCELLED             JobState = 4
+)
+
+// Enum value maps for JobState.
+var (
+	JobState_name = map[int32]string{
+		0: "JOB_STATE_UNSPECIFIED",
+		1: "RUNNING",
+		2: "PAUSED",
+		3: "DONE",
+		4: "CANCELLED",
+	}
+	JobState_value = map[string]int32{
+		"JOB_STATE_UNSPECIFIED": 0,
+		"RUNNING":               1,
+		"PAUSED":                2,
+		"DONE":                  3,
+		"CANCELLED":             4,
+	}
+)
+
+func (x JobState) Enum() *JobState {
+	p := new(JobState)
+	*p = x
+	return p
+}
+
+func (x JobState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JobState) Descriptor() protoreflect.EnumDescriptor {
+	return file_messages_rows_proto_enumTypes[3].Descriptor()
+}
+
+func (JobState) Type() protoreflect.EnumType {
+	return &file_messages_rows_proto_enumTypes[3]
+}
+
+func (x JobState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JobState.Descriptor instead.
+func (JobState) EnumDescriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{3}
+}
+
 // Where a piece of a file is: one record in one volume.
 type Extent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -395,6 +514,10 @@ type VolumeMember struct {
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	ReplicaGen    uint64                 `protobuf:"varint,2,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"` // from the log; stored beside the file
 	Verified      bool                   `protobuf:"varint,3,opt,name=verified,proto3" json:"verified,omitempty"`
+	Fenced        bool                   `protobuf:"varint,4,opt,name=fenced,proto3" json:"fenced,omitempty"`                        // the seal says what it held then
+	FencedEnd     uint64                 `protobuf:"varint,5,opt,name=fenced_end,json=fencedEnd,proto3" json:"fenced_end,omitempty"` // intact and durable at the seal
+	Damaged       bool                   `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"`                      // its copy was found damaged; a good one replaces it, never the other way round
+	Job           uint64                 `protobuf:"varint,7,opt,name=job,proto3" json:"job,omitempty"`                              // that brought it here, until what it replaces is gone; 0: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -448,6 +571,34 @@ func (x *VolumeMember) GetVerified() bool {
 		return x.Verified
 	}
 	return false
+}
+
+func (x *VolumeMember) GetFenced() bool {
+	if x != nil {
+		return x.Fenced
+	}
+	return false
+}
+
+func (x *VolumeMember) GetFencedEnd() uint64 {
+	if x != nil {
+		return x.FencedEnd
+	}
+	return 0
+}
+
+func (x *VolumeMember) GetDamaged() bool {
+	if x != nil {
+		return x.Damaged
+	}
+	return false
+}
+
+func (x *VolumeMember) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
 }
 
 type LostRange struct {
@@ -526,6 +677,8 @@ type VolumeRow struct {
 	Lost            []*LostRange           `protobuf:"bytes,11,rep,name=lost,proto3" json:"lost,omitempty"`
 	Decision        string                 `protobuf:"bytes,12,opt,name=decision,proto3" json:"decision,omitempty"`                     // why these members
 	CreatedAt       uint64                 `protobuf:"varint,13,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"` // log index
+	RetiredAt       uint64                 `protobuf:"varint,14,opt,name=retired_at,json=retiredAt,proto3" json:"retired_at,omitempty"` // log index of RetireVolume; 0: it was not
+	SealedUnixMs    int64                  `protobuf:"varint,15,opt,name=sealed_unix_ms,json=sealedUnixMs,proto3" json:"sealed_unix_ms,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -647,6 +800,20 @@ func (x *VolumeRow) GetDecision() string {
 func (x *VolumeRow) GetCreatedAt() uint64 {
 	if x != nil {
 		return x.CreatedAt
+	}
+	return 0
+}
+
+func (x *VolumeRow) GetRetiredAt() uint64 {
+	if x != nil {
+		return x.RetiredAt
+	}
+	return 0
+}
+
+func (x *VolumeRow) GetSealedUnixMs() int64 {
+	if x != nil {
+		return x.SealedUnixMs
 	}
 	return 0
 }
@@ -1010,6 +1177,8 @@ type WorkerRow struct {
 	Transitions       []*WorkerTransition    `protobuf:"bytes,10,rep,name=transitions,proto3" json:"transitions,omitempty"`                                         // newest last, at most MaxWorkerTransitions
 	RegisteredAt      uint64                 `protobuf:"varint,11,opt,name=registered_at,json=registeredAt,proto3" json:"registered_at,omitempty"`                  // log index of the first registration
 	MaxClusterVersion uint64                 `protobuf:"varint,12,opt,name=max_cluster_version,json=maxClusterVersion,proto3" json:"max_cluster_version,omitempty"` // what the node's binary understands
+	ChangedAt         uint64                 `protobuf:"varint,13,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`                           // log index of the newest change of address, incarnation or raft_id
+	Draining          bool                   `protobuf:"varint,14,opt,name=draining,proto3" json:"draining,omitempty"`                                              // it gets nothing new, and what it holds goes elsewhere
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1128,6 +1297,20 @@ func (x *WorkerRow) GetMaxClusterVersion() uint64 {
 	return 0
 }
 
+func (x *WorkerRow) GetChangedAt() uint64 {
+	if x != nil {
+		return x.ChangedAt
+	}
+	return 0
+}
+
+func (x *WorkerRow) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
 // WorkerTransition is one change of a worker's health, with its cause.
 type WorkerTransition struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1232,6 +1415,7 @@ type ClusterRow struct {
 	Fork                     string                 `protobuf:"bytes,14,opt,name=fork,proto3" json:"fork,omitempty"`                                                               // drawn by the newest manual take-over or recovery; empty: none yet
 	Brake                    *StormBrake            `protobuf:"bytes,15,opt,name=brake,proto3" json:"brake,omitempty"`
 	Failover                 bool                   `protobuf:"varint,16,opt,name=failover,proto3" json:"failover,omitempty"` // licensed: voters may be more than one
+	Settings                 *Settings              `protobuf:"bytes,17,opt,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
 }
@@ -1378,6 +1562,415 @@ func (x *ClusterRow) GetFailover() bool {
 	return false
 }
 
+func (x *ClusterRow) GetSettings() *Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// Settings of the cluster, written at bootstrap and changed by SetSettings.
+type Settings struct {
+	state                        protoimpl.MessageState `protogen:"open.v1"`
+	Version                      uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`                                                                                     // log index of the newest change
+	BackgroundBytesPerSecond     uint64                 `protobuf:"varint,2,opt,name=background_bytes_per_second,json=backgroundBytesPerSecond,proto3" json:"background_bytes_per_second,omitempty"`               // of all jobs of the cluster together; 0: no limit
+	NodeBackgroundBytesPerSecond uint64                 `protobuf:"varint,3,opt,name=node_background_bytes_per_second,json=nodeBackgroundBytesPerSecond,proto3" json:"node_background_bytes_per_second,omitempty"` // that one node takes in for jobs; 0: no limit
+	ScrubBytesPerSecond          uint64                 `protobuf:"varint,4,opt,name=scrub_bytes_per_second,json=scrubBytesPerSecond,proto3" json:"scrub_bytes_per_second,omitempty"`                              // that one node reads to check its copies; 0: no scrub by itself
+	// Weights of placement; they sum to 1.
+	WeightFree    float64 `protobuf:"fixed64,5,opt,name=weight_free,json=weightFree,proto3" json:"weight_free,omitempty"`
+	WeightDisk    float64 `protobuf:"fixed64,6,opt,name=weight_disk,json=weightDisk,proto3" json:"weight_disk,omitempty"`
+	WeightLoad    float64 `protobuf:"fixed64,7,opt,name=weight_load,json=weightLoad,proto3" json:"weight_load,omitempty"`
+	WeightLatency float64 `protobuf:"fixed64,8,opt,name=weight_latency,json=weightLatency,proto3" json:"weight_latency,omitempty"`
+	// Shares of a disk in use, 0..1: a warning; no new volumes; nothing new at all.
+	WarnUsedShare     float64 `protobuf:"fixed64,9,opt,name=warn_used_share,json=warnUsedShare,proto3" json:"warn_used_share,omitempty"`
+	FullUsedShare     float64 `protobuf:"fixed64,10,opt,name=full_used_share,json=fullUsedShare,proto3" json:"full_used_share,omitempty"`
+	ReadOnlyUsedShare float64 `protobuf:"fixed64,11,opt,name=read_only_used_share,json=readOnlyUsedShare,proto3" json:"read_only_used_share,omitempty"`
+	CompactDeadShare  float64 `protobuf:"fixed64,12,opt,name=compact_dead_share,json=compactDeadShare,proto3" json:"compact_dead_share,omitempty"` // of a sealed volume that nothing names: it is compacted; 0: never
+	MergeBelowBytes   uint64  `protobuf:"varint,13,opt,name=merge_below_bytes,json=mergeBelowBytes,proto3" json:"merge_below_bytes,omitempty"`     // sealed volumes smaller than this are merged; 0: never
+	RebalanceSpread   float64 `protobuf:"fixed64,14,opt,name=rebalance_spread,json=rebalanceSpread,proto3" json:"rebalance_spread,omitempty"`      // between the used shares of the fullest and the emptiest worker
+	AutoRebalance     bool    `protobuf:"varint,15,opt,name=auto_rebalance,json=autoRebalance,proto3" json:"auto_rebalance,omitempty"`             // starts by itself at that spread
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Settings) Reset() {
+	*x = Settings{}
+	mi := &file_messages_rows_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Settings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Settings) ProtoMessage() {}
+
+func (x *Settings) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_rows_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Settings.ProtoReflect.Descriptor instead.
+func (*Settings) Descriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Settings) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Settings) GetBackgroundBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BackgroundBytesPerSecond
+	}
+	return 0
+}
+
+func (x *Settings) GetNodeBackgroundBytesPerSecond() uint64 {
+	if x != nil {
+		return x.NodeBackgroundBytesPerSecond
+	}
+	return 0
+}
+
+func (x *Settings) GetScrubBytesPerSecond() uint64 {
+	if x != nil {
+		return x.ScrubBytesPerSecond
+	}
+	return 0
+}
+
+func (x *Settings) GetWeightFree() float64 {
+	if x != nil {
+		return x.WeightFree
+	}
+	return 0
+}
+
+func (x *Settings) GetWeightDisk() float64 {
+	if x != nil {
+		return x.WeightDisk
+	}
+	return 0
+}
+
+func (x *Settings) GetWeightLoad() float64 {
+	if x != nil {
+		return x.WeightLoad
+	}
+	return 0
+}
+
+func (x *Settings) GetWeightLatency() float64 {
+	if x != nil {
+		return x.WeightLatency
+	}
+	return 0
+}
+
+func (x *Settings) GetWarnUsedShare() float64 {
+	if x != nil {
+		return x.WarnUsedShare
+	}
+	return 0
+}
+
+func (x *Settings) GetFullUsedShare() float64 {
+	if x != nil {
+		return x.FullUsedShare
+	}
+	return 0
+}
+
+func (x *Settings) GetReadOnlyUsedShare() float64 {
+	if x != nil {
+		return x.ReadOnlyUsedShare
+	}
+	return 0
+}
+
+func (x *Settings) GetCompactDeadShare() float64 {
+	if x != nil {
+		return x.CompactDeadShare
+	}
+	return 0
+}
+
+func (x *Settings) GetMergeBelowBytes() uint64 {
+	if x != nil {
+		return x.MergeBelowBytes
+	}
+	return 0
+}
+
+func (x *Settings) GetRebalanceSpread() float64 {
+	if x != nil {
+		return x.RebalanceSpread
+	}
+	return 0
+}
+
+func (x *Settings) GetAutoRebalance() bool {
+	if x != nil {
+		return x.AutoRebalance
+	}
+	return false
+}
+
+// job row: b/<id 16 hex>. A durable intent. Its steps are in the rows of the volumes
+// it works on (VolumeMember.job), so each survives a failover by itself.
+type JobRow struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Id              uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // log index of CreateJob
+	Kind            JobKind                `protobuf:"varint,2,opt,name=kind,proto3,enum=tiercel.v1.JobKind" json:"kind,omitempty"`
+	State           JobState               `protobuf:"varint,3,opt,name=state,proto3,enum=tiercel.v1.JobState" json:"state,omitempty"`
+	Subject         string                 `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"` // worker it is about; empty: the cluster
+	Tier            uint32                 `protobuf:"varint,5,opt,name=tier,proto3" json:"tier,omitempty"`      // ADAPT; else 0
+	Cause           string                 `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"`
+	OwnerGeneration uint64                 `protobuf:"varint,7,opt,name=owner_generation,json=ownerGeneration,proto3" json:"owner_generation,omitempty"`
+	OwnerTerm       uint64                 `protobuf:"varint,8,opt,name=owner_term,json=ownerTerm,proto3" json:"owner_term,omitempty"` // epoch of the master that reported last
+	CreatedUnixMs   int64                  `protobuf:"varint,9,opt,name=created_unix_ms,json=createdUnixMs,proto3" json:"created_unix_ms,omitempty"`
+	ChangedUnixMs   int64                  `protobuf:"varint,10,opt,name=changed_unix_ms,json=changedUnixMs,proto3" json:"changed_unix_ms,omitempty"`
+	EndedUnixMs     int64                  `protobuf:"varint,11,opt,name=ended_unix_ms,json=endedUnixMs,proto3" json:"ended_unix_ms,omitempty"` // 0: not ended
+	TotalBytes      uint64                 `protobuf:"varint,12,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	DoneBytes       uint64                 `protobuf:"varint,13,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
+	TotalItems      uint64                 `protobuf:"varint,14,opt,name=total_items,json=totalItems,proto3" json:"total_items,omitempty"`
+	DoneItems       uint64                 `protobuf:"varint,15,opt,name=done_items,json=doneItems,proto3" json:"done_items,omitempty"` // copies, volumes or files, by kind
+	Blockers        []string               `protobuf:"bytes,16,rep,name=blockers,proto3" json:"blockers,omitempty"`
+	Quarantined     []*JobQuarantine       `protobuf:"bytes,17,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
+	BytesPerSecond  uint64                 `protobuf:"varint,18,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"` // of its own, below the cluster's; 0: none
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *JobRow) Reset() {
+	*x = JobRow{}
+	mi := &file_messages_rows_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobRow) ProtoMessage() {}
+
+func (x *JobRow) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_rows_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobRow.ProtoReflect.Descriptor instead.
+func (*JobRow) Descriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *JobRow) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *JobRow) GetKind() JobKind {
+	if x != nil {
+		return x.Kind
+	}
+	return JobKind_JOB_KIND_UNSPECIFIED
+}
+
+func (x *JobRow) GetState() JobState {
+	if x != nil {
+		return x.State
+	}
+	return JobState_JOB_STATE_UNSPECIFIED
+}
+
+func (x *JobRow) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *JobRow) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *JobRow) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *JobRow) GetOwnerGeneration() uint64 {
+	if x != nil {
+		return x.OwnerGeneration
+	}
+	return 0
+}
+
+func (x *JobRow) GetOwnerTerm() uint64 {
+	if x != nil {
+		return x.OwnerTerm
+	}
+	return 0
+}
+
+func (x *JobRow) GetCreatedUnixMs() int64 {
+	if x != nil {
+		return x.CreatedUnixMs
+	}
+	return 0
+}
+
+func (x *JobRow) GetChangedUnixMs() int64 {
+	if x != nil {
+		return x.ChangedUnixMs
+	}
+	return 0
+}
+
+func (x *JobRow) GetEndedUnixMs() int64 {
+	if x != nil {
+		return x.EndedUnixMs
+	}
+	return 0
+}
+
+func (x *JobRow) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *JobRow) GetDoneBytes() uint64 {
+	if x != nil {
+		return x.DoneBytes
+	}
+	return 0
+}
+
+func (x *JobRow) GetTotalItems() uint64 {
+	if x != nil {
+		return x.TotalItems
+	}
+	return 0
+}
+
+func (x *JobRow) GetDoneItems() uint64 {
+	if x != nil {
+		return x.DoneItems
+	}
+	return 0
+}
+
+func (x *JobRow) GetBlockers() []string {
+	if x != nil {
+		return x.Blockers
+	}
+	return nil
+}
+
+func (x *JobRow) GetQuarantined() []*JobQuarantine {
+	if x != nil {
+		return x.Quarantined
+	}
+	return nil
+}
+
+func (x *JobRow) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+// An item that could not be done; the job goes on without it.
+type JobQuarantine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	SinceUnixMs   int64                  `protobuf:"varint,3,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobQuarantine) Reset() {
+	*x = JobQuarantine{}
+	mi := &file_messages_rows_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobQuarantine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobQuarantine) ProtoMessage() {}
+
+func (x *JobQuarantine) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_rows_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobQuarantine.ProtoReflect.Descriptor instead.
+func (*JobQuarantine) Descriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *JobQuarantine) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *JobQuarantine) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *JobQuarantine) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
 // StormBrake holds mass repair while too many workers are missing at once.
 type StormBrake struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1391,7 +1984,7 @@ type StormBrake struct {
 
 func (x *StormBrake) Reset() {
 	*x = StormBrake{}
-	mi := &file_messages_rows_proto_msgTypes[14]
+	mi := &file_messages_rows_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1996,7 @@ func (x *StormBrake) String() string {
 func (*StormBrake) ProtoMessage() {}
 
 func (x *StormBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[14]
+	mi := &file_messages_rows_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +2009,7 @@ func (x *StormBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StormBrake.ProtoReflect.Descriptor instead.
 func (*StormBrake) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{14}
+	return file_messages_rows_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StormBrake) GetEngaged() bool {
@@ -1448,17 +2041,20 @@ func (x *StormBrake) GetSinceUnixMs() int64 {
 }
 
 type TierRow struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tier          uint32                 `protobuf:"varint,1,opt,name=tier,proto3" json:"tier,omitempty"`
-	Prefixes      []string               `protobuf:"bytes,2,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
-	Suffixes      []string               `protobuf:"bytes,3,rep,name=suffixes,proto3" json:"suffixes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Tier           uint32                 `protobuf:"varint,1,opt,name=tier,proto3" json:"tier,omitempty"`
+	Prefixes       []string               `protobuf:"bytes,2,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
+	Suffixes       []string               `protobuf:"bytes,3,rep,name=suffixes,proto3" json:"suffixes,omitempty"`
+	Copies         uint32                 `protobuf:"varint,4,opt,name=copies,proto3" json:"copies,omitempty"`                                      // wanted; 0: by the replication factor (cluster/tier Copies)
+	MinCopies      uint32                 `protobuf:"varint,5,opt,name=min_copies,json=minCopies,proto3" json:"min_copies,omitempty"`               // below which writes are refused; 0: the tier's default
+	DiskPreference string                 `protobuf:"bytes,6,opt,name=disk_preference,json=diskPreference,proto3" json:"disk_preference,omitempty"` // nvme, ssd, hdd, any; empty: the tier's default
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *TierRow) Reset() {
 	*x = TierRow{}
-	mi := &file_messages_rows_proto_msgTypes[15]
+	mi := &file_messages_rows_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +2066,7 @@ func (x *TierRow) String() string {
 func (*TierRow) ProtoMessage() {}
 
 func (x *TierRow) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[15]
+	mi := &file_messages_rows_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +2079,7 @@ func (x *TierRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierRow.ProtoReflect.Descriptor instead.
 func (*TierRow) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{15}
+	return file_messages_rows_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TierRow) GetTier() uint32 {
@@ -1507,6 +2103,27 @@ func (x *TierRow) GetSuffixes() []string {
 	return nil
 }
 
+func (x *TierRow) GetCopies() uint32 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
+}
+
+func (x *TierRow) GetMinCopies() uint32 {
+	if x != nil {
+		return x.MinCopies
+	}
+	return 0
+}
+
+func (x *TierRow) GetDiskPreference() string {
+	if x != nil {
+		return x.DiskPreference
+	}
+	return ""
+}
+
 // Answer to one command. Kept in the session row, so small.
 type CommandResult struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1526,7 +2143,7 @@ type CommandResult struct {
 
 func (x *CommandResult) Reset() {
 	*x = CommandResult{}
-	mi := &file_messages_rows_proto_msgTypes[16]
+	mi := &file_messages_rows_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +2155,7 @@ func (x *CommandResult) String() string {
 func (*CommandResult) ProtoMessage() {}
 
 func (x *CommandResult) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[16]
+	mi := &file_messages_rows_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +2168,7 @@ func (x *CommandResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandResult.ProtoReflect.Descriptor instead.
 func (*CommandResult) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{16}
+	return file_messages_rows_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CommandResult) GetCode() string {
@@ -1659,16 +2276,21 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\vManifestRow\x12,\n" +
-	"\aextents\x18\x01 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\"_\n" +
+	"\aextents\x18\x01 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\"\xc2\x01\n" +
 	"\fVolumeMember\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\x02 \x01(\x04R\n" +
 	"replicaGen\x12\x1a\n" +
-	"\bverified\x18\x03 \x01(\bR\bverified\"L\n" +
+	"\bverified\x18\x03 \x01(\bR\bverified\x12\x16\n" +
+	"\x06fenced\x18\x04 \x01(\bR\x06fenced\x12\x1d\n" +
+	"\n" +
+	"fenced_end\x18\x05 \x01(\x04R\tfencedEnd\x12\x18\n" +
+	"\adamaged\x18\x06 \x01(\bR\adamaged\x12\x10\n" +
+	"\x03job\x18\a \x01(\x04R\x03job\"L\n" +
 	"\tLostRange\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\x12\x1b\n" +
-	"\tlogged_at\x18\x03 \x01(\x04R\bloggedAt\"\xbe\x03\n" +
+	"\tlogged_at\x18\x03 \x01(\x04R\bloggedAt\"\x83\x04\n" +
 	"\tVolumeRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12-\n" +
@@ -1688,7 +2310,10 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x04lost\x18\v \x03(\v2\x15.tiercel.v1.LostRangeR\x04lost\x12\x1a\n" +
 	"\bdecision\x18\f \x01(\tR\bdecision\x12\x1d\n" +
 	"\n" +
-	"created_at\x18\r \x01(\x04R\tcreatedAt\"\xa6\x01\n" +
+	"created_at\x18\r \x01(\x04R\tcreatedAt\x12\x1d\n" +
+	"\n" +
+	"retired_at\x18\x0e \x01(\x04R\tretiredAt\x12$\n" +
+	"\x0esealed_unix_ms\x18\x0f \x01(\x03R\fsealedUnixMs\"\xa6\x01\n" +
 	"\tTenantRow\x12\x1d\n" +
 	"\n" +
 	"used_bytes\x18\x01 \x01(\x03R\tusedBytes\x12\x14\n" +
@@ -1718,7 +2343,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x16\n" +
 	"\x06crc32c\x18\x03 \x01(\aR\x06crc32c\x121\n" +
 	"\x06result\x18\x04 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\x12\x14\n" +
-	"\x05index\x18\x05 \x01(\x04R\x05index\"\x93\x03\n" +
+	"\x05index\x18\x05 \x01(\x04R\x05index\"\xce\x03\n" +
 	"\tWorkerRow\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1b\n" +
 	"\tdisk_type\x18\x02 \x01(\tR\bdiskType\x12\x0e\n" +
@@ -1732,7 +2357,10 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\vtransitions\x18\n" +
 	" \x03(\v2\x1c.tiercel.v1.WorkerTransitionR\vtransitions\x12#\n" +
 	"\rregistered_at\x18\v \x01(\x04R\fregisteredAt\x12.\n" +
-	"\x13max_cluster_version\x18\f \x01(\x04R\x11maxClusterVersion\"\xca\x01\n" +
+	"\x13max_cluster_version\x18\f \x01(\x04R\x11maxClusterVersion\x12\x1d\n" +
+	"\n" +
+	"changed_at\x18\r \x01(\x04R\tchangedAt\x12\x1a\n" +
+	"\bdraining\x18\x0e \x01(\bR\bdraining\"\xca\x01\n" +
 	"\x10WorkerTransition\x12+\n" +
 	"\x04from\x18\x01 \x01(\x0e2\x17.tiercel.v1.WorkerStateR\x04from\x12'\n" +
 	"\x02to\x18\x02 \x01(\x0e2\x17.tiercel.v1.WorkerStateR\x02to\x12\x16\n" +
@@ -1740,7 +2368,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\x05 \x01(\x03R\batUnixMs\x12\x14\n" +
-	"\x05index\x18\x06 \x01(\x04R\x05index\"\xf0\x04\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"\xa2\x05\n" +
 	"\n" +
 	"ClusterRow\x12\x1d\n" +
 	"\n" +
@@ -1763,17 +2391,71 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x16state_hash_mismatch_at\x18\r \x01(\x04R\x13stateHashMismatchAt\x12\x12\n" +
 	"\x04fork\x18\x0e \x01(\tR\x04fork\x12,\n" +
 	"\x05brake\x18\x0f \x01(\v2\x16.tiercel.v1.StormBrakeR\x05brake\x12\x1a\n" +
-	"\bfailover\x18\x10 \x01(\bR\bfailover\"\x8c\x01\n" +
+	"\bfailover\x18\x10 \x01(\bR\bfailover\x120\n" +
+	"\bsettings\x18\x11 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\"\x97\x05\n" +
+	"\bSettings\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12=\n" +
+	"\x1bbackground_bytes_per_second\x18\x02 \x01(\x04R\x18backgroundBytesPerSecond\x12F\n" +
+	" node_background_bytes_per_second\x18\x03 \x01(\x04R\x1cnodeBackgroundBytesPerSecond\x123\n" +
+	"\x16scrub_bytes_per_second\x18\x04 \x01(\x04R\x13scrubBytesPerSecond\x12\x1f\n" +
+	"\vweight_free\x18\x05 \x01(\x01R\n" +
+	"weightFree\x12\x1f\n" +
+	"\vweight_disk\x18\x06 \x01(\x01R\n" +
+	"weightDisk\x12\x1f\n" +
+	"\vweight_load\x18\a \x01(\x01R\n" +
+	"weightLoad\x12%\n" +
+	"\x0eweight_latency\x18\b \x01(\x01R\rweightLatency\x12&\n" +
+	"\x0fwarn_used_share\x18\t \x01(\x01R\rwarnUsedShare\x12&\n" +
+	"\x0ffull_used_share\x18\n" +
+	" \x01(\x01R\rfullUsedShare\x12/\n" +
+	"\x14read_only_used_share\x18\v \x01(\x01R\x11readOnlyUsedShare\x12,\n" +
+	"\x12compact_dead_share\x18\f \x01(\x01R\x10compactDeadShare\x12*\n" +
+	"\x11merge_below_bytes\x18\r \x01(\x04R\x0fmergeBelowBytes\x12)\n" +
+	"\x10rebalance_spread\x18\x0e \x01(\x01R\x0frebalanceSpread\x12%\n" +
+	"\x0eauto_rebalance\x18\x0f \x01(\bR\rautoRebalance\"\xf2\x04\n" +
+	"\x06JobRow\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12'\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x13.tiercel.v1.JobKindR\x04kind\x12*\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x14.tiercel.v1.JobStateR\x05state\x12\x18\n" +
+	"\asubject\x18\x04 \x01(\tR\asubject\x12\x12\n" +
+	"\x04tier\x18\x05 \x01(\rR\x04tier\x12\x14\n" +
+	"\x05cause\x18\x06 \x01(\tR\x05cause\x12)\n" +
+	"\x10owner_generation\x18\a \x01(\x04R\x0fownerGeneration\x12\x1d\n" +
+	"\n" +
+	"owner_term\x18\b \x01(\x04R\townerTerm\x12&\n" +
+	"\x0fcreated_unix_ms\x18\t \x01(\x03R\rcreatedUnixMs\x12&\n" +
+	"\x0fchanged_unix_ms\x18\n" +
+	" \x01(\x03R\rchangedUnixMs\x12\"\n" +
+	"\rended_unix_ms\x18\v \x01(\x03R\vendedUnixMs\x12\x1f\n" +
+	"\vtotal_bytes\x18\f \x01(\x04R\n" +
+	"totalBytes\x12\x1d\n" +
+	"\n" +
+	"done_bytes\x18\r \x01(\x04R\tdoneBytes\x12\x1f\n" +
+	"\vtotal_items\x18\x0e \x01(\x04R\n" +
+	"totalItems\x12\x1d\n" +
+	"\n" +
+	"done_items\x18\x0f \x01(\x04R\tdoneItems\x12\x1a\n" +
+	"\bblockers\x18\x10 \x03(\tR\bblockers\x12;\n" +
+	"\vquarantined\x18\x11 \x03(\v2\x19.tiercel.v1.JobQuarantineR\vquarantined\x12(\n" +
+	"\x10bytes_per_second\x18\x12 \x01(\x04R\x0ebytesPerSecond\"c\n" +
+	"\rJobQuarantine\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\"\n" +
+	"\rsince_unix_ms\x18\x03 \x01(\x03R\vsinceUnixMs\"\x8c\x01\n" +
 	"\n" +
 	"StormBrake\x12\x18\n" +
 	"\aengaged\x18\x01 \x01(\bR\aengaged\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12(\n" +
 	"\x10would_move_bytes\x18\x03 \x01(\x04R\x0ewouldMoveBytes\x12\"\n" +
-	"\rsince_unix_ms\x18\x04 \x01(\x03R\vsinceUnixMs\"U\n" +
+	"\rsince_unix_ms\x18\x04 \x01(\x03R\vsinceUnixMs\"\xb5\x01\n" +
 	"\aTierRow\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x1a\n" +
 	"\bprefixes\x18\x02 \x03(\tR\bprefixes\x12\x1a\n" +
-	"\bsuffixes\x18\x03 \x03(\tR\bsuffixes\"\xf5\x02\n" +
+	"\bsuffixes\x18\x03 \x03(\tR\bsuffixes\x12\x16\n" +
+	"\x06copies\x18\x04 \x01(\rR\x06copies\x12\x1d\n" +
+	"\n" +
+	"min_copies\x18\x05 \x01(\rR\tminCopies\x12'\n" +
+	"\x0fdisk_preference\x18\x06 \x01(\tR\x0ediskPreference\"\xf5\x02\n" +
 	"\rCommandResult\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x18\n" +
@@ -1803,7 +2485,26 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\bDEGRADED\x10\x02\x12\x0f\n" +
 	"\vUNREACHABLE\x10\x03\x12\x12\n" +
 	"\x0eDECOMMISSIONED\x10\x04\x12\b\n" +
-	"\x04LEFT\x10\x05B\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x04LEFT\x10\x05*\x7f\n" +
+	"\aJobKind\x12\x18\n" +
+	"\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06REPAIR\x10\x01\x12\x0e\n" +
+	"\n" +
+	"EVACUATION\x10\x02\x12\t\n" +
+	"\x05DRAIN\x10\x03\x12\r\n" +
+	"\tREBALANCE\x10\x04\x12\x0e\n" +
+	"\n" +
+	"COMPACTION\x10\x05\x12\t\n" +
+	"\x05SCRUB\x10\x06\x12\t\n" +
+	"\x05ADAPT\x10\a*W\n" +
+	"\bJobState\x12\x19\n" +
+	"\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aRUNNING\x10\x01\x12\n" +
+	"\n" +
+	"\x06PAUSED\x10\x02\x12\b\n" +
+	"\x04DONE\x10\x03\x12\r\n" +
+	"\tCANCELLED\x10\x04B\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_rows_proto_rawDescOnce sync.Once
@@ -1817,53 +2518,62 @@ func file_messages_rows_proto_rawDescGZIP() []byte {
 	return file_messages_rows_proto_rawDescData
 }
 
-var file_messages_rows_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_messages_rows_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_messages_rows_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_messages_rows_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_messages_rows_proto_goTypes = []any{
 	(VolumeState)(0),         // 0: tiercel.v1.VolumeState
 	(WorkerState)(0),         // 1: tiercel.v1.WorkerState
-	(*Extent)(nil),           // 2: tiercel.v1.Extent
-	(*FileRow)(nil),          // 3: tiercel.v1.FileRow
-	(*ManifestRow)(nil),      // 4: tiercel.v1.ManifestRow
-	(*VolumeMember)(nil),     // 5: tiercel.v1.VolumeMember
-	(*LostRange)(nil),        // 6: tiercel.v1.LostRange
-	(*VolumeRow)(nil),        // 7: tiercel.v1.VolumeRow
-	(*TenantRow)(nil),        // 8: tiercel.v1.TenantRow
-	(*SessionRow)(nil),       // 9: tiercel.v1.SessionRow
-	(*SessionResult)(nil),    // 10: tiercel.v1.SessionResult
-	(*UploadRow)(nil),        // 11: tiercel.v1.UploadRow
-	(*IdempotencyRow)(nil),   // 12: tiercel.v1.IdempotencyRow
-	(*WorkerRow)(nil),        // 13: tiercel.v1.WorkerRow
-	(*WorkerTransition)(nil), // 14: tiercel.v1.WorkerTransition
-	(*ClusterRow)(nil),       // 15: tiercel.v1.ClusterRow
-	(*StormBrake)(nil),       // 16: tiercel.v1.StormBrake
-	(*TierRow)(nil),          // 17: tiercel.v1.TierRow
-	(*CommandResult)(nil),    // 18: tiercel.v1.CommandResult
-	nil,                      // 19: tiercel.v1.FileRow.MetaEntry
-	nil,                      // 20: tiercel.v1.CommandResult.DetailsEntry
+	(JobKind)(0),             // 2: tiercel.v1.JobKind
+	(JobState)(0),            // 3: tiercel.v1.JobState
+	(*Extent)(nil),           // 4: tiercel.v1.Extent
+	(*FileRow)(nil),          // 5: tiercel.v1.FileRow
+	(*ManifestRow)(nil),      // 6: tiercel.v1.ManifestRow
+	(*VolumeMember)(nil),     // 7: tiercel.v1.VolumeMember
+	(*LostRange)(nil),        // 8: tiercel.v1.LostRange
+	(*VolumeRow)(nil),        // 9: tiercel.v1.VolumeRow
+	(*TenantRow)(nil),        // 10: tiercel.v1.TenantRow
+	(*SessionRow)(nil),       // 11: tiercel.v1.SessionRow
+	(*SessionResult)(nil),    // 12: tiercel.v1.SessionResult
+	(*UploadRow)(nil),        // 13: tiercel.v1.UploadRow
+	(*IdempotencyRow)(nil),   // 14: tiercel.v1.IdempotencyRow
+	(*WorkerRow)(nil),        // 15: tiercel.v1.WorkerRow
+	(*WorkerTransition)(nil), // 16: tiercel.v1.WorkerTransition
+	(*ClusterRow)(nil),       // 17: tiercel.v1.ClusterRow
+	(*Settings)(nil),         // 18: tiercel.v1.Settings
+	(*JobRow)(nil),           // 19: tiercel.v1.JobRow
+	(*JobQuarantine)(nil),    // 20: tiercel.v1.JobQuarantine
+	(*StormBrake)(nil),       // 21: tiercel.v1.StormBrake
+	(*TierRow)(nil),          // 22: tiercel.v1.TierRow
+	(*CommandResult)(nil),    // 23: tiercel.v1.CommandResult
+	nil,                      // 24: tiercel.v1.FileRow.MetaEntry
+	nil,                      // 25: tiercel.v1.CommandResult.DetailsEntry
 }
 var file_messages_rows_proto_depIdxs = []int32{
-	2,  // 0: tiercel.v1.FileRow.extents:type_name -> tiercel.v1.Extent
-	19, // 1: tiercel.v1.FileRow.meta:type_name -> tiercel.v1.FileRow.MetaEntry
-	2,  // 2: tiercel.v1.ManifestRow.extents:type_name -> tiercel.v1.Extent
+	4,  // 0: tiercel.v1.FileRow.extents:type_name -> tiercel.v1.Extent
+	24, // 1: tiercel.v1.FileRow.meta:type_name -> tiercel.v1.FileRow.MetaEntry
+	4,  // 2: tiercel.v1.ManifestRow.extents:type_name -> tiercel.v1.Extent
 	0,  // 3: tiercel.v1.VolumeRow.state:type_name -> tiercel.v1.VolumeState
-	5,  // 4: tiercel.v1.VolumeRow.members:type_name -> tiercel.v1.VolumeMember
-	6,  // 5: tiercel.v1.VolumeRow.lost:type_name -> tiercel.v1.LostRange
-	10, // 6: tiercel.v1.SessionRow.results:type_name -> tiercel.v1.SessionResult
-	18, // 7: tiercel.v1.SessionResult.result:type_name -> tiercel.v1.CommandResult
-	18, // 8: tiercel.v1.IdempotencyRow.result:type_name -> tiercel.v1.CommandResult
+	7,  // 4: tiercel.v1.VolumeRow.members:type_name -> tiercel.v1.VolumeMember
+	8,  // 5: tiercel.v1.VolumeRow.lost:type_name -> tiercel.v1.LostRange
+	12, // 6: tiercel.v1.SessionRow.results:type_name -> tiercel.v1.SessionResult
+	23, // 7: tiercel.v1.SessionResult.result:type_name -> tiercel.v1.CommandResult
+	23, // 8: tiercel.v1.IdempotencyRow.result:type_name -> tiercel.v1.CommandResult
 	1,  // 9: tiercel.v1.WorkerRow.state:type_name -> tiercel.v1.WorkerState
-	14, // 10: tiercel.v1.WorkerRow.transitions:type_name -> tiercel.v1.WorkerTransition
+	16, // 10: tiercel.v1.WorkerRow.transitions:type_name -> tiercel.v1.WorkerTransition
 	1,  // 11: tiercel.v1.WorkerTransition.from:type_name -> tiercel.v1.WorkerState
 	1,  // 12: tiercel.v1.WorkerTransition.to:type_name -> tiercel.v1.WorkerState
-	17, // 13: tiercel.v1.ClusterRow.tiers:type_name -> tiercel.v1.TierRow
-	16, // 14: tiercel.v1.ClusterRow.brake:type_name -> tiercel.v1.StormBrake
-	20, // 15: tiercel.v1.CommandResult.details:type_name -> tiercel.v1.CommandResult.DetailsEntry
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	22, // 13: tiercel.v1.ClusterRow.tiers:type_name -> tiercel.v1.TierRow
+	21, // 14: tiercel.v1.ClusterRow.brake:type_name -> tiercel.v1.StormBrake
+	18, // 15: tiercel.v1.ClusterRow.settings:type_name -> tiercel.v1.Settings
+	2,  // 16: tiercel.v1.JobRow.kind:type_name -> tiercel.v1.JobKind
+	3,  // 17: tiercel.v1.JobRow.state:type_name -> tiercel.v1.JobState
+	20, // 18: tiercel.v1.JobRow.quarantined:type_name -> tiercel.v1.JobQuarantine
+	25, // 19: tiercel.v1.CommandResult.details:type_name -> tiercel.v1.CommandResult.DetailsEntry
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_messages_rows_proto_init() }
@@ -1876,8 +2586,8 @@ func file_messages_rows_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_rows_proto_rawDesc), len(file_messages_rows_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   19,
+			NumEnums:      4,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,248 @@
+package httpapi
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// setting is one field of the configuration under its full name. Exactly one of the
+// pointers is set.
+type setting struct {
+	key   string
+	whole *uint64
+	share *float64
+	flag  *bool
+}
+
+// settingsOf lists the fields of s in the order in which they are shown.
+func settingsOf(s *messages.Settings) []setting {
+	return []setting{
+		{key: "background_bytes_per_second", whole: &s.BackgroundBytesPerSecond},
+		{key: "node_background_bytes_per_second", whole: &s.NodeBackgroundBytesPerSecond},
+		{key: "scrub_bytes_per_second", whole: &s.ScrubBytesPerSecond},
+		{key: "placement.weights.free_capacity", share: &s.WeightFree},
+		{key: "placement.weights.disk_type", share: &s.WeightDisk},
+		{key: "placement.weights.io_load", share: &s.WeightLoad},
+		{key: "placement.weights.latency", share: &s.WeightLatency},
+		{key: "disk.warn_used_share", share: &s.WarnUsedShare},
+		{key: "disk.full_used_share", share: &s.FullUsedShare},
+		{key: "disk.read_only_used_share", share: &s.ReadOnlyUsedShare},
+		{key: "compaction.dead_share", share: &s.CompactDeadShare},
+		{key: "compaction.merge_below_bytes", whole: &s.MergeBelowBytes},
+		{key: "rebalance.spread", share: &s.RebalanceSpread},
+		{key: "rebalance.automatic", flag: &s.AutoRebalance},
+	}
+}
+
+// configTree is the configuration as a JSON document.
+func configTree(s *messages.Settings) tree {
+	doc := tree{"version": s.GetVersion()}
+	for _, f := range settingsOf(s) {
+		at, names := doc, strings.Split(f.key, ".")
+		for _, name := range names[:len(names)-1] {
+			if at[name] == nil {
+				at[name] = tree{}
+			}
+			at = at[name].(tree)
+		}
+		leaf := names[len(names)-1]
+		switch {
+		case f.whole != nil:
+			at[leaf] = *f.whole
+		case f.share != nil:
+			at[leaf] = *f.share
+		default:
+			at[leaf] = *f.flag
+		}
+	}
+	return doc
+}
+
+// decodePatch lays a JSON merge patch (RFC 7396) over settings. Nothing can be taken
+// away, so null is refused. Where there are none yet (old is nil) all must be given. All
+// that is wrong is in the one error.
+func decodePatch(body []byte, old *messages.Settings) (*messages.Settings, error) {
+	patch, err := decodeTree(body)
+	if err != nil {
+		return nil, err
+	}
+	s := &messages.Settings{}
+	if old != nil {
+		s = proto.CloneOf(old)
+	}
+	p := &problems{}
+	if v, given := patch["version"]; given {
+		if n := p.whole("version", v, 0, math.MaxInt64); len(p.list) == 0 && n != old.GetVersion() {
+			p.add("version", "is %d; it is counted by the cluster and cannot be set", old.GetVersion())
+		}
+		delete(patch, "version")
+	}
+	given := applyPatch(p, patch, "", settingsOf(s))
+	for _, f := range settingsOf(s) {
+		if old == nil && !contains(given, f.key) {
+			p.add(f.key, "must be given: this cluster has no settings yet")
+		}
+	}
+	judgeSettings(p, s)
+	if err := p.err("change the configuration"); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// applyPatch sets the fields that a branch of the patch names, and returns their keys.
+func applyPatch(p *problems, patch tree, prefix string, known []setting) (given []string) {
+	for _, name := range patch.keys() {
+		key, value := prefix+name, patch[name]
+		f, branch := findSetting(known, key)
+		below, isTree := value.(tree)
+		switch {
+		case strings.Contains(name, ".") || f == nil && !branch:
+			p.add(key, "unknown setting%s", suggest(key, settingKeys(known)))
+		case branch && isTree:
+			given = append(given, applyPatch(p, below, key+".", known)...)
+		case branch:
+			p.add(key, "must be an object, not %s", shown(value))
+		case value == nil:
+			p.add(key, "cannot be taken away; give a value")
+		case f.whole != nil:
+			*f.whole = p.whole(key, value, 0, math.MaxInt64)
+		case f.share != nil:
+			*f.share = p.share(key, value)
+		default:
+			*f.flag = p.flag(key, value)
+		}
+		if f != nil {
+			given = append(given, key)
+		}
+	}
+	return given
+}
+
+// findSetting returns the field of a key, or that the key is a branch above fields.
+func findSetting(known []setting, key string) (f *setting, branch bool) {
+	for i := range known {
+		switch {
+		case known[i].key == key:
+			return &known[i], false
+		case strings.HasPrefix(known[i].key, key+"."):
+			branch = true
+		}
+	}
+	return nil, branch
+}
+
+func settingKeys(known []setting) []string {
+	keys := make([]string, 0, len(known))
+	for _, f := range known {
+		keys = append(keys, f.key)
+	}
+	return keys
+}
+
+// judgeSettings looks at fields that must fit each other; when one of them is wrong by
+// itself that is enough.
+func judgeSettings(p *problems, s *messages.Settings) {
+	wrong := func(prefix string) bool {
+		for _, q := range p.list {
+			if strings.HasPrefix(q.key, prefix) {
+				return true
+			}
+		}
+		return false
+	}
+	if sum := s.WeightFree + s.WeightDisk + s.WeightLoad + s.WeightLatency; !wrong("placement") && math.Abs(sum-1) > 0.001 {
+		p.add("placement.weights", "the weights sum to %.3f; they must sum to 1", sum)
+	}
+	if !wrong("disk") && (s.WarnUsedShare > s.FullUsedShare || s.FullUsedShare > s.ReadOnlyUsedShare) {
+		p.add("disk", "warn_used_share %g, full_used_share %g and read_only_used_share %g must ascend", s.WarnUsedShare, s.FullUsedShare, s.ReadOnlyUsedShare)
+	}
+}
+
+// showConfig answers GET /cluster/config.
+func (c *call) showConfig() error {
+	if _, err := strictQuery(c.query); err != nil {
+		return err
+	}
+	ctx, cancel := c.context(c.s.cfg.RequestTimeout)
+	defer cancel()
+	status, err := c.s.gw.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	s := status.GetCluster().GetSettings()
+	if s == nil {
+		return model.Errorf(model.CodeNotFound, "read the configuration",
+			"this cluster was founded before there were settings; PUT all of them with If-Match: 0")
+	}
+	c.sayConsistency(status.Unchecked)
+	return c.answerConfig(s)
+}
+
+func (c *call) answerConfig(s *messages.Settings) error {
+	c.ctx.Response.Header.Set("ETag", `"`+strconv.FormatUint(s.GetVersion(), 10)+`"`)
+	return c.answerValue(configTree(s))
+}
+
+// changeConfig answers PUT /cluster/config, a JSON merge patch with If-Match.
+func (c *call) changeConfig() error {
+	if _, err := strictQuery(c.query); err != nil {
+		c.leaveBody()
+		return err
+	}
+	want, whichever, err := readConfigVersion(c.h.ifMatch)
+	if err != nil {
+		c.leaveBody()
+		return err
+	}
+	body, err := c.readJSON()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.context(c.s.cfg.RequestTimeout)
+	defer cancel()
+	status, err := c.s.gw.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	old := status.GetCluster().GetSettings()
+	if !whichever && want != old.GetVersion() {
+		return model.Errorf(model.CodePreconditionFailed, "change the configuration", "the configuration is at version %d, not %d; read it again and repeat the change", old.GetVersion(), want).
+			With("version", strconv.FormatUint(old.GetVersion(), 10))
+	}
+	s, err := decodePatch(body, old)
+	if err != nil {
+		return err
+	}
+	// The version that was read: what the patch was laid over must still be there.
+	reply, err := c.s.gw.ChangeSettings(ctx, s, old.GetVersion())
+	if err != nil {
+		return err
+	}
+	if now := reply.GetCluster().GetSettings(); now != nil {
+		s = now
+	}
+	return c.answerConfig(s)
+}
+
+// readConfigVersion reads If-Match: a version, quoted or not, or *.
+func readConfigVersion(value []byte) (version uint64, whichever bool, err error) {
+	text := string(trimOWS(value))
+	if text == "*" {
+		return 0, true, nil
+	}
+	if bare, ok := strings.CutPrefix(text, `"`); ok {
+		text = strings.TrimSuffix(bare, `"`)
+	}
+	version, err = strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, false, badTag("send If-Match with the version that GET %s/cluster/config shows, or * for whichever it is", basePath)
+	}
+	return version, false, nil
+}
