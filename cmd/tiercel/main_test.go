@@ -91,6 +91,33 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 		{"status --tenant Bad", "the tenant must be"},
 		{"version --output xml", "neither table nor json"},
 		{"fsck --jobs 0", "--jobs 0"},
+		{"rebalance now", `"now" is too much`},
+		{"rebalance --limit 50Q", `--limit: "50Q" is not a size`},
+		{"rebalance --limit 0", "--limit must be more than nothing"},
+		{"rebalance --dry-run --watch", "--dry-run starts nothing"},
+		{"rebalance --watch --every 1ms", "--every 1ms is too often"},
+		{"rebalance --output xml", "neither table nor json"},
+		{"scrub --limt 5", "unknown flag: --limt; did you mean --limit?"},
+		{"drain", "one WORKER wanted, no argument given"},
+		{"drain n-1 --dry-run --cancel", "only one of --dry-run, --cancel and --watch"},
+		{"drain n-1 --cancel --watch", "only one of --dry-run, --cancel and --watch"},
+		{"jobs 1 2", `"2" is too much`},
+		{"jobs 1 --kind repair", "--kind and --state choose from the list"},
+		{"jobs pause", "one ID wanted, no argument given"},
+		{"tier show 4", `TIER "4" is not 1 (critical)`},
+		{"tier set 1", "nothing to change: give --copies"},
+		{"tier set 1 --copies many", `--copies "many" is neither a number nor the word default`},
+		{"tier set x --copies 1", `TIER "x" is not 1`},
+		{"explain", "one PATH wanted"},
+		{"explain a", `must start with "/"`},
+		{"explain /a --size big", `--size: "big" is not a size`},
+		{"explain /a --tier 9", `--tier "9" is not 1 (critical)`},
+		{"config set", "at least one KEY=VALUE wanted"},
+		{"config set automatic", `"automatic" is not KEY=VALUE`},
+		{"config set a=1 a=2", "a is given twice"},
+		{"config set a.b=1 a=2", "a and a key below it cannot both be set"},
+		{"config set a=1 a.b=2", "a.b and a key above it cannot both be set"},
+		{"config set scrub_bytes_per_second=fast", `"fast" is not a size`},
 		{"server extra", `"extra" is too much`},
 		{"server --joined a:1", "unknown flag: --joined"},
 		{"server --join a", "is not host:port"},
@@ -120,7 +147,8 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 
 func TestHelp_EveryVerbShowsAnExample(t *testing.T) {
 	c := newCLI(t)
-	verbs := []string{"server", "put", "get", "ls", "rm", "mv", "cp", "status", "fsck", "version"}
+	verbs := []string{"server", "put", "get", "ls", "rm", "mv", "cp", "status", "fsck", "version",
+		"rebalance", "jobs", "drain", "scrub", "replication", "tier", "config", "explain"}
 	overview := c.must("--help")
 	for _, verb := range verbs {
 		assert.Contains(t, overview, "\n  "+verb+" ")
@@ -234,6 +262,42 @@ func TestRetries_AreSaidOnStandardErrorUnlessQuiet(t *testing.T) {
 		assert.Equal(t, exitDone, o.status)
 		assert.Equal(t, !quiet, strings.Contains(o.stderr, "tiercel: status: injected (no_master, request r-1); trying again in "), o.stderr)
 	}
+}
+
+func TestWorkersAndMaster_ThatThereIsNoMasterIsAnAnswer(t *testing.T) {
+	c := newCLI(t)
+	asked := 0
+	c.server.Fault = func(*http.Request) clienttest.Fault {
+		asked++
+		return clienttest.Fault{Status: 503, Code: "no_master"}
+	}
+	for i, verb := range []string{"workers", "master"} {
+		o := c.run(verb)
+		assert.Equal(t, exitFailed, o.status)
+		assert.Equal(t, "tiercel: "+verb+": injected (no_master, request r-1)\n", o.stderr)
+		assert.Equal(t, i+1, asked, "asked once")
+	}
+}
+
+func TestStatus_WhenTheTimeRunsOutTheLastRefusalIsTheReason(t *testing.T) {
+	c := newCLI(t)
+	c.server.Fault = func(*http.Request) clienttest.Fault {
+		return clienttest.Fault{Status: 503, Code: "no_master"}
+	}
+	o := c.run("status", "--timeout", "1s", "--quiet")
+	assert.Equal(t, exitFailed, o.status)
+	assert.Contains(t, o.stderr, "the last: injected (no_master, request r-1)")
+}
+
+func TestPrintWorkers_SaysHowFarTheirCopiesAreBehind(t *testing.T) {
+	var out strings.Builder
+	behind, equal := int64(3<<19), int64(0)
+	require.NoError(t, printWorkers(&out, []worker{
+		{ID: "n-1", State: "healthy", LagBytes: &behind, LagMs: 1250}, {ID: "n-2", State: "degraded", Missed: 3, LagBytes: &equal}, {ID: "n-3"},
+	}))
+	assert.Regexp(t, `n-1 +healthy .* 1\.5 MiB, 1\.2 s `, out.String())
+	assert.Regexp(t, `n-2 +degraded \(3 missed\) .* none `, out.String())
+	assert.Regexp(t, `n-3 .* unknown `, out.String())
 }
 
 func TestLs_ListsWhatIsMeant(t *testing.T) {

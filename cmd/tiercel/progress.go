@@ -62,6 +62,13 @@ func newBar(w io.Writer, verb string) *bar {
 	return b
 }
 
+// newJobBar is a bar for what somebody else does; it is drawn only when it is told to.
+func newJobBar(w io.Writer) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(1, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+		progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetSpinnerChangeInterval(0))
+}
+
 // Found implements transfer.Progress.
 func (b *bar) Found(files, bytes int64) { b.files.Add(files); b.bytes.Add(bytes) }
 

@@ -38,7 +38,8 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	root.CompletionOptions.DisableDefaultCmd = false
 	root.AddCommand(
 		a.serverCommand(), a.putCommand(), a.getCommand(), a.lsCommand(), a.rmCommand(),
-		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.versionCommand(), a.workersCommand(), a.masterCommand(), a.devCommand(), a.simCommand(),
+		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.takeoverCommand(), a.versionCommand(), a.workersCommand(), a.masterCommand(), a.devCommand(), a.simCommand(),
+		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.configCommand(), a.explainCommand(),
 	)
 	return root
 }

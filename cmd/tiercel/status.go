@@ -32,6 +32,11 @@ type clusterStatus struct {
 		Logical *int64 `json:"logical_bytes"`
 		Raw     *int64 `json:"raw_bytes"`
 	} `json:"files"`
+	Replication *struct {
+		Debt    map[string]int64 `json:"debt_bytes"`
+		Oldest  *float64         `json:"oldest_debt_seconds"`
+		Pending int64            `json:"pending_operations"`
+	} `json:"replication"`
 	Warnings []string `json:"warnings"`
 }
 
@@ -95,6 +100,7 @@ func (s clusterStatus) table() string {
 	} else {
 		row("files", "unknown")
 	}
+	row("debt", "%s", s.debt())
 	for _, w := range s.Warnings {
 		row("warning", "%s", w)
 	}
@@ -107,7 +113,7 @@ func (s clusterStatus) workers() string {
 		return "unknown"
 	}
 	var states []string
-	for _, state := range []string{"healthy", "degraded", "unreachable", "decommissioned"} {
+	for _, state := range []string{"healthy", "degraded", "unreachable", "decommissioned", "draining"} {
 		if n := s.Workers[state]; n != nil && *n > 0 {
 			states = append(states, fmt.Sprintf("%d %s", *n, state))
 		}
@@ -116,6 +122,28 @@ func (s clusterStatus) workers() string {
 		return fmt.Sprint(*total)
 	}
 	return fmt.Sprintf("%d: %s", *total, strings.Join(states, ", "))
+}
+
+// debt is what copies are missing: "2.0 MiB of tier 1, for 7s at most".
+func (s clusterStatus) debt() string {
+	d := s.Replication
+	if d == nil {
+		return "unknown"
+	}
+	var parts []string
+	for _, tier := range []string{"1", "2", "3"} {
+		if n := d.Debt[tier]; n > 0 {
+			parts = append(parts, config.FormatBytes(n)+" of tier "+tier)
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	out := strings.Join(parts, ", ")
+	if d.Oldest != nil {
+		out += ", for " + seconds(*d.Oldest) + " at most"
+	}
+	return out
 }
 
 func epochText(epoch any) string {

@@ -25,8 +25,11 @@ type worker struct {
 	Free        *int64   `json:"free_bytes"`
 	IOLoad      *float64 `json:"io_load"`
 	LatencyMs   *float64 `json:"latency_ms"`
+	LagBytes    *int64   `json:"lag_bytes"`
+	LagMs       int64    `json:"lag_ms"`
 	Volumes     int64    `json:"volumes"`
 	Role        string   `json:"role"`
+	Draining    bool     `json:"draining"`
 	Transitions []struct {
 		From, To, Cause, At string
 	} `json:"transitions"`
@@ -52,9 +55,15 @@ func (a *app) workersCommand() *command {
 			if err != nil || r.output == "json" {
 				return a.orJSON(answer, err)
 			}
-			var list struct{ Workers []worker }
+			var list struct {
+				Workers   []worker
+				Unchecked bool
+			}
 			if err := json.Unmarshal(answer, &list); err != nil {
 				return unreadableAnswer(err)
+			}
+			if list.Unchecked {
+				fmt.Fprintln(a.stdout, "There is no master: this is what the node that answers last knew. 'tiercel status' may say why.")
 			}
 			return printWorkers(a.stdout, list.Workers)
 		},
@@ -78,19 +87,34 @@ func (a *app) orJSON(answer json.RawMessage, err error) error {
 
 func printWorkers(out io.Writer, workers []worker) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "WORKER\tSTATE\tROLE\tDISK\tFREE\tTOTAL\tVOLUMES\tLOAD\tHOST\tADDRESS")
+	fmt.Fprintln(t, "WORKER\tSTATE\tROLE\tDISK\tFREE\tTOTAL\tVOLUMES\tLOAD\tLAG\tHOST\tADDRESS")
 	for _, w := range workers {
 		state := w.State
 		if w.Missed > 0 {
 			state = fmt.Sprintf("%s (%d missed)", w.State, w.Missed)
 		}
+		if w.Draining {
+			state += ", draining"
+		}
 		load := "unknown"
 		if w.IOLoad != nil {
 			load = fmt.Sprintf("%.0f %%", 100**w.IOLoad)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", w.ID, state, w.Role, w.DiskType, size(w.Free), size(w.Total), w.Volumes, load, w.Host, w.Address)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n",
+			w.ID, state, w.Role, w.DiskType, size(w.Free), size(w.Total), w.Volumes, load, w.lag(), w.Host, w.Address)
 	}
 	return t.Flush()
+}
+
+// lag is how far a worker's follower copies are behind.
+func (w *worker) lag() string {
+	switch {
+	case w.LagBytes == nil:
+		return "unknown"
+	case *w.LagBytes == 0:
+		return "none"
+	}
+	return fmt.Sprintf("%s, %.1f s", size(w.LagBytes), float64(w.LagMs)/1000)
 }
 
 func (a *app) showWorkerCommand() *command {

@@ -199,7 +199,7 @@ func (c *Client) Master(ctx context.Context) (json.RawMessage, error) {
 }
 
 func (c *Client) document(ctx context.Context, op, path string) (json.RawMessage, error) {
-	k := &call{op: op, method: http.MethodGet, path: path}
+	k := &call{op: op, method: http.MethodGet, path: path, noMaster: true}
 	var answer json.RawMessage
 	err := c.simple(ctx, k, true, func(resp *http.Response) error { return decodeJSON(k.op, resp, &answer) })
 	return answer, err

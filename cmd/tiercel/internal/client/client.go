@@ -131,6 +131,8 @@ type call struct {
 	// body makes the content afresh for each attempt; nil: none.
 	body   func() (io.Reader, error)
 	length int64 // of the body; -1: unknown
+	// noMaster: that there is none answers the question, and is not asked again.
+	noMaster bool
 }
 
 // send makes one attempt. The answer's body is open unless err is set; a

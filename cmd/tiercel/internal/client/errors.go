@@ -167,7 +167,7 @@ func (c *Client) answerError(k *call, resp *http.Response) error {
 	case http.StatusTooManyRequests:
 		f.again = true
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		f.again = true
+		f.again = !k.noMaster || e.Code != model.CodeNoMaster
 		f.ambiguous = e.Code == model.CodeOutcomeUnknown || resp.StatusCode != http.StatusServiceUnavailable
 	case http.StatusInternalServerError:
 		f.ambiguous = e.Code != model.CodeCorrupt

@@ -23,14 +23,15 @@ type attempt func(number int) (progress bool, err error)
 // same as doing it once.
 func (c *Client) repeat(ctx context.Context, op string, repeatable bool, try attempt) error {
 	var failingSince time.Time
+	var last *failure // of an attempt that was answered
 	pause := c.backOff
 	for number := 1; ; number++ {
 		progress, err := try(number)
 		if err == nil {
 			return nil
 		}
-		if err := ctx.Err(); err != nil {
-			return contextFailure(op, context.Cause(ctx))
+		if ctx.Err() != nil {
+			return outOfTime(ctx, op, last, number)
 		}
 		var f *failure
 		if !errors.As(err, &f) || !f.again {
@@ -39,6 +40,7 @@ func (c *Client) repeat(ctx context.Context, op string, repeatable bool, try att
 		if f.ambiguous && !repeatable {
 			return notRepeated(op, f)
 		}
+		last = f
 		now := time.Now()
 		if failingSince.IsZero() || progress {
 			failingSince, pause = now, c.backOff
@@ -50,7 +52,7 @@ func (c *Client) repeat(ctx context.Context, op string, repeatable bool, try att
 		}
 		c.onRetry(err, wait)
 		if !sleep(ctx, wait) {
-			return contextFailure(op, context.Cause(ctx))
+			return outOfTime(ctx, op, last, number+1)
 		}
 	}
 }
@@ -76,6 +78,16 @@ func notRepeated(op string, f *failure) error {
 	e.Message += "; it may or may not have been done, so it was not repeated: look with tiercel ls"
 	g.err = &e
 	return &g
+}
+
+// outOfTime ends attempt number: why the one before failed says more than that the
+// time has run out.
+func outOfTime(ctx context.Context, op string, last *failure, number int) error {
+	cause := context.Cause(ctx)
+	if last == nil || !errors.Is(cause, context.DeadlineExceeded) || last.ambiguous {
+		return contextFailure(op, cause)
+	}
+	return gaveUp(op, last, number-1)
 }
 
 func gaveUp(op string, f *failure, attempts int) error {

@@ -92,6 +92,7 @@ func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
 	var s Server
 	problems = append(problems, parseAll(&s, []layer{flagLayer, envLayer, fileLayer})...)
 	problems = append(problems, checkExposure(&s)...)
+	problems = append(problems, checkDiscovery(&s)...)
 	if len(problems) > 0 {
 		return Server{}, problems
 	}

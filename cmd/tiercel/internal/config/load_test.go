@@ -31,6 +31,7 @@ func TestLoad_DefaultsAreThoseOfTheContract(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Server{
 		DataDir: "./tiercel-data", HTTP: "127.0.0.1:8880", RPC: "127.0.0.1:8892", DiskType: "auto",
+		Discovery:         Discovery{Kind: "static", Name: "tiercel"},
 		HeartbeatInterval: 30 * time.Second, MasterHeartbeatInterval: 500 * time.Millisecond, Failover: true,
 		LogLevel: slog.LevelInfo, LogFormat: "text",
 	}, s)

@@ -16,11 +16,12 @@ type Server struct {
 	RPC       string   // host:port; port 0 picks a free one
 	Advertise string   // host:port for other nodes; empty: RPC as bound
 	Join      []string // rpc addresses of nodes of the cluster to join; none: found one
-	DiskType  string   // auto, nvme, ssd, hdd
-	DC        string   // label; may be empty
-	Rack      string   // label; may be empty
-	Host      string   // label; empty: the machine's id
-	Capacity  int64    // bytes the node may use; 0: auto, what the file system has
+	Discovery Discovery
+	DiskType  string // auto, nvme, ssd, hdd
+	DC        string // label; may be empty
+	Rack      string // label; may be empty
+	Host      string // label; empty: the machine's id
+	Capacity  int64  // bytes the node may use; 0: auto, what the file system has
 
 	HeartbeatInterval       time.Duration
 	MasterHeartbeatInterval time.Duration
@@ -30,6 +31,14 @@ type Server struct {
 	LogFormat string // text, json
 	Pprof     string // host:port on loopback; empty: off
 	Insecure  bool   // listen beyond loopback without authentication and TLS
+}
+
+// Discovery says how this node finds addresses of others, beside Join.
+type Discovery struct {
+	Kind    string   // static: by Join alone; etcd, consul, kubernetes
+	Address []string // of the service; none: its default
+	Name    string   // the nodes of one cluster register under it
+	Found   bool     // found a cluster when nobody is registered yet
 }
 
 // Limits of the intervals (DESIGN "Worker health", "Master election").
@@ -61,6 +70,16 @@ var settings = []setting{
 		parse: func(s *Server, v string) error { return parseAdvertise(&s.Advertise, v) }},
 	{name: "join", usage: "`HOST:PORT,…` rpc addresses of nodes of the cluster to join; only hints once this node belongs to it",
 		parse: func(s *Server, v string) error { return parseJoin(&s.Join, v) }},
+	{name: "discovery", value: "static", usage: "`HOW` nodes find each other: static (by --join), etcd, consul or kubernetes",
+		parse: func(s *Server, v string) error {
+			return parseOneOf(&s.Discovery.Kind, v, "static", "etcd", "consul", "kubernetes")
+		}},
+	{name: "discovery-address", usage: "`HOST:PORT,…` or URLs of etcd, or of the Consul agent (default: on this machine, its usual port)",
+		parse: func(s *Server, v string) error { return parseServices(&s.Discovery.Address, v) }},
+	{name: "discovery-name", value: "tiercel", usage: "`NAME` under which the nodes of one cluster register",
+		parse: func(s *Server, v string) error { return parseName(&s.Discovery.Name, v) }},
+	{name: "found", value: "false", boolean: true, usage: "with discovery: found a new cluster if nobody is registered; for exactly one node",
+		parse: func(s *Server, v string) error { return parseBool(&s.Discovery.Found, v) }},
 	{name: "failover", value: "true", boolean: true, usage: "let three or five nodes vote, so that a dead master is replaced; counts when a cluster is founded",
 		parse: func(s *Server, v string) error { return parseBool(&s.Failover, v) }},
 	{name: "disk-type", value: "auto", usage: "`TYPE` of the disk: auto, nvme, ssd or hdd",

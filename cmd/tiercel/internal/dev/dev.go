@@ -213,6 +213,10 @@ func (c *cluster) waitReady(ctx context.Context, n *node) error {
 
 func (c *cluster) explain() {
 	url := "http://" + address(c.ports[0].HTTP)
+	pids := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
+		pids[i] = fmt.Sprintf("node-%d %d", n.number, n.cmd.Process.Pid)
+	}
 	c.say(`
 %d nodes are up; data and logs are in %s. Any of them takes requests:
 
@@ -222,8 +226,9 @@ func (c *cluster) explain() {
   curl -T README.md %s/api/v1/storage/files/models/readme
   curl %s/api/v1/storage/files/models/readme
 
-Kill one with kill -9 and watch. Ctrl-C stops them all; the same command starts them again.`,
-		len(c.nodes), c.opt.Dir, url, url, url)
+Kill one with kill -9 and watch; their process ids: %s.
+Ctrl-C stops them all; the same command starts them again.`,
+		len(c.nodes), c.opt.Dir, url, url, url, strings.Join(pids, ", "))
 }
 
 // stop ends every process: asked first, then by force.

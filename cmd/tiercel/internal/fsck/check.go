@@ -70,8 +70,8 @@ func checkFS(ctx context.Context, below store.FS, o Options) (_ *Report, err err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 
-	c := &check{ctx: ctx, fs: over, o: o, node: dir.Node, report: newReport()}
-	c.report.NodeID, c.report.ClusterID, c.report.Quick = dir.Node.NodeID, dir.Node.ClusterID, o.Quick
+	c := &check{ctx: ctx, fs: over, o: o, node: dir.Identity(), report: newReport()}
+	c.report.NodeID, c.report.ClusterID, c.report.Quick = c.node.NodeID, c.node.ClusterID, o.Quick
 	if err := c.run(); err != nil {
 		return nil, err
 	}

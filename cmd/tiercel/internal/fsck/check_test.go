@@ -26,7 +26,7 @@ func TestCheck_ASoundDirectoryIsClean(t *testing.T) {
 		assert.Equal(t, 3, report.Volumes)
 		assert.Greater(t, report.OrphanedBytes, int64(len("was deleted")))
 		assert.Equal(t, r.catalog.Applied(), report.Applied, "what a lone voter has logged is committed")
-		assert.Equal(t, r.dir.Node.NodeID, report.NodeID)
+		assert.Equal(t, r.dir.Identity().NodeID, report.NodeID)
 
 		report = r.check(true)
 		assert.True(t, report.Clean(), problems(report))

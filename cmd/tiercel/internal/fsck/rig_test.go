@@ -39,7 +39,7 @@ func newRig(t *testing.T) *rig {
 	var err error
 	r.dir, err = store.OpenDataDir(r.fs, rand.NewChaCha8([32]byte{1}), false)
 	require.NoError(t, err)
-	r.conf, err = proto.Marshal(&raftpb.ConfState{Voters: []uint64{r.dir.Node.RaftID}})
+	r.conf, err = proto.Marshal(&raftpb.ConfState{Voters: []uint64{r.dir.Identity().RaftID}})
 	require.NoError(t, err)
 	r.catalog = catalog.New(r.index)
 	require.NoError(t, r.catalog.Advance(1))
@@ -51,16 +51,16 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 
 	r.do(&messages.Command{Kind: &messages.Command_Bootstrap{Bootstrap: &messages.Bootstrap{
-		ClusterId: string(r.dir.Node.ClusterID), ReplicationFactor: 2, ClusterVersion: 1, IdempotencyKeysPerTenant: 3,
+		ClusterId: string(r.dir.Identity().ClusterID), ReplicationFactor: 2, ClusterVersion: 1, IdempotencyKeysPerTenant: 3,
 	}}})
 	for _, tier := range model.Tiers {
 		id := r.do(&messages.Command{Kind: &messages.Command_CreateVolume{CreateVolume: &messages.CreateVolume{
-			Tier: uint32(tier), Members: []string{string(r.dir.Node.NodeID)}, Decision: "only one"}}}).Id
+			Tier: uint32(tier), Members: []string{string(r.dir.Identity().NodeID)}, Decision: "only one"}}}).Id
 		r.writers[id], err = r.volumes.Create(tier, model.VolumeID(id), 1, id)
 		require.NoError(t, err)
 	}
 	r.session = r.do(&messages.Command{Kind: &messages.Command_OpenSession{
-		OpenSession: &messages.OpenSession{Node: string(r.dir.Node.NodeID), Incarnation: 1}}}).Id
+		OpenSession: &messages.OpenSession{Node: string(r.dir.Identity().NodeID), Incarnation: 1}}}).Id
 	return r
 }
 

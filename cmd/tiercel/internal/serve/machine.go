@@ -1,12 +1,8 @@
 package serve
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"tiercel/cmd/tiercel/internal/config"
 )
@@ -17,22 +13,8 @@ func diskType(cfg config.Server) string {
 	if cfg.DiskType != "auto" {
 		return cfg.DiskType
 	}
-	var st unix.Stat_t
-	if err := unix.Stat(cfg.DataDir, &st); err != nil {
-		return "ssd"
-	}
-	device := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev))
-	if target, err := filepath.EvalSymlinks(device); err == nil && strings.Contains(target, "/nvme") {
-		return "nvme"
-	}
-	// A partition has its queue one level up.
-	for _, queue := range []string{"/queue/rotational", "/../queue/rotational"} {
-		if text, err := os.ReadFile(device + queue); err == nil {
-			if strings.TrimSpace(string(text)) == "1" {
-				return "hdd"
-			}
-			return "ssd"
-		}
+	if kind := diskUnder(sysBlock, cfg.DataDir).kind(); kind != "" {
+		return kind
 	}
 	return "ssd"
 }

@@ -16,6 +16,7 @@ import (
 
 	"tiercel/actors"
 	"tiercel/actors/edge"
+	"tiercel/actors/runtime/discovery"
 	"tiercel/actors/runtime/live"
 	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/config"
@@ -25,9 +26,9 @@ import (
 	"tiercel/store"
 )
 
-// bodyCredit bounds the memory of all bodies under way (edge), and the queue of
-// the gateway holds no more than that.
-const bodyCredit = 128 << 20
+// bodyCredit bounds the memory of all bodies under way (edge), and so of those that
+// the gateway queues while there is no master.
+const bodyCredit = 256 << 20
 
 // stepTimeout bounds one step of a request behind the edge: a lookup, a commit,
 // one part of a large body. While there is no master writes wait up to this long.
@@ -49,14 +50,14 @@ func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Wri
 	floor := make([]byte, heapFloor)
 	defer goruntime.KeepAlive(floor)
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		return err
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
 	select {
 	case <-s.ready:
-		fmt.Fprintf(stdout, "ready http=%s rpc=%s node=%s\n", s.listener.Addr(), s.node.Address(), s.data.Dir.Node.NodeID)
+		fmt.Fprintf(stdout, "ready http=%s rpc=%s node=%s\n", s.listener.Addr(), s.node.Address(), s.data.Dir.Identity().NodeID)
 	case err := <-s.halted:
 		return err
 	case err := <-failed:
@@ -87,6 +88,7 @@ type serving struct {
 	log      *slog.Logger
 	data     *actors.Data
 	node     *live.Node
+	finder   *discovery.Finder // nil: static
 	listener net.Listener
 	http     *httpapi.Server
 	halted   chan error
@@ -95,7 +97,7 @@ type serving struct {
 	once     atomic.Bool
 }
 
-func (s *serving) open() error {
+func (s *serving) open(ctx context.Context) error {
 	fs, err := store.NewDirFS(s.cfg.DataDir)
 	if err != nil {
 		return err
@@ -103,10 +105,14 @@ func (s *serving) open() error {
 	if s.listener, err = net.Listen("tcp", s.cfg.HTTP); err != nil {
 		return model.Errorf(model.CodeUnavailable, "listen", "--http %s cannot be used: %w; choose another with --http", s.cfg.HTTP, err)
 	}
-	if s.data, err = actors.OpenData(fs, rand.Reader, len(s.cfg.Join) > 0); err != nil {
+	joins, err := s.joins(ctx, fs)
+	if err != nil {
 		return err
 	}
-	id := s.data.Dir.Node
+	if s.data, err = actors.OpenData(fs, rand.Reader, joins); err != nil {
+		return err
+	}
+	id := s.data.Dir.Identity()
 	s.node, err = live.New(live.Config{
 		Node: id.NodeID, Incarnation: id.Incarnation, FS: s.data.Dir.FS, Log: s.log, RPC: s.cfg.RPC, Advertise: s.cfg.Advertise,
 		Insecure: s.cfg.Insecure, OnHalt: func(reason error) {
@@ -122,8 +128,11 @@ func (s *serving) open() error {
 		BodyCredit: bodyCredit, StepTimeout: stepTimeout, Ready: s.isReady,
 	})
 	s.http = httpapi.New(httpapi.Config{Logger: s.log}, client)
-	_, err = actors.Start(s.node, s.data, s.options())
-	return err
+	if _, err = actors.Start(s.node, s.data, s.options()); err != nil || s.finder == nil {
+		return err
+	}
+	s.finder.Start(s.node.Address(), func(addresses []string) { actors.Discovered(s.node, addresses) })
+	return nil
 }
 
 func (s *serving) options() actors.Options {
@@ -134,15 +143,17 @@ func (s *serving) options() actors.Options {
 	// Three silent intervals and a head start for each better candidate come first.
 	opt.ElectionTicks = max(10, 9*opt.HeartbeatTicks/2)
 	opt.HeartbeatInterval, opt.Join, opt.Failover = s.cfg.HeartbeatInterval, s.cfg.Join, s.cfg.Failover
+	opt.Discovers = s.finder != nil
 	// A heartbeat carries the capacity; the own disk is looked at every second at
 	// least, so that a full one is noticed before the log is in its way.
 	opt.ReportEvery = min(opt.ReportEvery, s.cfg.HeartbeatInterval)
 	opt.CapacityBytes = uint64(s.cfg.Capacity)
+	opt.DiskBusy = diskUnder(sysBlock, s.cfg.DataDir).busy
 	opt.DefaultBudget = stepTimeout
 	opt.Announced = s.announced
 	opt.Worker = &messages.WorkerRow{
 		Address: s.node.Address(), DiskType: diskType(s.cfg), Dc: s.cfg.DC, Rack: s.cfg.Rack, Host: host(s.cfg),
-		Version: version.String(), Incarnation: s.data.Dir.Node.Incarnation,
+		Version: version.String(), Incarnation: s.data.Dir.Identity().Incarnation,
 	}
 	return opt
 }
@@ -170,6 +181,9 @@ func (s *serving) close() error {
 	}
 	if s.listener != nil {
 		_ = s.listener.Close() // closed already when HTTP was served
+	}
+	if s.finder != nil {
+		s.finder.Stop()
 	}
 	if s.node != nil {
 		errs = append(errs, s.node.Stop())

@@ -62,11 +62,13 @@ type Server struct {
 	Tenants   map[string]map[string]File
 	PageLimit int // at most so many entries a page
 	Requests  []string
+	Asked     []Asked // of what Say has answered
 	// Fault is asked before each request is done.
 	Fault func(r *http.Request) Fault
 
 	version uint64
 	keys    map[string]File
+	answers map[string][]Answer
 	done    chan struct{} // closed when the test ends
 }
 
@@ -179,6 +181,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		tenant = "default"
 	}
 	switch route := strings.TrimPrefix(r.URL.Path, base); {
+	case s.said(w, r, route):
 	case route == "/files" && r.Method == http.MethodGet:
 		s.list(w, r, tenant)
 	case strings.HasPrefix(route, "/files/"):

@@ -1,0 +1,383 @@
+package drill
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/internal/procs"
+)
+
+// workerView, jobView and volumeView are what these drills look at.
+type workerView struct {
+	ID         string       `json:"worker_id"`
+	Address    string       `json:"address"`
+	State      string       `json:"state"`
+	Role       string       `json:"role"`
+	Total      uint64       `json:"total_bytes"`
+	Free       uint64       `json:"free_bytes"`
+	DiskType   string       `json:"disk_type"`
+	VolumeList []volumeView `json:"volume_list"`
+}
+
+type volumeView struct {
+	ID       uint64 `json:"volume_id"`
+	Tier     int    `json:"tier"`
+	State    string `json:"state"`
+	Verified bool   `json:"verified"`
+	Total    uint64 `json:"total_bytes"`
+}
+
+type jobView struct {
+	ID       string `json:"job_id"`
+	Kind     string `json:"kind"`
+	State    string `json:"state"`
+	Subject  string `json:"subject"`
+	Progress struct {
+		Done  uint64 `json:"done_bytes"`
+		Total uint64 `json:"total_bytes"`
+	} `json:"progress"`
+	Blockers  []string  `json:"blockers"`
+	CreatedAt time.Time `json:"created_at"`
+	EndedAt   time.Time `json:"ended_at"`
+}
+
+// healing is a cluster of unequal workers with data in it.
+type healing struct {
+	t     *testing.T
+	c     *procs.Cluster
+	via   *procs.Node // asked
+	sums  map[string][32]byte
+	bytes int
+}
+
+const mib = 1 << 20
+
+// startHealing makes six workers of three capacities and two types of disk.
+func startHealing(t *testing.T) *healing {
+	t.Helper()
+	c, err := procs.Start(procs.Options{
+		Binary: build(t), Dir: t.TempDir(), Nodes: 6, Args: []string{"--heartbeat-interval", "500ms", "--log-level", "info"},
+		ArgsOf: func(n int) []string {
+			return []string{"--capacity", []string{"3GiB", "4GiB", "6GiB"}[n%3], "--disk-type", []string{"ssd", "hdd"}[n/4]}
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.Kill)
+	return &healing{t: t, c: c, via: c.Nodes[0], sums: make(map[string][32]byte)}
+}
+
+// fill stores files of 8 MiB in every tier.
+func (h *healing) fill(perTier int) {
+	h.t.Helper()
+	random := rand.NewChaCha8([32]byte{1})
+	body := make([]byte, 8*mib)
+	for i := range perTier {
+		for _, dir := range []string{"models", "sessions", "cache"} {
+			_, _ = random.Read(body)
+			path := fmt.Sprintf("/%s/big-%d", dir, i)
+			h.put(path, body)
+			h.sums[path], h.bytes = sha256.Sum256(body), h.bytes+len(body)
+		}
+	}
+}
+
+func (h *healing) put(path string, body []byte) {
+	h.t.Helper()
+	req, err := http.NewRequest(http.MethodPut, h.via.URL()+"/files"+path, bytes.NewReader(body))
+	require.NoError(h.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(h.t, err)
+	answer, _ := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	require.Less(h.t, resp.StatusCode, 300, "PUT %s: %s", path, answer)
+}
+
+// readAll reads everything of fill through a node; missing are paths that may be unreadable.
+func (h *healing) readAll(n *procs.Node, excused func(path string) bool) {
+	h.t.Helper()
+	for path, want := range h.sums {
+		resp, err := http.Get(n.URL() + "/files" + path)
+		require.NoError(h.t, err)
+		sum := sha256.New()
+		_, err = io.Copy(sum, resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK && excused != nil && excused(path) {
+			continue
+		}
+		require.Equal(h.t, http.StatusOK, resp.StatusCode, path)
+		require.NoError(h.t, err, path)
+		require.Equal(h.t, want[:], sum.Sum(nil), "%s has other bytes", path)
+	}
+}
+
+func (h *healing) workers() (out []workerView) {
+	h.t.Helper()
+	var list struct{ Workers []workerView }
+	require.NoError(h.t, h.c.Get(h.via, "/cluster/workers", &list))
+	return list.Workers
+}
+
+func (h *healing) worker(n *procs.Node) (w workerView) {
+	h.t.Helper()
+	for _, x := range h.workers() {
+		if x.Address == n.RPC {
+			require.NoError(h.t, h.c.Get(h.via, "/cluster/workers/"+x.ID, &w))
+		}
+	}
+	return w
+}
+
+func (h *healing) jobs(kind string) (out []jobView) {
+	h.t.Helper()
+	var list struct{ Jobs []jobView }
+	require.NoError(h.t, h.c.Get(h.via, "/cluster/jobs", &list))
+	for _, j := range list.Jobs {
+		if j.Kind == kind {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+// until looks until it is so.
+func (h *healing) until(what string, within time.Duration, so func() bool) {
+	h.t.Helper()
+	require.True(h.t, procs.Until(within, so), "it never came: %s\n%s", what, h.c.Logs(30))
+}
+
+// quiet: no job is at work and nothing is owed.
+func (h *healing) quiet() bool {
+	var r struct {
+		Pending uint64 `json:"pending_operations"`
+		Tiers   []struct {
+			Debt uint64 `json:"debt_bytes"`
+		}
+	}
+	if h.c.Get(h.via, "/cluster/replication", &r) != nil || r.Pending > 0 {
+		return false
+	}
+	var list struct{ Jobs []jobView }
+	require.NoError(h.t, h.c.Get(h.via, "/cluster/jobs", &list))
+	return !slices.ContainsFunc(list.Jobs, func(j jobView) bool { return j.State == "running" || j.State == "paused" })
+}
+
+func (h *healing) configure(patch string) {
+	h.t.Helper()
+	var now struct{ Version uint64 }
+	require.NoError(h.t, h.c.Get(h.via, "/cluster/config", &now))
+	require.NoError(h.t, h.c.Do(h.via, http.MethodPut, "/cluster/config", http.Header{"If-Match": {fmt.Sprint(now.Version)}, "Content-Type": {"application/json"}}, patch, nil))
+}
+
+// victim is a node that is neither asked nor master.
+func (h *healing) victim() *procs.Node {
+	m := masterOf(h.t, h.c)
+	for _, n := range slices.Backward(h.c.Nodes) {
+		if n != m && n != h.via {
+			return n
+		}
+	}
+	return nil
+}
+
+func TestHeal_UnequalWorkersAreRepairedEvacuatedRebalancedAndDrained(t *testing.T) {
+	h := startHealing(t)
+	h.configure(`{"rebalance":{"automatic":false}}`)
+	h.fill(40)
+	for _, path := range []string{"/models/big-0", "/sessions/big-1", "/cache/big-2"} {
+		h.explained(path)
+	}
+	load := procs.StartLoad(h.c, 3, uint64(time.Now().UnixNano()))
+
+	// A dead worker: repair from five missed heartbeats on, evacuation at ten.
+	victim := h.victim()
+	victim.Kill()
+	h.until("a repair", 30*time.Second, func() bool { return len(h.jobs("repair")) > 0 })
+	assert.Contains(t, []string{"unreachable", "decommissioned"}, h.worker(victim).State)
+	// What had its only copy there waits for it; everything else gets a new home.
+	h.until("the end of the repair and the evacuation", 3*time.Minute, func() bool {
+		w := h.worker(victim)
+		return w.State == "decommissioned" && !slices.ContainsFunc(w.VolumeList, func(v volumeView) bool { return v.Tier != 3 })
+	})
+	for _, j := range append(h.jobs("repair"), h.jobs("evacuation")...) {
+		if took := j.EndedAt.Sub(j.CreatedAt).Seconds(); took > 0 {
+			t.Logf("%s of %s: %d MiB in %.1f s, %.0f MB/s", j.Kind, j.Subject, j.Progress.Done/mib, took, float64(j.Progress.Done)/1e6/took)
+		}
+	}
+	// It comes back: nothing is copied for that.
+	before := h.copied()
+	require.NoError(t, victim.Start())
+	require.NoError(t, h.c.WaitFormed(time.Minute), "%s", h.c.Logs(30))
+	h.until("quiet", time.Minute, h.quiet)
+	assert.Equal(t, before, h.copied(), "nothing is copied because it returned")
+	h.readAll(h.via, nil)
+
+	// An empty worker: a rebalance under a limit, while reads and writes go on.
+	late, err := h.c.Add()
+	require.NoError(t, err)
+	require.NoError(t, late.WaitReady(time.Minute))
+	const limit = 20 * mib
+	var job jobView
+	require.NoError(t, h.c.Do(h.via, http.MethodPost, "/cluster/rebalance", http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"bandwidth_limit_bytes_per_second":%d}`, limit), &job))
+	h.until("the end of the rebalance", 5*time.Minute, h.quiet)
+	for _, j := range h.jobs("rebalance") {
+		took := j.EndedAt.Sub(j.CreatedAt).Seconds()
+		t.Logf("rebalance: %d MiB in %.1f s, %.1f MB/s, limit %.1f MB/s", j.Progress.Done/mib, took, float64(j.Progress.Done)/1e6/took, limit/1e6)
+		assert.LessOrEqual(t, float64(j.Progress.Done), limit*(took+1))
+		assert.NotZero(t, j.Progress.Done)
+	}
+	assert.NotEmpty(t, h.worker(late).VolumeList, "the empty worker got its share")
+	h.readAll(h.via, nil)
+
+	// A worker is drained and leaves.
+	leaver := h.worker(victim)
+	require.NoError(t, h.c.Do(h.via, http.MethodPost, "/cluster/workers/"+leaver.ID+"/drain", nil, "", nil))
+	h.until("the end of the drain", 5*time.Minute, func() bool { return len(h.worker(victim).VolumeList) == 0 && h.quiet() })
+	require.NoError(t, h.c.Do(h.via, http.MethodDelete, "/cluster/workers/"+leaver.ID, nil, "", nil))
+	h.until("its end", 30*time.Second, func() bool { return !victim.Running() })
+	h.readAll(h.via, nil)
+
+	load.Stop()
+	assert.Empty(t, load.Failures())
+	if dir := os.Getenv("DRILL_KEEP_LOGS"); dir != "" {
+		require.NoError(t, os.WriteFile(dir, []byte(h.c.Logs(3000)), 0o644))
+	}
+	t.Logf("%d writes were acknowledged meanwhile; slowest request %v (%s)", load.Acknowledged.Load(), load.Slowest(), load.SlowestWhat())
+}
+
+// copied is what all jobs together have moved.
+func (h *healing) copied() (sum uint64) {
+	for _, kind := range []string{"repair", "evacuation", "rebalance", "drain", "adapt"} {
+		for _, j := range h.jobs(kind) {
+			sum += j.Progress.Done
+		}
+	}
+	return sum
+}
+
+// explained compares where a file is with what explain says of it.
+func (h *healing) explained(path string) {
+	h.t.Helper()
+	var e struct {
+		Tier    int
+		Copies  int
+		Workers []struct {
+			ID      string `json:"worker_id"`
+			Score   float64
+			Refusal string
+		}
+		Choice []string
+	}
+	require.NoError(h.t, h.c.Get(h.via, "/cluster/placement/explain?path="+path, &e))
+	require.NotEmpty(h.t, e.Choice, path)
+	var r struct {
+		Tier struct {
+			Achieved int
+			Wanted   int `json:"copies_wanted"`
+			Durable  int `json:"copies_durable"`
+		}
+		Replicas []struct {
+			ID string `json:"worker_id"`
+		}
+	}
+	require.NoError(h.t, h.c.Get(h.via, "/files"+path+"?receipt", &r))
+	assert.Equal(h.t, e.Tier, r.Tier.Achieved, path)
+	assert.Equal(h.t, e.Copies, r.Tier.Wanted, path)
+	if r.Tier.Achieved == 1 {
+		assert.GreaterOrEqual(h.t, r.Tier.Durable, 3, "tier 1 is on N+1 disks")
+	}
+	refused := map[string]string{}
+	for _, w := range e.Workers {
+		refused[w.ID] = w.Refusal
+	}
+	for _, replica := range r.Replicas {
+		assert.Contains(h.t, []string{"", "same_host"}, refused[replica.ID], "%s is on %s", path, replica.ID)
+	}
+}
+
+func TestHeal_FlippedBytesAreNeverServedAndOneScrubMendsThemAll(t *testing.T) {
+	h := startHealing(t)
+	h.fill(16)
+	load := procs.StartLoad(h.c, 3, uint64(time.Now().UnixNano()))
+	load.For(time.Second)
+	flipped := map[string]lie{}
+	for _, n := range h.c.Nodes {
+		names, err := filepath.Glob(filepath.Join(n.Dir(), "volumes", "t[12]", "*.vol"))
+		require.NoError(t, err)
+		for _, name := range names {
+			if base := filepath.Base(name); flipped[base].name == "" { // one copy of a volume, never all
+				if f := flipByte(t, n, name); f.name != "" {
+					flipped[base] = f
+				}
+			}
+		}
+	}
+	require.NotEmpty(t, flipped)
+	h.readAll(h.via, nil)
+	require.NoError(t, h.c.Do(h.via, http.MethodPost, "/cluster/scrub", http.Header{"Content-Type": {"application/json"}}, "", nil))
+	h.until("the scrub and the repairs", 3*time.Minute, h.quiet)
+	h.readAll(h.via, nil)
+	mended := 0
+	for base, f := range flipped {
+		for _, v := range h.worker(f.on).VolumeList {
+			if fmt.Sprint(v.ID)+".vol" != base || v.State != "sealed" {
+				continue // what is open is not scrubbed yet, and what was moved away is gone
+			}
+			assert.Equal(t, f.was, byteAt(t, f.name, f.at), "%s has the wrong byte still", f.name)
+			mended++
+		}
+	}
+	assert.NotZero(t, mended)
+	t.Logf("%d volumes had a wrong byte in one copy, %d of them are sealed and as they were", len(flipped), mended)
+	load.Stop()
+	require.Empty(t, load.Failures())
+	require.NoError(t, load.Verify())
+}
+
+// lie is a byte that was changed under a worker.
+type lie struct {
+	on   *procs.Node
+	name string
+	at   int64
+	was  byte
+}
+
+// flipByte changes one byte in the middle of a file that has some; else its name is empty.
+func flipByte(t *testing.T, on *procs.Node, name string) lie {
+	t.Helper()
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	if info.Size() < 4096 {
+		return lie{}
+	}
+	f := lie{on: on, name: name, at: info.Size() / 2}
+	f.was = byteAt(t, name, f.at)
+	file, err := os.OpenFile(name, os.O_RDWR, 0)
+	require.NoError(t, err)
+	_, err = file.WriteAt([]byte{f.was ^ 0xff}, f.at)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	return f
+}
+
+func byteAt(t *testing.T, name string, at int64) byte {
+	t.Helper()
+	f, err := os.Open(name)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	var b [1]byte
+	_, err = f.ReadAt(b[:], at)
+	require.NoError(t, err)
+	return b[0]
+}

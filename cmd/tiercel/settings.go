@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/client"
+	"tiercel/cmd/tiercel/internal/config"
+)
+
+func (a *app) configCommand() *command {
+	var r remote
+	cmd := &command{
+		Use:     "config",
+		Short:   "Show the configuration of the cluster and change it",
+		Example: "  tiercel config\n  tiercel config get placement.weights.latency\n  tiercel config set background_bytes_per_second=100MiB/s rebalance.automatic=false",
+		Args:    wantArgs(0, 0, ""),
+		RunE:    func(c *command, _ []string) error { return a.showConfig(c, &r, "") },
+	}
+	r.addTo(cmd.Flags())
+	cmd.AddCommand(a.getConfigCommand(), a.setConfigCommand())
+	return cmd
+}
+
+func (a *app) getConfigCommand() *command {
+	var r remote
+	cmd := &command{
+		Use:     "get [KEY]",
+		Short:   "Show the configuration, or the exact value of one KEY",
+		Example: "  tiercel config get\n  tiercel config get disk.warn_used_share",
+		Args:    wantArgs(0, 1, "one KEY"),
+		RunE: func(c *command, args []string) error {
+			key := ""
+			if len(args) == 1 {
+				key = args[0]
+			}
+			return a.showConfig(c, &r, key)
+		},
+	}
+	r.addTo(cmd.Flags())
+	return cmd
+}
+
+// showConfig prints all keys, or the value of one.
+func (a *app) showConfig(c *command, r *remote, key string) error {
+	answer, err := a.fetch(c, r, func(conn *client.Client) (json.RawMessage, error) { return conn.Config(c.Context()) })
+	if err != nil || r.output == "json" && key == "" {
+		return a.orJSON(answer, err)
+	}
+	if key == "" {
+		return a.printConfig(answer)
+	}
+	values, err := flatten(answer)
+	if err != nil {
+		return err
+	}
+	value, known := values[key]
+	if !known {
+		hint := ""
+		if near := config.Nearest(key, slices.Sorted(maps.Keys(values))); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		return &usageError{err: fmt.Errorf("there is no key %q%s", key, hint)}
+	}
+	if r.output == "json" {
+		return a.printJSON(map[string]any{key: value})
+	}
+	_, err = fmt.Fprintln(a.stdout, value)
+	return err
+}
+
+func (a *app) printConfig(answer json.RawMessage) error {
+	values, err := flatten(answer)
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(t, "%s\t%s\n", key, humanValue(key, values[key]))
+	}
+	return t.Flush()
+}
+
+// flatten names each value of a document by its path: placement.weights.latency.
+// Numbers stay as they were written.
+func flatten(doc json.RawMessage) (map[string]any, error) {
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	dec.UseNumber()
+	var tree map[string]any
+	if err := dec.Decode(&tree); err != nil {
+		return nil, unreadableAnswer(err)
+	}
+	out := map[string]any{}
+	var walk func(prefix string, branch map[string]any)
+	walk = func(prefix string, branch map[string]any) {
+		for name, value := range branch {
+			if below, ok := value.(map[string]any); ok {
+				walk(prefix+name+".", below)
+			} else {
+				out[prefix+name] = value
+			}
+		}
+	}
+	walk("", tree)
+	return out, nil
+}
+
+func isRate(key string) bool { return strings.HasSuffix(key, "_bytes_per_second") }
+func isSize(key string) bool { return strings.HasSuffix(key, "_bytes") }
+
+func humanValue(key string, value any) string {
+	n, isNumber := value.(json.Number)
+	bytes, err := n.Int64()
+	switch {
+	case !isNumber || err != nil:
+	case isRate(key) && bytes == 0 && strings.HasPrefix(key, "scrub"):
+		return "0 (no scrub by itself)"
+	case isRate(key) && bytes == 0:
+		return "0 (no limit)"
+	case isRate(key):
+		return config.FormatBytes(bytes) + "/s"
+	case isSize(key):
+		return config.FormatBytes(bytes)
+	}
+	return fmt.Sprint(value)
+}
+
+func (a *app) setConfigCommand() *command {
+	var r remote
+	cmd := &command{
+		Use:   "set KEY=VALUE…",
+		Short: "Change the configuration",
+		Long: `Changes all the keys together or none: every problem is listed at once. It is refused
+when somebody else has changed the configuration in between. Sizes and rates may be
+written as 64MiB and 50MiB/s.`,
+		Example: `  tiercel config set scrub_bytes_per_second=20MiB/s
+  tiercel config set placement.weights.io_load=0.1 placement.weights.latency=0.2`,
+		Args: wantArgs(1, -1, "at least one KEY=VALUE"),
+		RunE: func(c *command, args []string) error {
+			patch, err := patchOf(args)
+			if err != nil {
+				return err
+			}
+			answer, err := a.fetch(c, &r, func(conn *client.Client) (json.RawMessage, error) {
+				now, err := conn.Config(c.Context())
+				if model.CodeOf(err) == model.CodeNotFound {
+					now, err = json.RawMessage("{}"), nil // there is none yet
+				}
+				if err != nil {
+					return nil, err
+				}
+				var doc struct{ Version uint64 }
+				if err := json.Unmarshal(now, &doc); err != nil {
+					return nil, unreadableAnswer(err)
+				}
+				return conn.SetConfig(c.Context(), doc.Version, patch)
+			})
+			if model.CodeOf(err) == model.CodeInvalidArgument {
+				return &usageError{err: fmt.Errorf("%s", client.Message(err)), hint: "'tiercel config' shows the keys and their values."}
+			}
+			if err != nil || r.output == "json" {
+				return a.orJSON(answer, err)
+			}
+			return a.printConfig(answer)
+		},
+	}
+	r.addTo(cmd.Flags())
+	return cmd
+}
+
+// patchOf makes a JSON merge patch of KEY=VALUE arguments.
+func patchOf(args []string) (map[string]any, error) {
+	patch, given := map[string]any{}, map[string]bool{}
+	for _, arg := range args {
+		key, text, ok := strings.Cut(arg, "=")
+		if !ok || key == "" {
+			return nil, &usageError{err: fmt.Errorf("%q is not KEY=VALUE", arg)}
+		}
+		if given[key] {
+			return nil, &usageError{err: fmt.Errorf("%s is given twice", key)}
+		}
+		given[key] = true
+		value, err := settingValue(key, text)
+		if err != nil {
+			return nil, err
+		}
+		at, names := patch, strings.Split(key, ".")
+		for _, name := range names[:len(names)-1] {
+			below, ok := at[name].(map[string]any)
+			if !ok {
+				if at[name] != nil {
+					return nil, &usageError{err: fmt.Errorf("%s and a key above it cannot both be set", key)}
+				}
+				below = map[string]any{}
+				at[name] = below
+			}
+			at = below
+		}
+		leaf := names[len(names)-1]
+		if at[leaf] != nil {
+			return nil, &usageError{err: fmt.Errorf("%s and a key below it cannot both be set", key)}
+		}
+		at[leaf] = value
+	}
+	return patch, nil
+}
+
+// settingValue reads a value as the key wants it; what it means the server judges.
+func settingValue(key, text string) (any, error) {
+	switch {
+	case isRate(key) || isSize(key):
+		n, err := config.ParseBytes(strings.TrimSuffix(strings.TrimSpace(text), "/s"))
+		if err != nil {
+			return nil, &usageError{err: fmt.Errorf("%s: %w", key, err)}
+		}
+		return n, nil
+	case text == "true" || text == "false":
+		return text == "true", nil
+	}
+	var n json.Number
+	if json.Unmarshal([]byte(text), &n) == nil && !strings.HasPrefix(text, `"`) {
+		return n, nil
+	}
+	return text, nil
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"tiercel/actors"
+	"tiercel/cluster/model"
+	"tiercel/store"
+)
+
+func (a *app) takeoverCommand() *command {
+	var (
+		dir string
+		yes bool
+	)
+	cmd := &command{
+		Use:   "takeover --data-dir DIR [--yes]",
+		Short: "Make a stopped standby the master of its cluster, by hand",
+		Long: `For a cluster whose master is gone for good and which has no other voters: two
+nodes, or a cluster founded with --failover=false. Run it on the data directory of
+the standby (role learner in 'tiercel workers') while that node is stopped, then
+start the node as before.
+
+Without --yes it only says what would happen.
+
+The standby goes on with what its own log holds. Every acknowledged write of tier 1
+is in it; the newest writes of tiers 2 and 3 may not be. The old master must not run
+any more: until it meets the new generation it would go on as a second cluster. When
+it does meet it, it stops, keeps its data, and tells you to start it with --join: then
+its data is set aside in quarantine/ and it comes back as a new node.`,
+		Example: `  tiercel takeover --data-dir /srv/tiercel
+  tiercel takeover --data-dir /srv/tiercel --yes && tiercel server --data-dir /srv/tiercel`,
+		Args: wantArgs(0, 0, ""),
+		RunE: func(*command, []string) error {
+			fs, err := existingDir(dir)
+			if err != nil {
+				return err
+			}
+			t, err := actors.TakeOver(fs, rand.Reader, yes)
+			if err != nil {
+				return err
+			}
+			a.printTakeover(t, yes)
+			if !yes {
+				return &usageError{err: errors.New("nothing was changed; repeat with --yes when the old master is gone for good")}
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&dir, "data-dir", "./tiercel-data", "`DIR` of the stopped node")
+	flags.BoolVar(&yes, "yes", false, "do it: the other members of the log are gone for good")
+	return cmd
+}
+
+// existingDir refuses a name in which a store would begin anew.
+func existingDir(dir string) (store.FS, error) {
+	if _, err := os.Stat(dir + "/node.yaml"); err != nil {
+		return nil, model.Errorf(model.CodeNotFound, "take over", "%s is no data directory of a node: %w", dir, err)
+	}
+	return store.NewDirFS(dir)
+}
+
+func (a *app) printTakeover(t *actors.Takeover, done bool) {
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(a.stdout, "%-11s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("node", "%s of cluster %s", t.Node, t.ClusterID)
+	row("generation", "%d instead of %d", t.Generation, t.Generation-1)
+	row("log", "ends at %d, known to be committed up to %d", t.At, t.Committed)
+	if !t.LastWritten.IsZero() {
+		row("last write", "%s, by the clock of the node that took it", t.LastWritten.UTC().Format(time.RFC3339))
+	}
+	row("left behind", "%s: gone for good, with what only they hold", counted(len(t.Superseded), "member"))
+	if done {
+		row("done", "fork %s; start the node now", t.Fork)
+	}
+}
