@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,6 +22,15 @@ type Options struct {
 	Dir    string // data directories and logs go below it
 	Nodes  int
 	Args   []string // more flags of every node
+	// ArgsOf are more flags of one node, by its number from 1; they come last.
+	ArgsOf func(number int) []string
+	// Founder are more flags of the first node.
+	Founder []string
+	// Unjoined leaves out --join: the nodes find each other by what Args say.
+	Unjoined bool
+	// FirstUID makes each node a user of its own, counted from it, so that a packet
+	// filter can tell who sends; 0: all run as the caller. It needs root.
+	FirstUID uint32
 	// ReadyWithin bounds each start; 0: 60 s.
 	ReadyWithin time.Duration
 }
@@ -29,6 +40,7 @@ type Cluster struct {
 	opt    Options
 	client *http.Client
 	Nodes  []*Node
+	later  []*Node
 }
 
 // Build compiles tiercel into dir and returns the path of the binary.
@@ -50,7 +62,7 @@ func Start(opt Options) (*Cluster, error) {
 		opt.ReadyWithin = time.Minute
 	}
 	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second}}
-	ports, err := freePorts(2 * opt.Nodes)
+	ports, err := FreePorts(2 * opt.Nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +86,23 @@ func Start(opt Options) (*Cluster, error) {
 	return c, c.WaitFormed(opt.ReadyWithin)
 }
 
-// freePorts asks the system for ports that nobody listens on right now.
-func freePorts(n int) ([]int, error) {
+// Add makes and starts one more node; it is not one of Nodes.
+func (c *Cluster) Add() (*Node, error) {
+	ports, err := FreePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	number := len(c.Nodes) + len(c.later) + 1
+	n := &Node{
+		cluster: c, number: number, dir: filepath.Join(c.opt.Dir, fmt.Sprintf("node-%d", number)),
+		HTTP: fmt.Sprintf("127.0.0.1:%d", ports[0]), RPC: fmt.Sprintf("127.0.0.1:%d", ports[1]),
+	}
+	c.later = append(c.later, n)
+	return n, n.Start()
+}
+
+// FreePorts asks the system for ports that nobody listens on right now.
+func FreePorts(n int) ([]int, error) {
 	var ports []int
 	var open []net.Listener
 	defer func() {
@@ -96,7 +123,7 @@ func freePorts(n int) ([]int, error) {
 
 // Kill ends every node with SIGKILL.
 func (c *Cluster) Kill() {
-	for _, n := range c.Nodes {
+	for _, n := range slices.Concat(c.Nodes, c.later) {
 		n.Kill()
 	}
 }
@@ -104,7 +131,7 @@ func (c *Cluster) Kill() {
 // Stop ends every node with SIGTERM and reports those that did not end cleanly.
 func (c *Cluster) Stop() error {
 	var errs []error
-	for _, n := range c.Nodes {
+	for _, n := range slices.Concat(c.Nodes, c.later) {
 		errs = append(errs, n.Stop(30*time.Second))
 	}
 	return errors.Join(errs...)
@@ -169,6 +196,43 @@ func (c *Cluster) Get(n *Node, path string, into any) error {
 		return fmt.Errorf("GET %s of %s: %s", path, n, resp.Status)
 	}
 	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// Until looks ten times a second until it is so, or the time is over.
+func Until(within time.Duration, so func() bool) bool {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if so() {
+			return true
+		}
+	}
+	return false
+}
+
+// Do sends a request with a JSON body, or none, and reads the JSON answer into into, if
+// that is not nil; any status but 2xx is an error with the answer in it.
+func (c *Cluster) Do(n *Node, method, path string, header http.Header, body string, into any) error {
+	req, err := http.NewRequest(method, n.URL()+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	switch {
+	case err != nil:
+		return err
+	case resp.StatusCode/100 != 2:
+		return fmt.Errorf("%s %s of %s: %s %.500s", method, path, n, resp.Status, answer)
+	case into == nil:
+		return nil
+	}
+	return json.Unmarshal(answer, into)
 }
 
 // Master is the node that the others call master, asked of each until one knows.

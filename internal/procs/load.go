@@ -3,6 +3,7 @@ package procs
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -27,6 +28,15 @@ type Load struct {
 	mark, first  time.Time // of FirstAckAfter: requests sent after mark; the first one's answer
 	failures     []string
 	slowest      time.Duration
+	slowestAt    string
+	versions     map[uint64]string // of acknowledged puts: each is one place in the log
+	acks         []ack
+}
+
+// ack is one acknowledged put.
+type ack struct {
+	node *Node
+	at   time.Time
 }
 
 // writer changes its own paths, one after the other.
@@ -52,7 +62,7 @@ var loadPrefixes = [...]string{"/models", "/sessions", "/datasets", "/cache"}
 // StartLoad starts n writers.
 func StartLoad(c *Cluster, n int, seed uint64) *Load {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Load{cluster: c, seed: seed, stop: cancel}
+	l := &Load{cluster: c, seed: seed, stop: cancel, versions: make(map[uint64]string)}
 	for i := range n {
 		w := &writer{load: l, number: i, random: rand.New(rand.NewPCG(seed, uint64(i))), client: &http.Client{Timeout: 60 * time.Second}}
 		for j, prefix := range loadPrefixes {
@@ -85,6 +95,13 @@ func (l *Load) Slowest() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.slowest
+}
+
+// SlowestWhat says which request that was.
+func (l *Load) SlowestWhat() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.slowestAt
 }
 
 // Mark begins the wait of FirstAck: only requests that are sent from now on count.
@@ -162,7 +179,10 @@ func (w *writer) do(method string, f *file, body []byte, want map[int]bool) bool
 			time.Sleep(5 * time.Millisecond)
 			continue // the process is gone; another one is asked
 		}
-		w.load.note(began, sent, want[status])
+		w.load.note(began, sent, want[status], method+" "+f.path+" through "+n.String())
+		if method == http.MethodPut && want[status] {
+			w.load.noteVersion(n, f.path, key, answer)
+		}
 		if !want[status] {
 			w.load.fail("%s %s through %s: %d %s", method, f.path, n, status, answer)
 		}
@@ -173,17 +193,50 @@ func (w *writer) do(method string, f *file, body []byte, want map[int]bool) bool
 }
 
 // note counts an answer.
-func (l *Load) note(began, sent time.Time, ok bool) {
+func (l *Load) note(began, sent time.Time, ok bool, what string) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.slowest = max(l.slowest, now.Sub(began))
+	if took := now.Sub(began); took > l.slowest {
+		l.slowest, l.slowestAt = took, fmt.Sprintf("%s, begun %s, sent last %v before its answer", what, began.UTC().Format("15:04:05.000"), now.Sub(sent).Round(time.Millisecond))
+	}
 	if ok {
 		l.Acknowledged.Add(1)
 		if l.first.IsZero() && sent.After(l.mark) {
 			l.first = now
 		}
 	}
+}
+
+// noteVersion checks that no two writes were given the same place in the log: then
+// two masters would have acknowledged them.
+func (l *Load) noteVersion(n *Node, path, key, answer string) {
+	var row struct{ Version uint64 }
+	if err := json.Unmarshal([]byte(answer), &row); err != nil || row.Version == 0 {
+		l.fail("PUT %s through %s: no version in %.200q", path, n, answer)
+		return
+	}
+	l.mu.Lock()
+	other, taken := l.versions[row.Version]
+	l.versions[row.Version] = key
+	l.acks = append(l.acks, ack{n, time.Now()})
+	l.mu.Unlock()
+	if taken && other != key {
+		l.fail("PUT %s through %s: version %d was given to another write, too", path, n, row.Version)
+	}
+}
+
+// AcksOf counts the puts that a node acknowledged in a span of time.
+func (l *Load) AcksOf(n *Node, from, to time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	count := 0
+	for _, a := range l.acks {
+		if a.node == n && a.at.After(from) && a.at.Before(to) {
+			count++
+		}
+	}
+	return count
 }
 
 func (w *writer) send(n *Node, method, path string, body []byte, key string) (int, string, error) {

@@ -22,6 +22,7 @@ type Node struct {
 	dir     string
 	HTTP    string // host:port
 	RPC     string
+	Join    *Node // whom --join names; nil: the first node, or nobody for that one
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
@@ -36,6 +37,17 @@ func (n *Node) String() string { return fmt.Sprintf("node-%d", n.number) }
 func (n *Node) URL() string { return "http://" + n.HTTP + "/api/v1/storage" }
 
 func (n *Node) logName() string { return filepath.Join(n.cluster.opt.Dir, n.String()+".log") }
+
+// UID is the user that the process runs as, 0: the caller.
+func (n *Node) UID() uint32 {
+	if n.cluster.opt.FirstUID == 0 {
+		return 0
+	}
+	return n.cluster.opt.FirstUID + uint32(n.number)
+}
+
+// Dir is its data directory.
+func (n *Node) Dir() string { return n.dir }
 
 // Start starts the process on its data directory and its ports.
 func (n *Node) Start() error {
@@ -54,6 +66,12 @@ func (n *Node) Start() error {
 	defer func() { _ = log.Close() }() // the process has its own
 	cmd := exec.Command(n.cluster.opt.Binary, n.args()...)
 	cmd.Stderr = log
+	if uid := n.UID(); uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		if err := os.Chown(n.dir, int(uid), int(uid)); err != nil {
+			return err
+		}
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -71,10 +89,21 @@ func (n *Node) args() []string {
 		"server", "--data-dir", n.dir, "--http", n.HTTP, "--rpc", n.RPC, "--host", fmt.Sprintf("host-%d", n.number),
 		"--rack", fmt.Sprintf("rack-%d", n.number%2), "--disk-type", diskTypes[n.number%len(diskTypes)],
 	}
-	if n.number > 1 {
-		args = append(args, "--join", n.cluster.Nodes[0].RPC)
+	join := n.Join
+	if join == nil && n.number > 1 && !n.cluster.opt.Unjoined {
+		join = n.cluster.Nodes[0]
 	}
-	return append(args, n.cluster.opt.Args...)
+	if join != nil {
+		args = append(args, "--join", join.RPC)
+	}
+	if n.number == 1 {
+		args = append(args, n.cluster.opt.Founder...)
+	}
+	args = append(args, n.cluster.opt.Args...)
+	if n.cluster.opt.ArgsOf != nil {
+		args = append(args, n.cluster.opt.ArgsOf(n.number)...)
+	}
+	return args
 }
 
 // follow waits for the ready line and for the end.
@@ -133,6 +162,16 @@ func (n *Node) Ready() bool {
 	}
 	_ = resp.Body.Close()
 	return resp.StatusCode == http.StatusOK
+}
+
+// WaitEnd waits until the process ends by itself and returns its exit status.
+func (n *Node) WaitEnd(within time.Duration) (int, error) {
+	if !n.wait(within) {
+		return 0, fmt.Errorf("%s still runs after %v", n, within)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cmd.ProcessState.ExitCode(), nil
 }
 
 // signal sends one to the process, if it lives.

@@ -19,6 +19,10 @@ var exceptions = []exception{
 		"one side of the seam: it is what gives actors the real clock, threads, disk and network",
 	},
 	{
+		"actors/runtime/discovery", []string{"clock", "random", "lock", "network", "goroutine"},
+		"it talks to etcd, Consul and Kubernetes by their own clients, and tells actors what it found in a message",
+	},
+	{
 		"actors/runtime/sim", []string{"random", "lock"},
 		"the other side of the seam: it replaces the process's random source and guards what protoactor reads from outside",
 	},

@@ -30,7 +30,7 @@ var layers = []layer{
 	{dir: "cluster/catalog", may: []string{"cluster/model", "messages", "store"}, outside: protoOnly},
 	{dir: "cluster/logconf", may: []string{"cluster/model"}, outside: []string{"google.golang.org/protobuf", "go.etcd.io/raft"}},
 	{dir: "cluster/voters", may: []string{"cluster/model", "cluster/election", "messages"}, outside: protoOnly},
-	{dir: "cluster/volumes", may: []string{"cluster/model", "cluster/tier", "messages"}, outside: protoOnly},
+	{dir: "cluster/volumes", may: []string{"cluster/model", "cluster/placement", "cluster/tier", "messages"}, outside: protoOnly},
 	{dir: "cluster", may: []string{"cluster/model", "messages"}, outside: protoOnly},
 	{dir: "messages", may: []string{"cluster/model"}, outside: protoOnly},
 	{dir: "store", may: []string{"cluster/model"}, outside: anyModule, never: frameless},
@@ -50,6 +50,7 @@ var layers = []layer{
 		dir: "cmd", may: []string{"cluster", "messages", "store", "actors", "httpapi", "internal/version", "cmd"},
 		tests: []string{"internal/procs"}, outside: anyModule,
 	},
+	{dir: "bench/controller", may: allActors, outside: anyModule}, // it runs the master's actors in simulation
 	{dir: "bench", may: []string{"bench", "internal/version", "internal/procs"}, outside: anyModule, never: frameless},
 	{dir: "examples", may: []string{"cluster", "messages", "store", "actors", "httpapi"}, outside: anyModule},
 	{dir: "internal/version"},
