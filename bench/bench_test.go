@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -200,4 +201,21 @@ func TestProfile_IsFetchedWhileTheLoopRuns(t *testing.T) {
 
 	err = fetchProfile(t.Context(), "", time.Second, name)
 	require.ErrorContains(t, err, "--pprof")
+}
+
+func TestController_RefusesSizesThatTellNothing(t *testing.T) {
+	for _, arguments := range [][]string{
+		{"--workers", "100,none"}, {"--workers", "0"}, {"--workers", "100", "--killed", "11"}, {"--killed", "0"}, {"--interval", "0s"},
+	} {
+		err := run(t.Context(), io.Discard, append([]string{"controller"}, arguments...))
+		assert.ErrorIs(t, err, errUsage, "%v", arguments)
+	}
+}
+
+func TestController_PrintsSizesSideBySide(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), &out, []string{"controller", "--workers", "20,40", "--killed", "2", "--interval", "1s"}))
+	for _, row := range []string{"| workers | 20 | 40 |", "| a heartbeat at the controller, CPU |", "| decommissioned after |", "with 2 times the workers"} {
+		assert.Contains(t, out.String(), row)
+	}
 }

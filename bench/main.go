@@ -19,6 +19,7 @@ const usage = `usage: bench <command> [flags]
              one workload on a running server (--server)
   million    many small files: memory and disk per file, time to restart
   largefile  one huge file in and out: speed and peak memory
+  controller what thousands of simulated workers cost the master
 
 bench <command> -h lists the flags.
 `
@@ -55,6 +56,8 @@ func run(ctx context.Context, w io.Writer, arguments []string) error {
 		return millionCommand(w, rest)
 	case "largefile":
 		return largeFileCommand(w, rest)
+	case "controller":
+		return controllerCommand(ctx, w, rest)
 	case "echo": // the baseline's child
 		return serveEcho(func(address string) { fmt.Fprintf(w, "ready http=%s\n", address) })
 	}
