@@ -35,6 +35,7 @@ type Command struct {
 	LowWater       uint64 `protobuf:"varint,5,opt,name=low_water,json=lowWater,proto3" json:"low_water,omitempty"` // every sequence up to it is answered for good
 	ProposedUnixMs int64  `protobuf:"varint,6,opt,name=proposed_unix_ms,json=proposedUnixMs,proto3" json:"proposed_unix_ms,omitempty"`
 	IdempotencyKey string `protobuf:"bytes,7,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // the client's, with PutFile and CommitUpload
+	Reserved       uint64 `protobuf:"varint,8,opt,name=reserved,proto3" json:"reserved,omitempty"`                                  // the write whose quota reservation this settles; never in the log
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Command_Bootstrap
@@ -68,6 +69,8 @@ type Command struct {
 	//	*Command_SetSettings
 	//	*Command_SetTier
 	//	*Command_TruncateVolume
+	//	*Command_SetQuota
+	//	*Command_RemoveQuota
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -150,6 +153,13 @@ func (x *Command) GetIdempotencyKey() string {
 		return x.IdempotencyKey
 	}
 	return ""
+}
+
+func (x *Command) GetReserved() uint64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
 }
 
 func (x *Command) GetKind() isCommand_Kind {
@@ -438,6 +448,24 @@ func (x *Command) GetTruncateVolume() *TruncateVolume {
 	return nil
 }
 
+func (x *Command) GetSetQuota() *SetQuota {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetQuota); ok {
+			return x.SetQuota
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetRemoveQuota() *RemoveQuota {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_RemoveQuota); ok {
+			return x.RemoveQuota
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -566,6 +594,14 @@ type Command_TruncateVolume struct {
 	TruncateVolume *TruncateVolume `protobuf:"bytes,50,opt,name=truncate_volume,json=truncateVolume,proto3,oneof"`
 }
 
+type Command_SetQuota struct {
+	SetQuota *SetQuota `protobuf:"bytes,51,opt,name=set_quota,json=setQuota,proto3,oneof"`
+}
+
+type Command_RemoveQuota struct {
+	RemoveQuota *RemoveQuota `protobuf:"bytes,52,opt,name=remove_quota,json=removeQuota,proto3,oneof"`
+}
+
 func (*Command_Bootstrap) isCommand_Kind() {}
 
 func (*Command_OpenSession) isCommand_Kind() {}
@@ -627,6 +663,10 @@ func (*Command_SetSettings) isCommand_Kind() {}
 func (*Command_SetTier) isCommand_Kind() {}
 
 func (*Command_TruncateVolume) isCommand_Kind() {}
+
+func (*Command_SetQuota) isCommand_Kind() {}
+
+func (*Command_RemoveQuota) isCommand_Kind() {}
 
 type Bootstrap struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
@@ -3058,12 +3098,111 @@ func (x *TruncateVolume) GetEnd() uint64 {
 	return 0
 }
 
+// Limits what the files of a tenant may count, from this entry on. Below what they
+// count already nothing is taken away: only what raises it is refused.
+type SetQuota struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	LimitBytes    int64                  `protobuf:"varint,2,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQuota) Reset() {
+	*x = SetQuota{}
+	mi := &file_messages_commands_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQuota) ProtoMessage() {}
+
+func (x *SetQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQuota.ProtoReflect.Descriptor instead.
+func (*SetQuota) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SetQuota) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *SetQuota) GetLimitBytes() int64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+// Takes a tenant's limit away; none is no error.
+type RemoveQuota struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveQuota) Reset() {
+	*x = RemoveQuota{}
+	mi := &file_messages_commands_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveQuota) ProtoMessage() {}
+
+func (x *RemoveQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveQuota.ProtoReflect.Descriptor instead.
+func (*RemoveQuota) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *RemoveQuota) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
 var File_messages_commands_proto protoreflect.FileDescriptor
 
 const file_messages_commands_proto_rawDesc = "" +
 	"\n" +
 	"\x17messages/commands.proto\x12\n" +
-	"tiercel.v1\x1a\x13messages/rows.proto\"\x9d\x11\n" +
+	"tiercel.v1\x1a\x13messages/rows.proto\"\xac\x12\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x18\n" +
@@ -3071,7 +3210,8 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12\x1b\n" +
 	"\tlow_water\x18\x05 \x01(\x04R\blowWater\x12(\n" +
 	"\x10proposed_unix_ms\x18\x06 \x01(\x03R\x0eproposedUnixMs\x12'\n" +
-	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x125\n" +
+	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x12\x1a\n" +
+	"\breserved\x18\b \x01(\x04R\breserved\x125\n" +
 	"\tbootstrap\x18\x14 \x01(\v2\x15.tiercel.v1.BootstrapH\x00R\tbootstrap\x12<\n" +
 	"\fopen_session\x18\x15 \x01(\v2\x17.tiercel.v1.OpenSessionH\x00R\vopenSession\x120\n" +
 	"\bput_file\x18\x16 \x01(\v2\x13.tiercel.v1.PutFileH\x00R\aputFile\x12?\n" +
@@ -3107,7 +3247,9 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\fset_draining\x18/ \x01(\v2\x17.tiercel.v1.SetDrainingH\x00R\vsetDraining\x12<\n" +
 	"\fset_settings\x180 \x01(\v2\x17.tiercel.v1.SetSettingsH\x00R\vsetSettings\x120\n" +
 	"\bset_tier\x181 \x01(\v2\x13.tiercel.v1.SetTierH\x00R\asetTier\x12E\n" +
-	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolumeB\x06\n" +
+	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolume\x123\n" +
+	"\tset_quota\x183 \x01(\v2\x14.tiercel.v1.SetQuotaH\x00R\bsetQuota\x12<\n" +
+	"\fremove_quota\x184 \x01(\v2\x17.tiercel.v1.RemoveQuotaH\x00R\vremoveQuotaB\x06\n" +
 	"\x04kind\"\xba\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
@@ -3332,7 +3474,13 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
 	"replicaGen\x12\x10\n" +
-	"\x03end\x18\x05 \x01(\x04R\x03endB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x03end\x18\x05 \x01(\x04R\x03end\"C\n" +
+	"\bSetQuota\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1f\n" +
+	"\vlimit_bytes\x18\x02 \x01(\x03R\n" +
+	"limitBytes\"%\n" +
+	"\vRemoveQuota\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenantB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_commands_proto_rawDescOnce sync.Once
@@ -3346,7 +3494,7 @@ func file_messages_commands_proto_rawDescGZIP() []byte {
 	return file_messages_commands_proto_rawDescData
 }
 
-var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_messages_commands_proto_goTypes = []any{
 	(*Command)(nil),           // 0: tiercel.v1.Command
 	(*Bootstrap)(nil),         // 1: tiercel.v1.Bootstrap
@@ -3385,16 +3533,18 @@ var file_messages_commands_proto_goTypes = []any{
 	(*SetSettings)(nil),       // 34: tiercel.v1.SetSettings
 	(*SetTier)(nil),           // 35: tiercel.v1.SetTier
 	(*TruncateVolume)(nil),    // 36: tiercel.v1.TruncateVolume
-	nil,                       // 37: tiercel.v1.FileAttributes.MetaEntry
-	(*TierRow)(nil),           // 38: tiercel.v1.TierRow
-	(*Settings)(nil),          // 39: tiercel.v1.Settings
-	(*Extent)(nil),            // 40: tiercel.v1.Extent
-	(*WorkerRow)(nil),         // 41: tiercel.v1.WorkerRow
-	(WorkerState)(0),          // 42: tiercel.v1.WorkerState
-	(*StormBrake)(nil),        // 43: tiercel.v1.StormBrake
-	(JobKind)(0),              // 44: tiercel.v1.JobKind
-	(*JobQuarantine)(nil),     // 45: tiercel.v1.JobQuarantine
-	(JobState)(0),             // 46: tiercel.v1.JobState
+	(*SetQuota)(nil),          // 37: tiercel.v1.SetQuota
+	(*RemoveQuota)(nil),       // 38: tiercel.v1.RemoveQuota
+	nil,                       // 39: tiercel.v1.FileAttributes.MetaEntry
+	(*TierRow)(nil),           // 40: tiercel.v1.TierRow
+	(*Settings)(nil),          // 41: tiercel.v1.Settings
+	(*Extent)(nil),            // 42: tiercel.v1.Extent
+	(*WorkerRow)(nil),         // 43: tiercel.v1.WorkerRow
+	(WorkerState)(0),          // 44: tiercel.v1.WorkerState
+	(*StormBrake)(nil),        // 45: tiercel.v1.StormBrake
+	(JobKind)(0),              // 46: tiercel.v1.JobKind
+	(*JobQuarantine)(nil),     // 47: tiercel.v1.JobQuarantine
+	(JobState)(0),             // 48: tiercel.v1.JobState
 }
 var file_messages_commands_proto_depIdxs = []int32{
 	1,  // 0: tiercel.v1.Command.bootstrap:type_name -> tiercel.v1.Bootstrap
@@ -3428,35 +3578,37 @@ var file_messages_commands_proto_depIdxs = []int32{
 	34, // 28: tiercel.v1.Command.set_settings:type_name -> tiercel.v1.SetSettings
 	35, // 29: tiercel.v1.Command.set_tier:type_name -> tiercel.v1.SetTier
 	36, // 30: tiercel.v1.Command.truncate_volume:type_name -> tiercel.v1.TruncateVolume
-	38, // 31: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
-	39, // 32: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
-	37, // 33: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
-	3,  // 34: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
-	4,  // 35: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
-	40, // 36: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
-	4,  // 37: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
-	3,  // 38: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
-	40, // 39: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
-	13, // 40: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
-	41, // 41: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
-	42, // 42: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
-	42, // 43: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
-	43, // 44: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
-	23, // 45: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
-	23, // 46: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
-	28, // 47: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
-	40, // 48: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
-	40, // 49: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
-	44, // 50: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
-	45, // 51: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
-	46, // 52: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
-	39, // 53: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
-	38, // 54: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	37, // 31: tiercel.v1.Command.set_quota:type_name -> tiercel.v1.SetQuota
+	38, // 32: tiercel.v1.Command.remove_quota:type_name -> tiercel.v1.RemoveQuota
+	40, // 33: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
+	41, // 34: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
+	39, // 35: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
+	3,  // 36: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
+	4,  // 37: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
+	42, // 38: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
+	4,  // 39: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,  // 40: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
+	42, // 41: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
+	13, // 42: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
+	43, // 43: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
+	44, // 44: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
+	44, // 45: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
+	45, // 46: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
+	23, // 47: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
+	23, // 48: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
+	28, // 49: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
+	42, // 50: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
+	42, // 51: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
+	46, // 52: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
+	47, // 53: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
+	48, // 54: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
+	41, // 55: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
+	40, // 56: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_messages_commands_proto_init() }
@@ -3497,6 +3649,8 @@ func file_messages_commands_proto_init() {
 		(*Command_SetSettings)(nil),
 		(*Command_SetTier)(nil),
 		(*Command_TruncateVolume)(nil),
+		(*Command_SetQuota)(nil),
+		(*Command_RemoveQuota)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3504,7 +3658,7 @@ func file_messages_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_commands_proto_rawDesc), len(file_messages_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
