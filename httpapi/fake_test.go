@@ -41,6 +41,7 @@ type fakeGateway struct {
 	limit      uint64
 	wanted     uint32 // copies of every tier, by its row
 	noSettings bool
+	quotas     map[string]*messages.QuotaInfo
 }
 
 type fakeFile struct {
