@@ -60,6 +60,7 @@ type story struct {
 	lied     map[uint64]bool // volumes of which a disk lies
 	operator runtime.Runtime
 	calmAt   uint64 // log index at which the faults had ended
+	quotas   bool   // an operator limits the clients' tenant
 	flipped  bool   // bytes of a copy were changed under its worker
 	watch    watched
 }
@@ -81,6 +82,7 @@ func Run(p Params) Outcome {
 		s.addClient(i)
 	}
 	s.schedule(rand.New(rand.NewPCG(p.Seed, 0x6661756c)), p.Horizon)
+	s.scheduleQuotas(p.Horizon)
 	s.world.Run(p.Horizon)
 	s.settle()
 	return Outcome{
@@ -152,6 +154,7 @@ func (s *story) settle() {
 	if !s.checkAgreement() {
 		return
 	}
+	s.checkReserved()
 	s.scrubAll()
 	s.checkCopies()
 	s.checkState()

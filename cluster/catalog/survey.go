@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -79,6 +80,16 @@ func (c *Catalog) SurveyResult() (tenants, files uint64, differences []*messages
 	}
 	slices.SortFunc(differences, func(a, b *messages.UsageDifference) int { return strings.Compare(a.Tenant, b.Tenant) })
 	return tenants, s.files, differences
+}
+
+// Miscounted does a whole survey at once, for checkers.
+func (c *Catalog) Miscounted() []*messages.UsageDifference {
+	under := c.survey
+	c.BeginSurvey()
+	c.Survey(math.MaxInt)
+	_, _, differences := c.SurveyResult()
+	c.survey = under
+	return differences
 }
 
 // surveyed takes a change of a row into account that the survey has passed; no value:
