@@ -353,7 +353,7 @@ type FileRow struct {
 	ContentType     string                 `protobuf:"bytes,9,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	Meta            map[string]string      `protobuf:"bytes,10,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	TierAsked       uint32                 `protobuf:"varint,11,opt,name=tier_asked,json=tierAsked,proto3" json:"tier_asked,omitempty"`          // 0: the path's default
-	ChargedBytes    uint64                 `protobuf:"varint,12,opt,name=charged_bytes,json=chargedBytes,proto3" json:"charged_bytes,omitempty"` // what it counts for its tenant, if that is not size_bytes (Settings.quota_counts_copies)
+	ChargedBytes    uint64                 `protobuf:"varint,51,opt,name=charged_bytes,json=chargedBytes,proto3" json:"charged_bytes,omitempty"` // what it counts for its tenant, if that is not size_bytes (Settings.quota_counts_copies)
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -834,7 +834,7 @@ type TenantRow struct {
 	LimitBytes           int64                  `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
 	Limited              bool                   `protobuf:"varint,4,opt,name=limited,proto3" json:"limited,omitempty"` // limit_bytes holds only if true
 	IdempotencyKeys      uint64                 `protobuf:"varint,5,opt,name=idempotency_keys,json=idempotencyKeys,proto3" json:"idempotency_keys,omitempty"`
-	UsedWhenLimitedBytes int64                  `protobuf:"varint,6,opt,name=used_when_limited_bytes,json=usedWhenLimitedBytes,proto3" json:"used_when_limited_bytes,omitempty"` // when the limit was set: usage is never above it and the limit
+	UsedWhenLimitedBytes int64                  `protobuf:"varint,51,opt,name=used_when_limited_bytes,json=usedWhenLimitedBytes,proto3" json:"used_when_limited_bytes,omitempty"` // when the limit was set: usage is never above it and the limit
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -1605,7 +1605,7 @@ type Settings struct {
 	MergeBelowBytes   uint64  `protobuf:"varint,13,opt,name=merge_below_bytes,json=mergeBelowBytes,proto3" json:"merge_below_bytes,omitempty"`       // sealed volumes smaller than this are merged; 0: never
 	RebalanceSpread   float64 `protobuf:"fixed64,14,opt,name=rebalance_spread,json=rebalanceSpread,proto3" json:"rebalance_spread,omitempty"`        // between the used shares of the fullest and the emptiest worker
 	AutoRebalance     bool    `protobuf:"varint,15,opt,name=auto_rebalance,json=autoRebalance,proto3" json:"auto_rebalance,omitempty"`               // starts by itself at that spread
-	QuotaCountsCopies bool    `protobuf:"varint,40,opt,name=quota_counts_copies,json=quotaCountsCopies,proto3" json:"quota_counts_copies,omitempty"` // a file counts its size times the copies its tier wants when it is written
+	QuotaCountsCopies bool    `protobuf:"varint,51,opt,name=quota_counts_copies,json=quotaCountsCopies,proto3" json:"quota_counts_copies,omitempty"` // a file counts its size times the copies its tier wants when it is written
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2296,7 +2296,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	" \x03(\v2\x1d.tiercel.v1.FileRow.MetaEntryR\x04meta\x12\x1d\n" +
 	"\n" +
 	"tier_asked\x18\v \x01(\rR\ttierAsked\x12#\n" +
-	"\rcharged_bytes\x18\f \x01(\x04R\fchargedBytes\x1a7\n" +
+	"\rcharged_bytes\x183 \x01(\x04R\fchargedBytes\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
@@ -2347,7 +2347,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"limitBytes\x12\x18\n" +
 	"\alimited\x18\x04 \x01(\bR\alimited\x12)\n" +
 	"\x10idempotency_keys\x18\x05 \x01(\x04R\x0fidempotencyKeys\x125\n" +
-	"\x17used_when_limited_bytes\x18\x06 \x01(\x03R\x14usedWhenLimitedBytes\"\x94\x01\n" +
+	"\x17used_when_limited_bytes\x183 \x01(\x03R\x14usedWhenLimitedBytes\"\x94\x01\n" +
 	"\n" +
 	"SessionRow\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
@@ -2439,7 +2439,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x11merge_below_bytes\x18\r \x01(\x04R\x0fmergeBelowBytes\x12)\n" +
 	"\x10rebalance_spread\x18\x0e \x01(\x01R\x0frebalanceSpread\x12%\n" +
 	"\x0eauto_rebalance\x18\x0f \x01(\bR\rautoRebalance\x12.\n" +
-	"\x13quota_counts_copies\x18( \x01(\bR\x11quotaCountsCopies\"\xf2\x04\n" +
+	"\x13quota_counts_copies\x183 \x01(\bR\x11quotaCountsCopies\"\xf2\x04\n" +
 	"\x06JobRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.tiercel.v1.JobKindR\x04kind\x12*\n" +

@@ -50,6 +50,9 @@ const (
 	maxWaitingWrites = 1 << 15
 	// maxQuotaQuestions bounds the writes of one question to the catalog.
 	maxQuotaQuestions = 1024
+	// standPatience bounds the wait for the catalog's answer: it, or the question, was
+	// lost with a restarted actor.
+	standPatience = 2 * time.Second
 )
 
 func newDesk() desk { return desk{ledger: quota.NewLedger()} }
@@ -129,7 +132,7 @@ func (c *Coordinator) onBegin(ctx *runtime.Context, m *messages.Begin) {
 // question is under way goes with the next.
 func (c *Coordinator) askQuota(ctx *runtime.Context) {
 	d := &c.desk
-	if len(d.waiting) == 0 || d.lookup != 0 && c.underWay(ctx, d.since) {
+	if len(d.waiting) == 0 || d.lookup != 0 && ctx.Now().Sub(d.since) < standPatience {
 		return
 	}
 	n := min(len(d.waiting), maxQuotaQuestions)
@@ -241,7 +244,7 @@ func (c *Coordinator) tendQuotas(ctx *runtime.Context) {
 	if n := d.ledger.Expire(ctx.Now()); n > 0 {
 		ctx.Log().Warn("reservations were not heard of for their lease and have expired", "writes", n)
 	}
-	if d.lookup != 0 && !c.underWay(ctx, d.since) {
+	if d.lookup != 0 && ctx.Now().Sub(d.since) >= standPatience {
 		d.lookup, d.judged = 0, nil // the gateways repeat what they began
 	}
 	c.askQuota(ctx)

@@ -24,17 +24,18 @@ type quotaInfo struct {
 }
 
 func (a *app) quotaCommand() *command {
+	var r remote
 	cmd := &command{
 		Use:   "quota",
 		Short: "Limit what tenants may store, and see how they stand",
 		Long: `A tenant's limit is on the bytes of its files together. A write that would go beyond it
-is refused before its bytes are taken, and leaves nothing behind.`,
-		Example: "  tiercel quota list\n  tiercel quota set research 10GiB\n  tiercel quota remove research\n  tiercel quota verify",
+is refused before its bytes are taken, and leaves nothing behind. Without a verb it
+shows how all tenants stand.`,
+		Example: "  tiercel quota\n  tiercel quota set research 10GiB\n  tiercel quota remove research\n  tiercel quota verify",
 		Args:    wantArgs(0, 0, ""),
-		RunE: func(c *command, _ []string) error {
-			return &usageError{err: fmt.Errorf("say what to do: list, set, remove or verify"), hint: c.UsageString()}
-		},
+		RunE:    func(c *command, _ []string) error { return a.listQuotas(c, &r, "") },
 	}
+	r.addTo(cmd.Flags())
 	cmd.AddCommand(a.listQuotasCommand(), a.setQuotaCommand(), a.removeQuotaCommand(), a.verifyQuotasCommand())
 	return cmd
 }
@@ -57,18 +58,23 @@ it go; - when it does not grow, or was not watched for long enough.`,
 				}
 				tenant = args[0]
 			}
-			quotas, err := a.allQuotas(c, &r, tenant)
-			switch {
-			case err != nil:
-				return err
-			case r.output == "json":
-				return a.printJSON(map[string]any{"quotas": quotas})
-			}
-			return printQuotas(a.stdout, quotas)
+			return a.listQuotas(c, &r, tenant)
 		},
 	}
 	r.addTo(cmd.Flags())
 	return cmd
+}
+
+// listQuotas prints how all tenants stand, or only one.
+func (a *app) listQuotas(c *command, r *remote, tenant string) error {
+	quotas, err := a.allQuotas(c, r, tenant)
+	switch {
+	case err != nil:
+		return err
+	case r.output == "json":
+		return a.printJSON(map[string]any{"quotas": quotas})
+	}
+	return printQuotas(a.stdout, quotas)
 }
 
 // allQuotas follows the pages to their end.
@@ -158,6 +164,7 @@ func (a *app) removeQuotaCommand() *command {
 	cmd := &command{
 		Use:     "remove TENANT",
 		Short:   "Take the limit of a tenant away",
+		Long:    "Takes the limit of a tenant away; its files stay. A tenant without one is left as it is.",
 		Example: "  tiercel quota remove research",
 		Args:    wantArgs(1, 1, "one TENANT"),
 		RunE: func(c *command, args []string) error {

@@ -15,7 +15,7 @@ func TestQuota_ListsAllPagesAndOneTenant(t *testing.T) {
 	assert.Equal(t, `TENANT LIMIT USED RESERVED SHARE FILES FULL
 a 2.0 KiB 1.0 KiB 512 B 50.0% 3 2026-03-04T05:06:07Z
 b 100 B 150 B 0 B 150.0% over 1 -
-c none 7 B 0 B - 1 -`, lines(c.must("quota", "list")))
+c none 7 B 0 B - 1 -`, lines(c.must("quota")))
 	assert.Equal(t, "GET /quotas?cursor=xyz", c.server.Asked[1].Line)
 
 	c.server.Say("GET /quotas", said(`{"quotas":[{"tenant":"c","limit_bytes":null,"used_bytes":7,"reserved_bytes":0,"over_quota":false,"files":1,"forecast_full_at":null}],"next_cursor":""}`))
@@ -37,7 +37,7 @@ func TestQuota_SetsAndTakesAwayAndSaysWhatIsInForce(t *testing.T) {
 	assert.Equal(t, []string{`{"limit_bytes":10737418240,"tenant":"a"}`, `{"limit_bytes":1000,"tenant":"a"}`, `{"limit_bytes":null,"tenant":"a"}`}, bodies)
 
 	for _, wrong := range [][]string{
-		{"quota"}, {"quota", "set", "a"}, {"quota", "set", "a", "10G"}, {"quota", "set", "a", "-1"}, {"quota", "set", "A", "1"}, {"quota", "remove"}, {"quota", "list", "a", "b"},
+		{"quota", "sett"}, {"quota", "set", "a"}, {"quota", "set", "a", "10G"}, {"quota", "set", "a", "-1"}, {"quota", "set", "A", "1"}, {"quota", "remove"}, {"quota", "list", "a", "b"},
 	} {
 		assert.Equal(t, exitUsage, c.run(wrong...).status, "%v", wrong)
 	}
