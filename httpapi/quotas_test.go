@@ -17,7 +17,7 @@ func TestQuotas_AreListedAPageAtATime(t *testing.T) {
 	w := inMemory(t, Config{})
 	doc, _ := readDocument(t)
 	w.gw.quotas = map[string]*messages.QuotaInfo{
-		"a": {Tenant: "a", Limited: true, LimitBytes: 100, UsedBytes: 120, ReservedBytes: 7, Files: 3, FullUnixMs: 1772600767089},
+		"a": {Tenant: "a", Limited: true, LimitBytes: 100, UsedBytes: 120, ReservedBytes: 7, Files: 3, FullUnixMs: 1772600767000},
 		"b": {Tenant: "b", UsedBytes: 5, Files: 1},
 		"c": {Tenant: "c", Limited: true, LimitBytes: 0},
 	}
@@ -29,7 +29,7 @@ func TestQuotas_AreListedAPageAtATime(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(r.body, &page))
 	require.Len(t, page.Quotas, 2)
-	assert.JSONEq(t, `{"tenant":"a","limit_bytes":100,"used_bytes":120,"reserved_bytes":7,"over_quota":true,"files":3,"forecast_full_at":"2026-03-04T05:06:07Z"}`, string(page.Quotas[0]))
+	assert.JSONEq(t, `{"tenant":"a","limit_bytes":100,"used_bytes":120,"reserved_bytes":7,"over_quota":true,"files":3,"forecast_full_at":"2026-03-04T05:06:07.000Z"}`, string(page.Quotas[0]))
 	assert.JSONEq(t, `{"tenant":"b","limit_bytes":null,"used_bytes":5,"reserved_bytes":0,"over_quota":false,"files":1,"forecast_full_at":null}`, string(page.Quotas[1]))
 	assertDescribed(t, doc, "QuotaList", r.body)
 	assertDescribed(t, doc, "Quota", page.Quotas[0])
@@ -92,11 +92,10 @@ func TestQuotas_VerifyReportsDifferences(t *testing.T) {
 
 func TestPut_OverTheLimitIs507WithEveryFigure(t *testing.T) {
 	w := inMemory(t, Config{})
-	w.gw.status = nil
 	w.gw.onPut = func(_ context.Context, _ *model.PutRequest) (*messages.PutReply, error) {
 		return nil, model.Errorf(model.CodeQuotaExceeded, "reserve", "full").With("tenant", "a").With("limit_bytes", "10").
 			With("used_bytes", "4").With("reserved_bytes", "3").With("asked_bytes", "5")
 	}
-	e := wantError(t, w.put("/a", []byte("12345")), 507, "quota_exceeded")
+	e := wantError(t, w.do("PUT", fileURL+"/a", strings.NewReader("12345")), 507, "quota_exceeded")
 	assert.Equal(t, map[string]string{"tenant": "a", "limit_bytes": "10", "used_bytes": "4", "reserved_bytes": "3", "asked_bytes": "5"}, e.Error.Details)
 }

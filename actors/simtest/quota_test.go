@@ -165,6 +165,8 @@ func TestStory_AfterAFailoverWhatWasStagedIsReservedOnce(t *testing.T) {
 
 func TestStory_WhatAGatewayHadReservedIsFreeWhenItIsGone(t *testing.T) {
 	p := newClusterProbe(t, 34, 3)
+	p.story.world.Run(25 * heartbeatInterval) // the lead has gone to the best candidate, and stays
+	master := p.story.master()
 	dies := p.others()[0]
 	p.host = dies
 	p.limit(300)
@@ -179,6 +181,7 @@ func TestStory_WhatAGatewayHadReservedIsFreeWhenItIsGone(t *testing.T) {
 		p.story.world.Run(time.Second)
 	}
 	require.True(t, free(), "%v", p.quota())
+	require.Equal(t, master, p.story.master(), "it was this master that released it")
 	require.Nil(t, p.put("/models/a", "a", nil).Error)
 	assert.Empty(t, p.story.bad)
 }
