@@ -65,7 +65,17 @@ func (q *quotaRace) write(ctx context.Context, number int) {
 			q.odd = append(q.odd, fmt.Sprintf("%s: %d %.300s", path, status, answer))
 		}
 		q.mu.Unlock()
+		select { // so that the race is still on when the master is killed, on a fast machine too
+		case <-ctx.Done():
+		case <-time.After(time.Duration(random.Int64N(int64(200 * time.Millisecond)))):
+		}
 	}
+}
+
+func (q *quotaRace) storedNow() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.stored)
 }
 
 func (q *quotaRace) put(ctx context.Context, client *http.Client, random *rand.Rand, path string, body []byte) (status int, answer []byte) {
@@ -178,6 +188,7 @@ func TestQuota_32WritersPerTenantRaceToTheLimitThroughAKilledMaster(t *testing.T
 	}), "%s", c.Logs(20))
 	master := masterOf(t, c)
 	master.Kill()
+	before := races[0].storedNow() + races[1].storedNow()
 	require.NoError(t, master.Start())
 	writers.Wait()
 	rest()
@@ -188,6 +199,9 @@ func TestQuota_32WritersPerTenantRaceToTheLimitThroughAKilledMaster(t *testing.T
 	for _, q := range races {
 		q.check(t, c.Nodes[0])
 	}
+	after := races[0].storedNow() + races[1].storedNow() - before
+	assert.Greater(t, after, 50, "the race went on after the kill")
+	t.Logf("%d writes were stored before the master was killed, %d after", before, after)
 	assert.Contains(t, tiercel(t, c.Nodes[0], "quota", "verify"), "2 tenants were added up")
 	var listed struct{ Quotas []struct{ Tenant string } }
 	require.NoError(t, json.Unmarshal([]byte(tiercel(t, c.Nodes[2], "quota", "list", "--output", "json")), &listed))
