@@ -147,7 +147,7 @@ func (g *fakeGateway) Cluster(context.Context) (*messages.ClusterStatusReply, er
 	if g.noSettings {
 		c.Settings = nil
 	}
-	return &messages.ClusterStatusReply{Cluster: c, Unchecked: g.unchecked, WorkerNodes: []string{"n-1", "n-2", "n-3"}, Workers: []*messages.WorkerRow{{}, {}, {State: messages.WorkerState_LEFT}}}, nil
+	return &messages.ClusterStatusReply{Cluster: c, Unchecked: g.unchecked, Tiers: []*messages.TierUse{{Tier: 1, Files: 2, LogicalBytes: 142}, {Tier: 2}}, WorkerNodes: []string{"n-1", "n-2", "n-3"}, Workers: []*messages.WorkerRow{{}, {}, {State: messages.WorkerState_LEFT}}}, nil
 }
 
 func (g *fakeGateway) TierOf(rows []*messages.TierRow, path string) (model.Tier, string) {

@@ -220,6 +220,41 @@ func TestStory_ABadCopyIsFoundByAScrubAndReplacedFromAGoodOne(t *testing.T) {
 	p.readBack()
 }
 
+func TestStory_ABadRecordOfAnOpenVolumeIsFoundByAScrubAndMended(t *testing.T) {
+	p := newProbeOf(t, Params{Seed: 1011, Nodes: 4, Still: true})
+	p.story.world.Run(15 * time.Second) // volumes with fewer members have given way
+	p.host = p.story.master()
+	for n := range 5 {
+		p.large(fmt.Sprintf("/models/%d", n), fmt.Sprint("value ", n), 3000)
+	}
+	var row *messages.VolumeRow
+	for _, v := range p.catalogRows() {
+		if v.State == messages.VolumeState_OPEN && v.Tier == uint32(model.TierCritical) && v.CommittedEnd > 3000 && len(v.Members) == 3 {
+			row = v
+		}
+	}
+	require.NotNil(t, row)
+	liar := p.story.hostOf(row.Members[0].Node)
+	require.NoError(t, liar.node.FS().Damage(fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+1500))
+	require.Nil(t, ask[*messages.StartJobReply](p, gatewayPath, &messages.StartScrub{Header: p.header()}).Error)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		m := p.story.master()
+		if m == nil || m.catalog == nil {
+			return false
+		}
+		now, ok := m.catalog.Volume(row.Id)
+		member := memberOn(now, liar)
+		return ok && now.State == messages.VolumeState_SEALED && member != nil && member.Verified
+	}, 5*time.Minute), "nobody found it")
+	p.wholeAgain("after the scrub")
+	row, _ = p.story.master().catalog.Volume(row.Id)
+	p.story.compareCopies(row)
+	require.Empty(t, p.story.bad)
+	for n := range 5 {
+		require.Equal(t, fmt.Sprint("value ", n), p.value(fmt.Sprintf("/models/%d", n)))
+	}
+}
+
 func TestStory_APausedJobCopiesNothingAndACancelledOneTakesBackWhatItBegan(t *testing.T) {
 	p := filled(t, 1005, 5)
 	victim := p.other()

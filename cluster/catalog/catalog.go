@@ -27,6 +27,7 @@ type Catalog struct {
 	jobs     map[uint64]*messages.JobRow // never changed in place
 	garbage  int                         // rows under prefixGarbage
 	lostAt   uint64                      // log index of the newest lost range
+	byTier   tierUse
 
 	dirty   []cachedRow
 	buf     []byte           // for encoding
