@@ -5795,7 +5795,8 @@ func (x *Heartbeat) GetSequence() uint64 {
 type WorkerLatency struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Micros        int64                  `protobuf:"varint,2,opt,name=micros,proto3" json:"micros,omitempty"`
+	Micros        int64                  `protobuf:"varint,2,opt,name=micros,proto3" json:"micros,omitempty"` // median
+	Ways          []*PeerLatency         `protobuf:"bytes,3,rep,name=ways,proto3" json:"ways,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5842,6 +5843,13 @@ func (x *WorkerLatency) GetMicros() int64 {
 		return x.Micros
 	}
 	return 0
+}
+
+func (x *WorkerLatency) GetWays() []*PeerLatency {
+	if x != nil {
+		return x.Ways
+	}
+	return nil
 }
 
 type PeerLatency struct {
@@ -11384,10 +11392,11 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\alatency\x18\b \x03(\v2\x17.tiercel.v1.PeerLatencyR\alatency\x12\x18\n" +
 	"\aapplied\x18\t \x01(\x04R\aapplied\x12\x1a\n" +
 	"\bsequence\x18\n" +
-	" \x01(\x04R\bsequence\";\n" +
+	" \x01(\x04R\bsequence\"h\n" +
 	"\rWorkerLatency\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
-	"\x06micros\x18\x02 \x01(\x03R\x06micros\"9\n" +
+	"\x06micros\x18\x02 \x01(\x03R\x06micros\x12+\n" +
+	"\x04ways\x18\x03 \x03(\v2\x17.tiercel.v1.PeerLatencyR\x04ways\"9\n" +
 	"\vPeerLatency\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06micros\x18\x02 \x01(\x03R\x06micros\"\xdd\x02\n" +
@@ -12091,121 +12100,122 @@ var file_messages_actors_proto_depIdxs = []int32{
 	44,  // 113: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
 	154, // 114: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
 	73,  // 115: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	2,   // 116: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 117: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	75,  // 118: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	33,  // 119: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	145, // 120: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	75,  // 121: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 122: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 123: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 124: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	79,  // 125: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	154, // 126: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	44,  // 127: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	149, // 128: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 129: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 130: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 131: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	75,  // 132: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 133: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 134: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 135: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 136: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 137: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 138: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 139: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 140: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 141: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 142: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 143: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 144: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	95,  // 145: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	90,  // 146: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 147: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 148: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 149: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	158, // 150: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 151: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 152: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	95,  // 153: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	155, // 154: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	90,  // 155: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 156: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	159, // 157: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 158: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 159: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 160: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	99,  // 161: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	43,  // 162: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 163: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 164: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 165: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	102, // 166: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	149, // 167: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 168: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	160, // 169: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 170: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	157, // 171: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 172: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 173: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	152, // 174: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 175: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	156, // 176: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 177: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 178: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 179: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 180: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 181: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	111, // 182: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	31,  // 183: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	156, // 184: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 185: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	33,  // 186: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 187: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 188: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 189: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 190: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 191: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 192: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 193: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 194: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 195: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 196: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	132, // 197: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 198: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 199: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 200: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 201: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	136, // 202: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	15,  // 203: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	17,  // 204: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	19,  // 205: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	22,  // 206: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	139, // 207: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	142, // 208: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	2,   // 209: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	138, // 210: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	16,  // 211: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	18,  // 212: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	20,  // 213: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	23,  // 214: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	140, // 215: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	143, // 216: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	2,   // 217: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 218: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 219: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	141, // 220: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	151, // 221: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 222: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 223: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 224: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	149, // 225: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	226, // [226:226] is the sub-list for method output_type
-	226, // [226:226] is the sub-list for method input_type
-	226, // [226:226] is the sub-list for extension type_name
-	226, // [226:226] is the sub-list for extension extendee
-	0,   // [0:226] is the sub-list for field type_name
+	73,  // 116: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	2,   // 117: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 118: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	75,  // 119: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	33,  // 120: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	145, // 121: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	75,  // 122: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 123: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 124: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 125: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	79,  // 126: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	154, // 127: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	44,  // 128: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	149, // 129: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 130: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 131: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 132: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	75,  // 133: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 134: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 135: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 136: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 137: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 138: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 139: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 140: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 141: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 142: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 143: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 144: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 145: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	95,  // 146: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	90,  // 147: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 148: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 149: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 150: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	158, // 151: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 152: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 153: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	95,  // 154: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	155, // 155: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	90,  // 156: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 157: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	159, // 158: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 159: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 160: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 161: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	99,  // 162: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	43,  // 163: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 164: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 165: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 166: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	102, // 167: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	149, // 168: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 169: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	160, // 170: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 171: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	157, // 172: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 173: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 174: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	152, // 175: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 176: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	156, // 177: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 178: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 179: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 180: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 181: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 182: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	111, // 183: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	31,  // 184: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	156, // 185: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 186: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	33,  // 187: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 188: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 189: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 190: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 191: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 192: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 193: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 194: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 195: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 196: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 197: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	132, // 198: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 199: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 200: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 201: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 202: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	136, // 203: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	15,  // 204: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	17,  // 205: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	19,  // 206: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	22,  // 207: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	139, // 208: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	142, // 209: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	2,   // 210: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	138, // 211: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	16,  // 212: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	18,  // 213: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	20,  // 214: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	23,  // 215: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	140, // 216: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	143, // 217: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	2,   // 218: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 219: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 220: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	141, // 221: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	151, // 222: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 223: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 224: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 225: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	149, // 226: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	227, // [227:227] is the sub-list for method output_type
+	227, // [227:227] is the sub-list for method input_type
+	227, // [227:227] is the sub-list for extension type_name
+	227, // [227:227] is the sub-list for extension extendee
+	0,   // [0:227] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }

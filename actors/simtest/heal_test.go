@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,42 @@ func (p *probe) jobs(kind messages.JobKind) (out []*messages.JobRow) {
 func (p *probe) stateOf(h *host) messages.WorkerState {
 	row, _ := p.story.master().catalog.Worker(string(h.name))
 	return row.GetState()
+}
+
+func TestStory_APlacementIsExplainedAsAWorkerSeesItAndACopySaysWhyItCame(t *testing.T) {
+	p := filled(t, 1012, 5)
+	victim := p.other()
+	at := p.story.master()
+	explain := func(from string) *messages.ExplainPlacementReply {
+		return ask[*messages.ExplainPlacementReply](p, gatewayPath, &messages.ExplainPlacement{Header: p.header(), Tier: 1, From: from})
+	}
+	r := explain(string(at.name))
+	require.Nil(t, r.Error)
+	for _, w := range r.Workers {
+		if w.Node == string(at.name) {
+			assert.EqualValues(t, 1, w.Latency, "it is at no distance from itself")
+		} else {
+			assert.Less(t, w.Latency, 1.0)
+		}
+	}
+	assert.EqualValues(t, model.CodeNotFound, explain("nobody").Error.GetCode())
+	victim.gone = true
+	victim.node.Crash(true)
+	require.True(t, p.story.world.RunUntil(func() bool { return p.story.master() != nil && p.stateOf(victim) >= messages.WorkerState_UNREACHABLE }, time.Minute))
+	p.wholeAgain("after the repair")
+	later := 0
+	for _, row := range p.catalogRows() {
+		for _, m := range row.Members {
+			if m.Cause == "" {
+				continue
+			}
+			assert.Contains(t, m.Cause, ": "+m.Node+" 0.", "the score of a copy of volume %d", row.Id)
+			if strings.Contains(m.Cause, string(victim.name)+" missed 5 heartbeats: ") {
+				later++
+			}
+		}
+	}
+	assert.NotZero(t, later)
 }
 
 func TestStory_WhatADeadWorkerHeldIsCopiedAtFiveMissedAndEvacuatedAtTen(t *testing.T) {

@@ -35,7 +35,7 @@ func (c *Catalog) changeMembers(change *messages.ChangeMembers) *messages.Comman
 	cluster := c.nextCluster()
 	first := cluster.NextReplicaGen
 	for _, node := range change.Add {
-		stay = append(stay, &messages.VolumeMember{Node: node, ReplicaGen: cluster.NextReplicaGen, Job: change.Job})
+		stay = append(stay, &messages.VolumeMember{Node: node, ReplicaGen: cluster.NextReplicaGen, Job: change.Job, Cause: change.Cause})
 		cluster.NextReplicaGen++
 	}
 	if len(change.Add) > 0 {
