@@ -184,7 +184,7 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 	case *messages.Command_ChangeMembers:
 		return c.changeMembers(k.ChangeMembers)
 	case *messages.Command_MarkDamaged:
-		return c.markDamaged(k.MarkDamaged)
+		return c.markDamaged(e, k.MarkDamaged)
 	case *messages.Command_CreateJob:
 		return c.createJob(e, k.CreateJob)
 	case *messages.Command_UpdateJob:

@@ -189,6 +189,8 @@ func TestPlan_JobsThatWereCancelledStayCancelledUntilSomethingChanges(t *testing
 	tell(t, []story{
 		{name: "cancelled: nothing", workers: abcd(since(80)), rows: rows(volume(1, "a b")), jobs: jobsOf(cancelled)},
 		{name: "the worker came back and went again", workers: abcd(since(95)), rows: rows(volume(1, "a b")), jobs: jobsOf(cancelled), views: []string{"REPAIR a"}},
+		{name: "damage found before it was cancelled", workers: abcd(), rows: rows(volume(1, "a! b", damagedAt(80))), jobs: jobsOf(cancelled)},
+		{name: "damage found since", workers: abcd(), rows: rows(volume(1, "a! b", damagedAt(95))), jobs: jobsOf(cancelled), views: []string{"REPAIR a"}},
 		{name: "another worker", workers: workers(worker("a"), worker("b", in(unreachable)), worker("c")), rows: rows(volume(1, "a b")), jobs: jobsOf(cancelled), views: []string{"REPAIR b"}},
 		{name: "what it had not finished goes", workers: abcd(since(80)), rows: rows(volume(1, "a b c?", by("c", 90))), jobs: jobsOf(cancelled), steps: []string{"remove 1 c"}},
 		{name: "what it had finished stays", workers: abcd(since(80)), rows: rows(volume(1, "a b c", by("c", 90))), jobs: jobsOf(cancelled)},
