@@ -96,13 +96,13 @@ func (s *story) flip() {
 		}
 		for _, m := range row.Members {
 			h := s.hostOf(m.Node)
-			if whole < 2 || h == nil || h.gone || !m.Verified || !h.node.Up() || s.lied[row.Id] {
+			if whole < 2 || h == nil || h.gone || !m.Verified || !h.node.Up() || s.lied[row.Id] != "" {
 				continue
 			}
 			name, at := fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+int64(s.world.Rand().IntN(int(end-store.DataStart)))
 			choices = append(choices, func() {
 				if err := h.node.FS().Damage(name, at); err == nil {
-					s.lied[row.Id] = true // one disk lies about a volume, not all of them
+					s.lied[row.Id] = m.Node // one disk lies about a volume, not all of them
 					s.flipped = true
 					s.count("byte flipped")
 					if row.State == messages.VolumeState_OPEN {
@@ -155,4 +155,5 @@ func (s *story) scrubAll() {
 	}, 5*time.Minute) {
 		s.violate("a scrub does not end: %s", s.state())
 	}
+	s.scrubbed = true
 }
