@@ -187,6 +187,22 @@ func TestForeman_GrantsBytesOfAJobThatIsDoneButNotOfOneThatWasCancelled(t *testi
 	assert.Equal(t, "unavailable", y.grants[1].err)
 }
 
+// Found by seed 60128: a master that had heard of nobody yet ended a scrub at once.
+func TestForeman_AScrubWaitsForWorkersThatHaveNotReportedToANewMaster(t *testing.T) {
+	y := newYard(t, 3)
+	y.status.Jobs = []*messages.JobRow{{Id: 5, Kind: messages.JobKind_SCRUB, State: messages.JobState_RUNNING}}
+	ended := func() bool {
+		return slices.ContainsFunc(y.logged, func(c *messages.Command) bool { return c.GetChangeJobState().GetTo() == messages.JobState_DONE })
+	}
+	y.world.Run(20 * time.Second) // its workers told of themselves once, long ago
+	assert.False(t, ended(), "they are healthy, and none has said that it is done")
+	for _, w := range y.status.Workers {
+		w.State = messages.WorkerState_UNREACHABLE
+	}
+	y.world.Run(5 * time.Second)
+	assert.True(t, ended(), "what is away cannot be checked")
+}
+
 // Found by a seed: a tier 3 volume whose only disk lost the unsynced end of it was
 // ordered to be settled again and again.
 func TestForeman_LogsWhatTheOnlyHolderHasLostAndNothingElse(t *testing.T) {
