@@ -1720,11 +1720,11 @@ type ClusterStatusReply struct {
 	Capacity      []*CapacityReport      `protobuf:"bytes,13,rep,name=capacity,proto3" json:"capacity,omitempty"`
 	State         string                 `protobuf:"bytes,14,opt,name=state,proto3" json:"state,omitempty"`
 	Warnings      []string               `protobuf:"bytes,15,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	FilesByTier_1 uint64                 `protobuf:"varint,16,opt,name=files_by_tier_1,json=filesByTier1,proto3" json:"files_by_tier_1,omitempty"`
 	Unchecked     bool                   `protobuf:"varint,17,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
 	ConfState     []byte                 `protobuf:"bytes,18,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"` // raftpb.ConfState at applied
 	LeaderAddress string                 `protobuf:"bytes,19,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
 	Jobs          []*JobRow              `protobuf:"bytes,20,rep,name=jobs,proto3" json:"jobs,omitempty"` // that have not ended, and the newest that have
+	Tiers         []*TierUse             `protobuf:"bytes,21,rep,name=tiers,proto3" json:"tiers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1864,13 +1864,6 @@ func (x *ClusterStatusReply) GetWarnings() []string {
 	return nil
 }
 
-func (x *ClusterStatusReply) GetFilesByTier_1() uint64 {
-	if x != nil {
-		return x.FilesByTier_1
-	}
-	return 0
-}
-
 func (x *ClusterStatusReply) GetUnchecked() bool {
 	if x != nil {
 		return x.Unchecked
@@ -1899,6 +1892,74 @@ func (x *ClusterStatusReply) GetJobs() []*JobRow {
 	return nil
 }
 
+func (x *ClusterStatusReply) GetTiers() []*TierUse {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+// What the files stored in a tier add up to.
+type TierUse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tier          uint32                 `protobuf:"varint,1,opt,name=tier,proto3" json:"tier,omitempty"`
+	Files         int64                  `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	LogicalBytes  int64                  `protobuf:"varint,3,opt,name=logical_bytes,json=logicalBytes,proto3" json:"logical_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TierUse) Reset() {
+	*x = TierUse{}
+	mi := &file_messages_actors_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TierUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TierUse) ProtoMessage() {}
+
+func (x *TierUse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TierUse.ProtoReflect.Descriptor instead.
+func (*TierUse) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *TierUse) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *TierUse) GetFiles() int64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *TierUse) GetLogicalBytes() int64 {
+	if x != nil {
+		return x.LogicalBytes
+	}
+	return 0
+}
+
 type Begin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -1910,7 +1971,7 @@ type Begin struct {
 
 func (x *Begin) Reset() {
 	*x = Begin{}
-	mi := &file_messages_actors_proto_msgTypes[24]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +1983,7 @@ func (x *Begin) String() string {
 func (*Begin) ProtoMessage() {}
 
 func (x *Begin) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[24]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +1996,7 @@ func (x *Begin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Begin.ProtoReflect.Descriptor instead.
 func (*Begin) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{24}
+	return file_messages_actors_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Begin) GetHeader() *Header {
@@ -1977,7 +2038,7 @@ type BeginItem struct {
 
 func (x *BeginItem) Reset() {
 	*x = BeginItem{}
-	mi := &file_messages_actors_proto_msgTypes[25]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2050,7 @@ func (x *BeginItem) String() string {
 func (*BeginItem) ProtoMessage() {}
 
 func (x *BeginItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[25]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2063,7 @@ func (x *BeginItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginItem.ProtoReflect.Descriptor instead.
 func (*BeginItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{25}
+	return file_messages_actors_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BeginItem) GetItem() uint64 {
@@ -2085,7 +2146,7 @@ type BeginReply struct {
 
 func (x *BeginReply) Reset() {
 	*x = BeginReply{}
-	mi := &file_messages_actors_proto_msgTypes[26]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +2158,7 @@ func (x *BeginReply) String() string {
 func (*BeginReply) ProtoMessage() {}
 
 func (x *BeginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[26]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +2171,7 @@ func (x *BeginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginReply.ProtoReflect.Descriptor instead.
 func (*BeginReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{26}
+	return file_messages_actors_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BeginReply) GetHeader() *Header {
@@ -2142,7 +2203,7 @@ type BeginGrant struct {
 
 func (x *BeginGrant) Reset() {
 	*x = BeginGrant{}
-	mi := &file_messages_actors_proto_msgTypes[27]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2215,7 @@ func (x *BeginGrant) String() string {
 func (*BeginGrant) ProtoMessage() {}
 
 func (x *BeginGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[27]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,7 +2228,7 @@ func (x *BeginGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginGrant.ProtoReflect.Descriptor instead.
 func (*BeginGrant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{27}
+	return file_messages_actors_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BeginGrant) GetItem() uint64 {
@@ -2230,7 +2291,7 @@ type ReleaseQuota struct {
 
 func (x *ReleaseQuota) Reset() {
 	*x = ReleaseQuota{}
-	mi := &file_messages_actors_proto_msgTypes[28]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2303,7 @@ func (x *ReleaseQuota) String() string {
 func (*ReleaseQuota) ProtoMessage() {}
 
 func (x *ReleaseQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[28]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2316,7 @@ func (x *ReleaseQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseQuota.ProtoReflect.Descriptor instead.
 func (*ReleaseQuota) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{28}
+	return file_messages_actors_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReleaseQuota) GetSession() uint64 {
@@ -2282,7 +2343,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2355,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2368,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{29}
+	return file_messages_actors_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Commit) GetHeader() *Header {
@@ -2334,7 +2395,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2346,7 +2407,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +2420,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{30}
+	return file_messages_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CommitReply) GetHeader() *Header {
@@ -2388,7 +2449,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2461,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2474,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{31}
+	return file_messages_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CommitOutcome) GetProposal() uint64 {
@@ -2466,7 +2527,7 @@ type MasterReady struct {
 
 func (x *MasterReady) Reset() {
 	*x = MasterReady{}
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +2539,7 @@ func (x *MasterReady) String() string {
 func (*MasterReady) ProtoMessage() {}
 
 func (x *MasterReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +2552,7 @@ func (x *MasterReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterReady.ProtoReflect.Descriptor instead.
 func (*MasterReady) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{32}
+	return file_messages_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *MasterReady) GetNode() string {
@@ -2584,7 +2645,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2596,7 +2657,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2609,7 +2670,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{33}
+	return file_messages_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Peer) GetNode() string {
@@ -2659,7 +2720,7 @@ type AppendRecords struct {
 
 func (x *AppendRecords) Reset() {
 	*x = AppendRecords{}
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2732,7 @@ func (x *AppendRecords) String() string {
 func (*AppendRecords) ProtoMessage() {}
 
 func (x *AppendRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2745,7 @@ func (x *AppendRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecords.ProtoReflect.Descriptor instead.
 func (*AppendRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{34}
+	return file_messages_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AppendRecords) GetHeader() *Header {
@@ -2731,7 +2792,7 @@ type AppendItem struct {
 
 func (x *AppendItem) Reset() {
 	*x = AppendItem{}
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2743,7 +2804,7 @@ func (x *AppendItem) String() string {
 func (*AppendItem) ProtoMessage() {}
 
 func (x *AppendItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2756,7 +2817,7 @@ func (x *AppendItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendItem.ProtoReflect.Descriptor instead.
 func (*AppendItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{35}
+	return file_messages_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AppendItem) GetItem() uint64 {
@@ -2826,7 +2887,7 @@ type AppendRecordsReply struct {
 
 func (x *AppendRecordsReply) Reset() {
 	*x = AppendRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2838,7 +2899,7 @@ func (x *AppendRecordsReply) String() string {
 func (*AppendRecordsReply) ProtoMessage() {}
 
 func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2851,7 +2912,7 @@ func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecordsReply.ProtoReflect.Descriptor instead.
 func (*AppendRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{36}
+	return file_messages_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AppendRecordsReply) GetHeader() *Header {
@@ -2889,7 +2950,7 @@ type AppendedItem struct {
 
 func (x *AppendedItem) Reset() {
 	*x = AppendedItem{}
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2901,7 +2962,7 @@ func (x *AppendedItem) String() string {
 func (*AppendedItem) ProtoMessage() {}
 
 func (x *AppendedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2914,7 +2975,7 @@ func (x *AppendedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendedItem.ProtoReflect.Descriptor instead.
 func (*AppendedItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{37}
+	return file_messages_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AppendedItem) GetItem() uint64 {
@@ -2976,7 +3037,7 @@ type ReplicateRecords struct {
 
 func (x *ReplicateRecords) Reset() {
 	*x = ReplicateRecords{}
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2988,7 +3049,7 @@ func (x *ReplicateRecords) String() string {
 func (*ReplicateRecords) ProtoMessage() {}
 
 func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3001,7 +3062,7 @@ func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecords.ProtoReflect.Descriptor instead.
 func (*ReplicateRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{38}
+	return file_messages_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReplicateRecords) GetHeader() *Header {
@@ -3061,7 +3122,7 @@ type ReplicateRecordsReply struct {
 
 func (x *ReplicateRecordsReply) Reset() {
 	*x = ReplicateRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3073,7 +3134,7 @@ func (x *ReplicateRecordsReply) String() string {
 func (*ReplicateRecordsReply) ProtoMessage() {}
 
 func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3086,7 +3147,7 @@ func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecordsReply.ProtoReflect.Descriptor instead.
 func (*ReplicateRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{39}
+	return file_messages_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReplicateRecordsReply) GetHeader() *Header {
@@ -3149,7 +3210,7 @@ type ReportVolumes struct {
 
 func (x *ReportVolumes) Reset() {
 	*x = ReportVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +3222,7 @@ func (x *ReportVolumes) String() string {
 func (*ReportVolumes) ProtoMessage() {}
 
 func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +3235,7 @@ func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumes.ProtoReflect.Descriptor instead.
 func (*ReportVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{40}
+	return file_messages_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReportVolumes) GetHeader() *Header {
@@ -3213,7 +3274,7 @@ type ReportVolumesReply struct {
 
 func (x *ReportVolumesReply) Reset() {
 	*x = ReportVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3225,7 +3286,7 @@ func (x *ReportVolumesReply) String() string {
 func (*ReportVolumesReply) ProtoMessage() {}
 
 func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3238,7 +3299,7 @@ func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumesReply.ProtoReflect.Descriptor instead.
 func (*ReportVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{41}
+	return file_messages_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReportVolumesReply) GetHeader() *Header {
@@ -3312,7 +3373,7 @@ type VolumeReport struct {
 
 func (x *VolumeReport) Reset() {
 	*x = VolumeReport{}
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3324,7 +3385,7 @@ func (x *VolumeReport) String() string {
 func (*VolumeReport) ProtoMessage() {}
 
 func (x *VolumeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3337,7 +3398,7 @@ func (x *VolumeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeReport.ProtoReflect.Descriptor instead.
 func (*VolumeReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{42}
+	return file_messages_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *VolumeReport) GetVolume() uint64 {
@@ -3450,7 +3511,7 @@ type FollowerLag struct {
 
 func (x *FollowerLag) Reset() {
 	*x = FollowerLag{}
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3462,7 +3523,7 @@ func (x *FollowerLag) String() string {
 func (*FollowerLag) ProtoMessage() {}
 
 func (x *FollowerLag) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3475,7 +3536,7 @@ func (x *FollowerLag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowerLag.ProtoReflect.Descriptor instead.
 func (*FollowerLag) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{43}
+	return file_messages_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FollowerLag) GetNode() string {
@@ -3526,7 +3587,7 @@ type CapacityReport struct {
 
 func (x *CapacityReport) Reset() {
 	*x = CapacityReport{}
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3538,7 +3599,7 @@ func (x *CapacityReport) String() string {
 func (*CapacityReport) ProtoMessage() {}
 
 func (x *CapacityReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3551,7 +3612,7 @@ func (x *CapacityReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapacityReport.ProtoReflect.Descriptor instead.
 func (*CapacityReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{44}
+	return file_messages_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CapacityReport) GetNode() string {
@@ -3656,7 +3717,7 @@ type OpenVolume struct {
 
 func (x *OpenVolume) Reset() {
 	*x = OpenVolume{}
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3668,7 +3729,7 @@ func (x *OpenVolume) String() string {
 func (*OpenVolume) ProtoMessage() {}
 
 func (x *OpenVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3681,7 +3742,7 @@ func (x *OpenVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolume.ProtoReflect.Descriptor instead.
 func (*OpenVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{45}
+	return file_messages_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OpenVolume) GetHeader() *Header {
@@ -3746,7 +3807,7 @@ type OpenVolumeReply struct {
 
 func (x *OpenVolumeReply) Reset() {
 	*x = OpenVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3758,7 +3819,7 @@ func (x *OpenVolumeReply) String() string {
 func (*OpenVolumeReply) ProtoMessage() {}
 
 func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3771,7 +3832,7 @@ func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolumeReply.ProtoReflect.Descriptor instead.
 func (*OpenVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{46}
+	return file_messages_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpenVolumeReply) GetHeader() *Header {
@@ -3822,7 +3883,7 @@ type FenceVolume struct {
 
 func (x *FenceVolume) Reset() {
 	*x = FenceVolume{}
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3834,7 +3895,7 @@ func (x *FenceVolume) String() string {
 func (*FenceVolume) ProtoMessage() {}
 
 func (x *FenceVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3847,7 +3908,7 @@ func (x *FenceVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolume.ProtoReflect.Descriptor instead.
 func (*FenceVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{47}
+	return file_messages_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FenceVolume) GetHeader() *Header {
@@ -3887,7 +3948,7 @@ type FenceVolumeReply struct {
 
 func (x *FenceVolumeReply) Reset() {
 	*x = FenceVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3899,7 +3960,7 @@ func (x *FenceVolumeReply) String() string {
 func (*FenceVolumeReply) ProtoMessage() {}
 
 func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3912,7 +3973,7 @@ func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolumeReply.ProtoReflect.Descriptor instead.
 func (*FenceVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{48}
+	return file_messages_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FenceVolumeReply) GetHeader() *Header {
@@ -3995,7 +4056,7 @@ type SettleVolume struct {
 
 func (x *SettleVolume) Reset() {
 	*x = SettleVolume{}
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4007,7 +4068,7 @@ func (x *SettleVolume) String() string {
 func (*SettleVolume) ProtoMessage() {}
 
 func (x *SettleVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4020,7 +4081,7 @@ func (x *SettleVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolume.ProtoReflect.Descriptor instead.
 func (*SettleVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{49}
+	return file_messages_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SettleVolume) GetHeader() *Header {
@@ -4110,7 +4171,7 @@ type SettleVolumeReply struct {
 
 func (x *SettleVolumeReply) Reset() {
 	*x = SettleVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4122,7 +4183,7 @@ func (x *SettleVolumeReply) String() string {
 func (*SettleVolumeReply) ProtoMessage() {}
 
 func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4135,7 +4196,7 @@ func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolumeReply.ProtoReflect.Descriptor instead.
 func (*SettleVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{50}
+	return file_messages_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SettleVolumeReply) GetHeader() *Header {
@@ -4215,7 +4276,7 @@ type ReadVolume struct {
 
 func (x *ReadVolume) Reset() {
 	*x = ReadVolume{}
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4227,7 +4288,7 @@ func (x *ReadVolume) String() string {
 func (*ReadVolume) ProtoMessage() {}
 
 func (x *ReadVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4240,7 +4301,7 @@ func (x *ReadVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolume.ProtoReflect.Descriptor instead.
 func (*ReadVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{51}
+	return file_messages_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReadVolume) GetHeader() *Header {
@@ -4292,7 +4353,7 @@ type ReadVolumeReply struct {
 
 func (x *ReadVolumeReply) Reset() {
 	*x = ReadVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4365,7 @@ func (x *ReadVolumeReply) String() string {
 func (*ReadVolumeReply) ProtoMessage() {}
 
 func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4378,7 @@ func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolumeReply.ProtoReflect.Descriptor instead.
 func (*ReadVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+	return file_messages_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReadVolumeReply) GetHeader() *Header {
@@ -4376,7 +4437,7 @@ type AskBandwidth struct {
 
 func (x *AskBandwidth) Reset() {
 	*x = AskBandwidth{}
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4388,7 +4449,7 @@ func (x *AskBandwidth) String() string {
 func (*AskBandwidth) ProtoMessage() {}
 
 func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4401,7 +4462,7 @@ func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskBandwidth.ProtoReflect.Descriptor instead.
 func (*AskBandwidth) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+	return file_messages_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AskBandwidth) GetHeader() *Header {
@@ -4445,7 +4506,7 @@ type BandwidthGranted struct {
 
 func (x *BandwidthGranted) Reset() {
 	*x = BandwidthGranted{}
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4457,7 +4518,7 @@ func (x *BandwidthGranted) String() string {
 func (*BandwidthGranted) ProtoMessage() {}
 
 func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4470,7 +4531,7 @@ func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BandwidthGranted.ProtoReflect.Descriptor instead.
 func (*BandwidthGranted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+	return file_messages_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *BandwidthGranted) GetHeader() *Header {
@@ -4523,7 +4584,7 @@ type DropCopy struct {
 
 func (x *DropCopy) Reset() {
 	*x = DropCopy{}
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4535,7 +4596,7 @@ func (x *DropCopy) String() string {
 func (*DropCopy) ProtoMessage() {}
 
 func (x *DropCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4548,7 +4609,7 @@ func (x *DropCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopy.ProtoReflect.Descriptor instead.
 func (*DropCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+	return file_messages_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DropCopy) GetHeader() *Header {
@@ -4599,7 +4660,7 @@ type DropCopyReply struct {
 
 func (x *DropCopyReply) Reset() {
 	*x = DropCopyReply{}
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4611,7 +4672,7 @@ func (x *DropCopyReply) String() string {
 func (*DropCopyReply) ProtoMessage() {}
 
 func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4624,7 +4685,7 @@ func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopyReply.ProtoReflect.Descriptor instead.
 func (*DropCopyReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+	return file_messages_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DropCopyReply) GetHeader() *Header {
@@ -4676,7 +4737,7 @@ type CopyDamaged struct {
 
 func (x *CopyDamaged) Reset() {
 	*x = CopyDamaged{}
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4688,7 +4749,7 @@ func (x *CopyDamaged) String() string {
 func (*CopyDamaged) ProtoMessage() {}
 
 func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4701,7 +4762,7 @@ func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyDamaged.ProtoReflect.Descriptor instead.
 func (*CopyDamaged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CopyDamaged) GetNode() string {
@@ -4750,7 +4811,7 @@ type CheckCopy struct {
 
 func (x *CheckCopy) Reset() {
 	*x = CheckCopy{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4762,7 +4823,7 @@ func (x *CheckCopy) String() string {
 func (*CheckCopy) ProtoMessage() {}
 
 func (x *CheckCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4775,7 +4836,7 @@ func (x *CheckCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCopy.ProtoReflect.Descriptor instead.
 func (*CheckCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CheckCopy) GetVolume() uint64 {
@@ -4806,7 +4867,7 @@ type ScrubCopies struct {
 
 func (x *ScrubCopies) Reset() {
 	*x = ScrubCopies{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4818,7 +4879,7 @@ func (x *ScrubCopies) String() string {
 func (*ScrubCopies) ProtoMessage() {}
 
 func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4831,7 +4892,7 @@ func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopies.ProtoReflect.Descriptor instead.
 func (*ScrubCopies) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ScrubCopies) GetHeader() *Header {
@@ -4879,7 +4940,7 @@ type ScrubCopiesReply struct {
 
 func (x *ScrubCopiesReply) Reset() {
 	*x = ScrubCopiesReply{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4891,7 +4952,7 @@ func (x *ScrubCopiesReply) String() string {
 func (*ScrubCopiesReply) ProtoMessage() {}
 
 func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4904,7 +4965,7 @@ func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopiesReply.ProtoReflect.Descriptor instead.
 func (*ScrubCopiesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ScrubCopiesReply) GetHeader() *Header {
@@ -4980,7 +5041,7 @@ type SettingsChanged struct {
 
 func (x *SettingsChanged) Reset() {
 	*x = SettingsChanged{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4992,7 +5053,7 @@ func (x *SettingsChanged) String() string {
 func (*SettingsChanged) ProtoMessage() {}
 
 func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5005,7 +5066,7 @@ func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingsChanged.ProtoReflect.Descriptor instead.
 func (*SettingsChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *SettingsChanged) GetSettings() *Settings {
@@ -5029,7 +5090,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5041,7 +5102,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5054,7 +5115,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -5097,7 +5158,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5109,7 +5170,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5122,7 +5183,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -5169,7 +5230,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5181,7 +5242,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5194,7 +5255,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -5266,7 +5327,7 @@ type Greet struct {
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5278,7 +5339,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5291,7 +5352,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -5393,7 +5454,7 @@ type GreetReply struct {
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5405,7 +5466,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5418,7 +5479,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -5529,7 +5590,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5541,7 +5602,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5554,7 +5615,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -5576,7 +5637,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5588,7 +5649,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5601,7 +5662,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -5643,7 +5704,7 @@ type DiscoveredPeers struct {
 
 func (x *DiscoveredPeers) Reset() {
 	*x = DiscoveredPeers{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5655,7 +5716,7 @@ func (x *DiscoveredPeers) String() string {
 func (*DiscoveredPeers) ProtoMessage() {}
 
 func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5668,7 +5729,7 @@ func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoveredPeers.ProtoReflect.Descriptor instead.
 func (*DiscoveredPeers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DiscoveredPeers) GetAddresses() []string {
@@ -5687,7 +5748,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5699,7 +5760,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5712,7 +5773,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 type Heartbeat struct {
@@ -5733,7 +5794,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5745,7 +5806,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5758,7 +5819,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -5835,14 +5896,15 @@ func (x *Heartbeat) GetSequence() uint64 {
 type WorkerLatency struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Micros        int64                  `protobuf:"varint,2,opt,name=micros,proto3" json:"micros,omitempty"`
+	Micros        int64                  `protobuf:"varint,2,opt,name=micros,proto3" json:"micros,omitempty"` // median
+	Ways          []*PeerLatency         `protobuf:"bytes,3,rep,name=ways,proto3" json:"ways,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WorkerLatency) Reset() {
 	*x = WorkerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5854,7 +5916,7 @@ func (x *WorkerLatency) String() string {
 func (*WorkerLatency) ProtoMessage() {}
 
 func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5867,7 +5929,7 @@ func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLatency.ProtoReflect.Descriptor instead.
 func (*WorkerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *WorkerLatency) GetNode() string {
@@ -5884,6 +5946,13 @@ func (x *WorkerLatency) GetMicros() int64 {
 	return 0
 }
 
+func (x *WorkerLatency) GetWays() []*PeerLatency {
+	if x != nil {
+		return x.Ways
+	}
+	return nil
+}
+
 type PeerLatency struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -5894,7 +5963,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5906,7 +5975,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5919,7 +5988,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -5953,7 +6022,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5965,7 +6034,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5978,7 +6047,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -6059,7 +6128,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6071,7 +6140,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6084,7 +6153,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Candidate) GetNode() string {
@@ -6141,7 +6210,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6153,7 +6222,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6166,7 +6235,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -6201,7 +6270,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6213,7 +6282,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6226,7 +6295,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -6255,7 +6324,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6267,7 +6336,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6280,7 +6349,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -6334,7 +6403,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6346,7 +6415,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6359,7 +6428,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -6476,7 +6545,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6488,7 +6557,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6501,7 +6570,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -6527,7 +6596,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6539,7 +6608,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6552,7 +6621,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -6621,7 +6690,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6633,7 +6702,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6646,7 +6715,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -6676,7 +6745,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6688,7 +6757,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6701,7 +6770,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -6750,7 +6819,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6762,7 +6831,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6775,7 +6844,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -6809,7 +6878,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6821,7 +6890,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6834,7 +6903,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -6860,7 +6929,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6872,7 +6941,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6885,7 +6954,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -6905,7 +6974,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6917,7 +6986,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6930,7 +6999,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -6959,7 +7028,7 @@ type StartRebalance struct {
 
 func (x *StartRebalance) Reset() {
 	*x = StartRebalance{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6971,7 +7040,7 @@ func (x *StartRebalance) String() string {
 func (*StartRebalance) ProtoMessage() {}
 
 func (x *StartRebalance) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6984,7 +7053,7 @@ func (x *StartRebalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRebalance.ProtoReflect.Descriptor instead.
 func (*StartRebalance) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *StartRebalance) GetHeader() *Header {
@@ -7024,7 +7093,7 @@ type StartJobReply struct {
 
 func (x *StartJobReply) Reset() {
 	*x = StartJobReply{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7036,7 +7105,7 @@ func (x *StartJobReply) String() string {
 func (*StartJobReply) ProtoMessage() {}
 
 func (x *StartJobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7049,7 +7118,7 @@ func (x *StartJobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartJobReply.ProtoReflect.Descriptor instead.
 func (*StartJobReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *StartJobReply) GetHeader() *Header {
@@ -7121,7 +7190,7 @@ type PlannedMove struct {
 
 func (x *PlannedMove) Reset() {
 	*x = PlannedMove{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7133,7 +7202,7 @@ func (x *PlannedMove) String() string {
 func (*PlannedMove) ProtoMessage() {}
 
 func (x *PlannedMove) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7146,7 +7215,7 @@ func (x *PlannedMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMove.ProtoReflect.Descriptor instead.
 func (*PlannedMove) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *PlannedMove) GetVolume() uint64 {
@@ -7197,7 +7266,7 @@ type DrainWorker struct {
 
 func (x *DrainWorker) Reset() {
 	*x = DrainWorker{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7209,7 +7278,7 @@ func (x *DrainWorker) String() string {
 func (*DrainWorker) ProtoMessage() {}
 
 func (x *DrainWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7222,7 +7291,7 @@ func (x *DrainWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorker.ProtoReflect.Descriptor instead.
 func (*DrainWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *DrainWorker) GetHeader() *Header {
@@ -7264,7 +7333,7 @@ type StartScrub struct {
 
 func (x *StartScrub) Reset() {
 	*x = StartScrub{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7276,7 +7345,7 @@ func (x *StartScrub) String() string {
 func (*StartScrub) ProtoMessage() {}
 
 func (x *StartScrub) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7289,7 +7358,7 @@ func (x *StartScrub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartScrub.ProtoReflect.Descriptor instead.
 func (*StartScrub) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *StartScrub) GetHeader() *Header {
@@ -7317,7 +7386,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7329,7 +7398,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7342,7 +7411,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ListJobs) GetHeader() *Header {
@@ -7377,7 +7446,7 @@ type ListJobsReply struct {
 
 func (x *ListJobsReply) Reset() {
 	*x = ListJobsReply{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7389,7 +7458,7 @@ func (x *ListJobsReply) String() string {
 func (*ListJobsReply) ProtoMessage() {}
 
 func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7402,7 +7471,7 @@ func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
 func (*ListJobsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ListJobsReply) GetHeader() *Header {
@@ -7438,7 +7507,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7450,7 +7519,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7463,7 +7532,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *JobInfo) GetRow() *JobRow {
@@ -7505,7 +7574,7 @@ type ChangeJob struct {
 
 func (x *ChangeJob) Reset() {
 	*x = ChangeJob{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7517,7 +7586,7 @@ func (x *ChangeJob) String() string {
 func (*ChangeJob) ProtoMessage() {}
 
 func (x *ChangeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7530,7 +7599,7 @@ func (x *ChangeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeJob.ProtoReflect.Descriptor instead.
 func (*ChangeJob) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ChangeJob) GetHeader() *Header {
@@ -7563,7 +7632,7 @@ type DescribeReplication struct {
 
 func (x *DescribeReplication) Reset() {
 	*x = DescribeReplication{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7575,7 +7644,7 @@ func (x *DescribeReplication) String() string {
 func (*DescribeReplication) ProtoMessage() {}
 
 func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7588,7 +7657,7 @@ func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplication.ProtoReflect.Descriptor instead.
 func (*DescribeReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *DescribeReplication) GetHeader() *Header {
@@ -7610,7 +7679,7 @@ type DescribeReplicationReply struct {
 
 func (x *DescribeReplicationReply) Reset() {
 	*x = DescribeReplicationReply{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7622,7 +7691,7 @@ func (x *DescribeReplicationReply) String() string {
 func (*DescribeReplicationReply) ProtoMessage() {}
 
 func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7635,7 +7704,7 @@ func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplicationReply.ProtoReflect.Descriptor instead.
 func (*DescribeReplicationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *DescribeReplicationReply) GetHeader() *Header {
@@ -7684,7 +7753,7 @@ type TierReplication struct {
 
 func (x *TierReplication) Reset() {
 	*x = TierReplication{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7696,7 +7765,7 @@ func (x *TierReplication) String() string {
 func (*TierReplication) ProtoMessage() {}
 
 func (x *TierReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7709,7 +7778,7 @@ func (x *TierReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierReplication.ProtoReflect.Descriptor instead.
 func (*TierReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *TierReplication) GetTier() uint32 {
@@ -7795,7 +7864,7 @@ type ExplainPlacement struct {
 
 func (x *ExplainPlacement) Reset() {
 	*x = ExplainPlacement{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7807,7 +7876,7 @@ func (x *ExplainPlacement) String() string {
 func (*ExplainPlacement) ProtoMessage() {}
 
 func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7820,7 +7889,7 @@ func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacement.ProtoReflect.Descriptor instead.
 func (*ExplainPlacement) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ExplainPlacement) GetHeader() *Header {
@@ -7871,7 +7940,7 @@ type ExplainPlacementReply struct {
 
 func (x *ExplainPlacementReply) Reset() {
 	*x = ExplainPlacementReply{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7883,7 +7952,7 @@ func (x *ExplainPlacementReply) String() string {
 func (*ExplainPlacementReply) ProtoMessage() {}
 
 func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7896,7 +7965,7 @@ func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacementReply.ProtoReflect.Descriptor instead.
 func (*ExplainPlacementReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ExplainPlacementReply) GetHeader() *Header {
@@ -8001,7 +8070,7 @@ type JudgedWorker struct {
 
 func (x *JudgedWorker) Reset() {
 	*x = JudgedWorker{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8013,7 +8082,7 @@ func (x *JudgedWorker) String() string {
 func (*JudgedWorker) ProtoMessage() {}
 
 func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8026,7 +8095,7 @@ func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgedWorker.ProtoReflect.Descriptor instead.
 func (*JudgedWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *JudgedWorker) GetNode() string {
@@ -8110,7 +8179,7 @@ type ChangeTier struct {
 
 func (x *ChangeTier) Reset() {
 	*x = ChangeTier{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8122,7 +8191,7 @@ func (x *ChangeTier) String() string {
 func (*ChangeTier) ProtoMessage() {}
 
 func (x *ChangeTier) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8135,7 +8204,7 @@ func (x *ChangeTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeTier.ProtoReflect.Descriptor instead.
 func (*ChangeTier) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ChangeTier) GetHeader() *Header {
@@ -8163,7 +8232,7 @@ type ChangeSettings struct {
 
 func (x *ChangeSettings) Reset() {
 	*x = ChangeSettings{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8175,7 +8244,7 @@ func (x *ChangeSettings) String() string {
 func (*ChangeSettings) ProtoMessage() {}
 
 func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8188,7 +8257,7 @@ func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSettings.ProtoReflect.Descriptor instead.
 func (*ChangeSettings) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *ChangeSettings) GetHeader() *Header {
@@ -8224,7 +8293,7 @@ type ChangeClusterReply struct {
 
 func (x *ChangeClusterReply) Reset() {
 	*x = ChangeClusterReply{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8236,7 +8305,7 @@ func (x *ChangeClusterReply) String() string {
 func (*ChangeClusterReply) ProtoMessage() {}
 
 func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8249,7 +8318,7 @@ func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeClusterReply.ProtoReflect.Descriptor instead.
 func (*ChangeClusterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *ChangeClusterReply) GetHeader() *Header {
@@ -8292,7 +8361,7 @@ type ListQuotas struct {
 
 func (x *ListQuotas) Reset() {
 	*x = ListQuotas{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8304,7 +8373,7 @@ func (x *ListQuotas) String() string {
 func (*ListQuotas) ProtoMessage() {}
 
 func (x *ListQuotas) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8317,7 +8386,7 @@ func (x *ListQuotas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuotas.ProtoReflect.Descriptor instead.
 func (*ListQuotas) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ListQuotas) GetHeader() *Header {
@@ -8360,7 +8429,7 @@ type ListQuotasReply struct {
 
 func (x *ListQuotasReply) Reset() {
 	*x = ListQuotasReply{}
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8372,7 +8441,7 @@ func (x *ListQuotasReply) String() string {
 func (*ListQuotasReply) ProtoMessage() {}
 
 func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8385,7 +8454,7 @@ func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuotasReply.ProtoReflect.Descriptor instead.
 func (*ListQuotasReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+	return file_messages_actors_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *ListQuotasReply) GetHeader() *Header {
@@ -8431,7 +8500,7 @@ type QuotaInfo struct {
 
 func (x *QuotaInfo) Reset() {
 	*x = QuotaInfo{}
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8443,7 +8512,7 @@ func (x *QuotaInfo) String() string {
 func (*QuotaInfo) ProtoMessage() {}
 
 func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8456,7 +8525,7 @@ func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaInfo.ProtoReflect.Descriptor instead.
 func (*QuotaInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{108}
+	return file_messages_actors_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *QuotaInfo) GetTenant() string {
@@ -8520,7 +8589,7 @@ type ChangeQuota struct {
 
 func (x *ChangeQuota) Reset() {
 	*x = ChangeQuota{}
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8532,7 +8601,7 @@ func (x *ChangeQuota) String() string {
 func (*ChangeQuota) ProtoMessage() {}
 
 func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8545,7 +8614,7 @@ func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeQuota.ProtoReflect.Descriptor instead.
 func (*ChangeQuota) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{109}
+	return file_messages_actors_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ChangeQuota) GetHeader() *Header {
@@ -8587,7 +8656,7 @@ type ChangeQuotaReply struct {
 
 func (x *ChangeQuotaReply) Reset() {
 	*x = ChangeQuotaReply{}
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8599,7 +8668,7 @@ func (x *ChangeQuotaReply) String() string {
 func (*ChangeQuotaReply) ProtoMessage() {}
 
 func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8612,7 +8681,7 @@ func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeQuotaReply.ProtoReflect.Descriptor instead.
 func (*ChangeQuotaReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{110}
+	return file_messages_actors_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *ChangeQuotaReply) GetHeader() *Header {
@@ -8645,7 +8714,7 @@ type VerifyQuotas struct {
 
 func (x *VerifyQuotas) Reset() {
 	*x = VerifyQuotas{}
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8657,7 +8726,7 @@ func (x *VerifyQuotas) String() string {
 func (*VerifyQuotas) ProtoMessage() {}
 
 func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8670,7 +8739,7 @@ func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyQuotas.ProtoReflect.Descriptor instead.
 func (*VerifyQuotas) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{111}
+	return file_messages_actors_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *VerifyQuotas) GetHeader() *Header {
@@ -8694,7 +8763,7 @@ type VerifyQuotasReply struct {
 
 func (x *VerifyQuotasReply) Reset() {
 	*x = VerifyQuotasReply{}
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8706,7 +8775,7 @@ func (x *VerifyQuotasReply) String() string {
 func (*VerifyQuotasReply) ProtoMessage() {}
 
 func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8719,7 +8788,7 @@ func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyQuotasReply.ProtoReflect.Descriptor instead.
 func (*VerifyQuotasReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{112}
+	return file_messages_actors_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *VerifyQuotasReply) GetHeader() *Header {
@@ -8778,7 +8847,7 @@ type UsageDifference struct {
 
 func (x *UsageDifference) Reset() {
 	*x = UsageDifference{}
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8790,7 +8859,7 @@ func (x *UsageDifference) String() string {
 func (*UsageDifference) ProtoMessage() {}
 
 func (x *UsageDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8803,7 +8872,7 @@ func (x *UsageDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageDifference.ProtoReflect.Descriptor instead.
 func (*UsageDifference) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{113}
+	return file_messages_actors_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *UsageDifference) GetTenant() string {
@@ -8852,7 +8921,7 @@ type DescribeReserved struct {
 
 func (x *DescribeReserved) Reset() {
 	*x = DescribeReserved{}
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8864,7 +8933,7 @@ func (x *DescribeReserved) String() string {
 func (*DescribeReserved) ProtoMessage() {}
 
 func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8877,7 +8946,7 @@ func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReserved.ProtoReflect.Descriptor instead.
 func (*DescribeReserved) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{114}
+	return file_messages_actors_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *DescribeReserved) GetHeader() *Header {
@@ -8904,7 +8973,7 @@ type DescribeReservedReply struct {
 
 func (x *DescribeReservedReply) Reset() {
 	*x = DescribeReservedReply{}
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8916,7 +8985,7 @@ func (x *DescribeReservedReply) String() string {
 func (*DescribeReservedReply) ProtoMessage() {}
 
 func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8929,7 +8998,7 @@ func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReservedReply.ProtoReflect.Descriptor instead.
 func (*DescribeReservedReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{115}
+	return file_messages_actors_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *DescribeReservedReply) GetHeader() *Header {
@@ -8961,7 +9030,7 @@ type QuotaStand struct {
 
 func (x *QuotaStand) Reset() {
 	*x = QuotaStand{}
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8973,7 +9042,7 @@ func (x *QuotaStand) String() string {
 func (*QuotaStand) ProtoMessage() {}
 
 func (x *QuotaStand) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8986,7 +9055,7 @@ func (x *QuotaStand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaStand.ProtoReflect.Descriptor instead.
 func (*QuotaStand) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{116}
+	return file_messages_actors_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *QuotaStand) GetHeader() *Header {
@@ -9036,7 +9105,7 @@ type QuotaQuestion struct {
 
 func (x *QuotaQuestion) Reset() {
 	*x = QuotaQuestion{}
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9048,7 +9117,7 @@ func (x *QuotaQuestion) String() string {
 func (*QuotaQuestion) ProtoMessage() {}
 
 func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9061,7 +9130,7 @@ func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaQuestion.ProtoReflect.Descriptor instead.
 func (*QuotaQuestion) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{117}
+	return file_messages_actors_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *QuotaQuestion) GetTenant() string {
@@ -9108,7 +9177,7 @@ type QuotaStandReply struct {
 
 func (x *QuotaStandReply) Reset() {
 	*x = QuotaStandReply{}
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9120,7 +9189,7 @@ func (x *QuotaStandReply) String() string {
 func (*QuotaStandReply) ProtoMessage() {}
 
 func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9133,7 +9202,7 @@ func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaStandReply.ProtoReflect.Descriptor instead.
 func (*QuotaStandReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{118}
+	return file_messages_actors_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *QuotaStandReply) GetHeader() *Header {
@@ -9204,7 +9273,7 @@ type QuotaAnswer struct {
 
 func (x *QuotaAnswer) Reset() {
 	*x = QuotaAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9216,7 +9285,7 @@ func (x *QuotaAnswer) String() string {
 func (*QuotaAnswer) ProtoMessage() {}
 
 func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9229,7 +9298,7 @@ func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaAnswer.ProtoReflect.Descriptor instead.
 func (*QuotaAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{119}
+	return file_messages_actors_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *QuotaAnswer) GetLimited() bool {
@@ -9271,7 +9340,7 @@ type StagedUpload struct {
 
 func (x *StagedUpload) Reset() {
 	*x = StagedUpload{}
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9283,7 +9352,7 @@ func (x *StagedUpload) String() string {
 func (*StagedUpload) ProtoMessage() {}
 
 func (x *StagedUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9296,7 +9365,7 @@ func (x *StagedUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StagedUpload.ProtoReflect.Descriptor instead.
 func (*StagedUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+	return file_messages_actors_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *StagedUpload) GetId() uint64 {
@@ -9334,7 +9403,7 @@ type ListTenants struct {
 
 func (x *ListTenants) Reset() {
 	*x = ListTenants{}
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9346,7 +9415,7 @@ func (x *ListTenants) String() string {
 func (*ListTenants) ProtoMessage() {}
 
 func (x *ListTenants) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9359,7 +9428,7 @@ func (x *ListTenants) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenants.ProtoReflect.Descriptor instead.
 func (*ListTenants) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{121}
+	return file_messages_actors_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *ListTenants) GetHeader() *Header {
@@ -9409,7 +9478,7 @@ type ListTenantsReply struct {
 
 func (x *ListTenantsReply) Reset() {
 	*x = ListTenantsReply{}
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9421,7 +9490,7 @@ func (x *ListTenantsReply) String() string {
 func (*ListTenantsReply) ProtoMessage() {}
 
 func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9434,7 +9503,7 @@ func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenantsReply.ProtoReflect.Descriptor instead.
 func (*ListTenantsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{122}
+	return file_messages_actors_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *ListTenantsReply) GetHeader() *Header {
@@ -9475,7 +9544,7 @@ type NamedTenant struct {
 
 func (x *NamedTenant) Reset() {
 	*x = NamedTenant{}
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9487,7 +9556,7 @@ func (x *NamedTenant) String() string {
 func (*NamedTenant) ProtoMessage() {}
 
 func (x *NamedTenant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9500,7 +9569,7 @@ func (x *NamedTenant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedTenant.ProtoReflect.Descriptor instead.
 func (*NamedTenant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{123}
+	return file_messages_actors_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *NamedTenant) GetName() string {
@@ -9530,7 +9599,7 @@ type SurveyUsage struct {
 
 func (x *SurveyUsage) Reset() {
 	*x = SurveyUsage{}
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9542,7 +9611,7 @@ func (x *SurveyUsage) String() string {
 func (*SurveyUsage) ProtoMessage() {}
 
 func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9555,7 +9624,7 @@ func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyUsage.ProtoReflect.Descriptor instead.
 func (*SurveyUsage) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{124}
+	return file_messages_actors_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *SurveyUsage) GetHeader() *Header {
@@ -9595,7 +9664,7 @@ type SurveyUsageReply struct {
 
 func (x *SurveyUsageReply) Reset() {
 	*x = SurveyUsageReply{}
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9607,7 +9676,7 @@ func (x *SurveyUsageReply) String() string {
 func (*SurveyUsageReply) ProtoMessage() {}
 
 func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9620,7 +9689,7 @@ func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyUsageReply.ProtoReflect.Descriptor instead.
 func (*SurveyUsageReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{125}
+	return file_messages_actors_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *SurveyUsageReply) GetHeader() *Header {
@@ -9689,7 +9758,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9701,7 +9770,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9714,7 +9783,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{126}
+	return file_messages_actors_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -9743,7 +9812,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9755,7 +9824,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9768,7 +9837,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{127}
+	return file_messages_actors_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -9808,7 +9877,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9820,7 +9889,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9833,7 +9902,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{128}
+	return file_messages_actors_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -9855,7 +9924,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9867,7 +9936,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9880,7 +9949,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{129}
+	return file_messages_actors_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -9921,7 +9990,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9933,7 +10002,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9946,7 +10015,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{130}
+	return file_messages_actors_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -9975,7 +10044,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9987,7 +10056,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10000,7 +10069,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{131}
+	return file_messages_actors_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -10041,7 +10110,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10053,7 +10122,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10066,7 +10135,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{132}
+	return file_messages_actors_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -10094,7 +10163,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10106,7 +10175,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10119,7 +10188,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{133}
+	return file_messages_actors_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -10157,7 +10226,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10169,7 +10238,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10182,7 +10251,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{134}
+	return file_messages_actors_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -10222,7 +10291,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10234,7 +10303,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10247,7 +10316,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{135}
+	return file_messages_actors_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -10265,7 +10334,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10277,7 +10346,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10290,7 +10359,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{136}
+	return file_messages_actors_proto_rawDescGZIP(), []int{137}
 }
 
 type SnapshotTaken struct {
@@ -10305,7 +10374,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10317,7 +10386,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10330,7 +10399,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{137}
+	return file_messages_actors_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -10375,7 +10444,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10387,7 +10456,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10400,7 +10469,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{138}
+	return file_messages_actors_proto_rawDescGZIP(), []int{139}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -10446,7 +10515,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10458,7 +10527,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10471,7 +10540,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{139}
+	return file_messages_actors_proto_rawDescGZIP(), []int{140}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -10529,7 +10598,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10541,7 +10610,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10554,7 +10623,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{140}
+	return file_messages_actors_proto_rawDescGZIP(), []int{141}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -10598,7 +10667,7 @@ type StandbyMatch struct {
 
 func (x *StandbyMatch) Reset() {
 	*x = StandbyMatch{}
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10610,7 +10679,7 @@ func (x *StandbyMatch) String() string {
 func (*StandbyMatch) ProtoMessage() {}
 
 func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10623,7 +10692,7 @@ func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandbyMatch.ProtoReflect.Descriptor instead.
 func (*StandbyMatch) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{141}
+	return file_messages_actors_proto_rawDescGZIP(), []int{142}
 }
 
 func (x *StandbyMatch) GetStanding() bool {
@@ -10660,7 +10729,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10672,7 +10741,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10685,7 +10754,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{142}
+	return file_messages_actors_proto_rawDescGZIP(), []int{143}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -10728,7 +10797,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10740,7 +10809,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10753,7 +10822,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{143}
+	return file_messages_actors_proto_rawDescGZIP(), []int{144}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -10791,7 +10860,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10803,7 +10872,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10816,7 +10885,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{144}
+	return file_messages_actors_proto_rawDescGZIP(), []int{145}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -10875,7 +10944,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10887,7 +10956,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10900,7 +10969,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{145}
+	return file_messages_actors_proto_rawDescGZIP(), []int{146}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -10941,7 +11010,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10953,7 +11022,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10966,7 +11035,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{146}
+	return file_messages_actors_proto_rawDescGZIP(), []int{147}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -10995,7 +11064,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11007,7 +11076,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11020,7 +11089,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{147}
+	return file_messages_actors_proto_rawDescGZIP(), []int{148}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -11058,7 +11127,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[148]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11070,7 +11139,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[148]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11083,7 +11152,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{148}
+	return file_messages_actors_proto_rawDescGZIP(), []int{149}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -11131,7 +11200,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[149]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11143,7 +11212,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[149]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11156,7 +11225,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{149}
+	return file_messages_actors_proto_rawDescGZIP(), []int{150}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -11182,7 +11251,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[150]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11194,7 +11263,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[150]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11207,7 +11276,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{150}
+	return file_messages_actors_proto_rawDescGZIP(), []int{151}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -11234,7 +11303,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[151]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11246,7 +11315,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[151]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11259,7 +11328,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{151}
+	return file_messages_actors_proto_rawDescGZIP(), []int{152}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -11339,7 +11408,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[152]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11351,7 +11420,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[152]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11364,7 +11433,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{152}
+	return file_messages_actors_proto_rawDescGZIP(), []int{153}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -11419,7 +11488,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[153]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11431,7 +11500,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[153]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11444,7 +11513,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{153}
+	return file_messages_actors_proto_rawDescGZIP(), []int{154}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -11471,7 +11540,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[154]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11483,7 +11552,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[154]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11496,7 +11565,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{154}
+	return file_messages_actors_proto_rawDescGZIP(), []int{155}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -11524,7 +11593,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[155]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11536,7 +11605,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[155]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11549,7 +11618,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{155}
+	return file_messages_actors_proto_rawDescGZIP(), []int{156}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -11593,7 +11662,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[156]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11605,7 +11674,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[156]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11618,7 +11687,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{156}
+	return file_messages_actors_proto_rawDescGZIP(), []int{157}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -11778,7 +11847,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[157]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11790,7 +11859,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[157]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11803,7 +11872,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{157}
+	return file_messages_actors_proto_rawDescGZIP(), []int{158}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -11847,7 +11916,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[158]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11859,7 +11928,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[158]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11872,7 +11941,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{158}
+	return file_messages_actors_proto_rawDescGZIP(), []int{159}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -12035,7 +12104,7 @@ type FindExtents struct {
 
 func (x *FindExtents) Reset() {
 	*x = FindExtents{}
-	mi := &file_messages_actors_proto_msgTypes[159]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12047,7 +12116,7 @@ func (x *FindExtents) String() string {
 func (*FindExtents) ProtoMessage() {}
 
 func (x *FindExtents) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[159]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12060,7 +12129,7 @@ func (x *FindExtents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtents.ProtoReflect.Descriptor instead.
 func (*FindExtents) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{159}
+	return file_messages_actors_proto_rawDescGZIP(), []int{160}
 }
 
 func (x *FindExtents) GetHeader() *Header {
@@ -12103,7 +12172,7 @@ type FindExtentsReply struct {
 
 func (x *FindExtentsReply) Reset() {
 	*x = FindExtentsReply{}
-	mi := &file_messages_actors_proto_msgTypes[160]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12115,7 +12184,7 @@ func (x *FindExtentsReply) String() string {
 func (*FindExtentsReply) ProtoMessage() {}
 
 func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[160]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12128,7 +12197,7 @@ func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtentsReply.ProtoReflect.Descriptor instead.
 func (*FindExtentsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{160}
+	return file_messages_actors_proto_rawDescGZIP(), []int{161}
 }
 
 func (x *FindExtentsReply) GetHeader() *Header {
@@ -12174,7 +12243,7 @@ type NamedExtent struct {
 
 func (x *NamedExtent) Reset() {
 	*x = NamedExtent{}
-	mi := &file_messages_actors_proto_msgTypes[161]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12186,7 +12255,7 @@ func (x *NamedExtent) String() string {
 func (*NamedExtent) ProtoMessage() {}
 
 func (x *NamedExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[161]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12199,7 +12268,7 @@ func (x *NamedExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedExtent.ProtoReflect.Descriptor instead.
 func (*NamedExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{161}
+	return file_messages_actors_proto_rawDescGZIP(), []int{162}
 }
 
 func (x *NamedExtent) GetTenant() string {
@@ -12256,7 +12325,7 @@ type DescribeVolumes struct {
 
 func (x *DescribeVolumes) Reset() {
 	*x = DescribeVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[162]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12268,7 +12337,7 @@ func (x *DescribeVolumes) String() string {
 func (*DescribeVolumes) ProtoMessage() {}
 
 func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[162]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12281,7 +12350,7 @@ func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumes.ProtoReflect.Descriptor instead.
 func (*DescribeVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{162}
+	return file_messages_actors_proto_rawDescGZIP(), []int{163}
 }
 
 func (x *DescribeVolumes) GetHeader() *Header {
@@ -12310,7 +12379,7 @@ type DescribeVolumesReply struct {
 
 func (x *DescribeVolumesReply) Reset() {
 	*x = DescribeVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[163]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12322,7 +12391,7 @@ func (x *DescribeVolumesReply) String() string {
 func (*DescribeVolumesReply) ProtoMessage() {}
 
 func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[163]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12335,7 +12404,7 @@ func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumesReply.ProtoReflect.Descriptor instead.
 func (*DescribeVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{163}
+	return file_messages_actors_proto_rawDescGZIP(), []int{164}
 }
 
 func (x *DescribeVolumesReply) GetHeader() *Header {
@@ -12514,7 +12583,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x03row\x18\x02 \x01(\v2\x13.tiercel.v1.FileRowR\x03row\"g\n" +
 	"\rClusterStatus\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12*\n" +
-	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xf0\x05\n" +
+	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xfa\x05\n" +
 	"\x12ClusterStatusReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
@@ -12532,13 +12601,17 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05ready\x18\f \x01(\bR\x05ready\x126\n" +
 	"\bcapacity\x18\r \x03(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12\x14\n" +
 	"\x05state\x18\x0e \x01(\tR\x05state\x12\x1a\n" +
-	"\bwarnings\x18\x0f \x03(\tR\bwarnings\x12%\n" +
-	"\x0ffiles_by_tier_1\x18\x10 \x01(\x04R\ffilesByTier1\x12\x1c\n" +
+	"\bwarnings\x18\x0f \x03(\tR\bwarnings\x12\x1c\n" +
 	"\tunchecked\x18\x11 \x01(\bR\tunchecked\x12\x1d\n" +
 	"\n" +
 	"conf_state\x18\x12 \x01(\fR\tconfState\x12%\n" +
 	"\x0eleader_address\x18\x13 \x01(\tR\rleaderAddress\x12&\n" +
-	"\x04jobs\x18\x14 \x03(\v2\x12.tiercel.v1.JobRowR\x04jobs\"z\n" +
+	"\x04jobs\x18\x14 \x03(\v2\x12.tiercel.v1.JobRowR\x04jobs\x12)\n" +
+	"\x05tiers\x18\x15 \x03(\v2\x13.tiercel.v1.TierUseR\x05tiersJ\x04\b\x10\x10\x11\"X\n" +
+	"\aTierUse\x12\x12\n" +
+	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x14\n" +
+	"\x05files\x18\x02 \x01(\x03R\x05files\x12#\n" +
+	"\rlogical_bytes\x18\x03 \x01(\x03R\flogicalBytes\"z\n" +
 	"\x05Begin\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12+\n" +
 	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\x12\x18\n" +
@@ -12926,10 +12999,11 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\alatency\x18\b \x03(\v2\x17.tiercel.v1.PeerLatencyR\alatency\x12\x18\n" +
 	"\aapplied\x18\t \x01(\x04R\aapplied\x12\x1a\n" +
 	"\bsequence\x18\n" +
-	" \x01(\x04R\bsequence\";\n" +
+	" \x01(\x04R\bsequence\"h\n" +
 	"\rWorkerLatency\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
-	"\x06micros\x18\x02 \x01(\x03R\x06micros\"9\n" +
+	"\x06micros\x18\x02 \x01(\x03R\x06micros\x12+\n" +
+	"\x04ways\x18\x03 \x03(\v2\x17.tiercel.v1.PeerLatencyR\x04ways\"9\n" +
 	"\vPeerLatency\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06micros\x18\x02 \x01(\x03R\x06micros\"\xdd\x02\n" +
@@ -13475,7 +13549,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 166)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 167)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
 	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
@@ -13501,430 +13575,433 @@ var file_messages_actors_proto_goTypes = []any{
 	(*ListedFile)(nil),               // 21: tiercel.v1.ListedFile
 	(*ClusterStatus)(nil),            // 22: tiercel.v1.ClusterStatus
 	(*ClusterStatusReply)(nil),       // 23: tiercel.v1.ClusterStatusReply
-	(*Begin)(nil),                    // 24: tiercel.v1.Begin
-	(*BeginItem)(nil),                // 25: tiercel.v1.BeginItem
-	(*BeginReply)(nil),               // 26: tiercel.v1.BeginReply
-	(*BeginGrant)(nil),               // 27: tiercel.v1.BeginGrant
-	(*ReleaseQuota)(nil),             // 28: tiercel.v1.ReleaseQuota
-	(*Commit)(nil),                   // 29: tiercel.v1.Commit
-	(*CommitReply)(nil),              // 30: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),            // 31: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),              // 32: tiercel.v1.MasterReady
-	(*Peer)(nil),                     // 33: tiercel.v1.Peer
-	(*AppendRecords)(nil),            // 34: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),               // 35: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil),       // 36: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),             // 37: tiercel.v1.AppendedItem
-	(*ReplicateRecords)(nil),         // 38: tiercel.v1.ReplicateRecords
-	(*ReplicateRecordsReply)(nil),    // 39: tiercel.v1.ReplicateRecordsReply
-	(*ReportVolumes)(nil),            // 40: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil),       // 41: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),             // 42: tiercel.v1.VolumeReport
-	(*FollowerLag)(nil),              // 43: tiercel.v1.FollowerLag
-	(*CapacityReport)(nil),           // 44: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),               // 45: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),          // 46: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),              // 47: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),         // 48: tiercel.v1.FenceVolumeReply
-	(*SettleVolume)(nil),             // 49: tiercel.v1.SettleVolume
-	(*SettleVolumeReply)(nil),        // 50: tiercel.v1.SettleVolumeReply
-	(*ReadVolume)(nil),               // 51: tiercel.v1.ReadVolume
-	(*ReadVolumeReply)(nil),          // 52: tiercel.v1.ReadVolumeReply
-	(*AskBandwidth)(nil),             // 53: tiercel.v1.AskBandwidth
-	(*BandwidthGranted)(nil),         // 54: tiercel.v1.BandwidthGranted
-	(*DropCopy)(nil),                 // 55: tiercel.v1.DropCopy
-	(*DropCopyReply)(nil),            // 56: tiercel.v1.DropCopyReply
-	(*CopyDamaged)(nil),              // 57: tiercel.v1.CopyDamaged
-	(*CheckCopy)(nil),                // 58: tiercel.v1.CheckCopy
-	(*ScrubCopies)(nil),              // 59: tiercel.v1.ScrubCopies
-	(*ScrubCopiesReply)(nil),         // 60: tiercel.v1.ScrubCopiesReply
-	(*SettingsChanged)(nil),          // 61: tiercel.v1.SettingsChanged
-	(*ReadExtent)(nil),               // 62: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),          // 63: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),            // 64: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                    // 65: tiercel.v1.Greet
-	(*GreetReply)(nil),               // 66: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),              // 67: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                  // 68: tiercel.v1.IAmHere
-	(*DiscoveredPeers)(nil),          // 69: tiercel.v1.DiscoveredPeers
-	(*Admitted)(nil),                 // 70: tiercel.v1.Admitted
-	(*Heartbeat)(nil),                // 71: tiercel.v1.Heartbeat
-	(*WorkerLatency)(nil),            // 72: tiercel.v1.WorkerLatency
-	(*PeerLatency)(nil),              // 73: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),             // 74: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),                // 75: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),           // 76: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),              // 77: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),         // 78: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),               // 79: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),           // 80: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),      // 81: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),            // 82: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),       // 83: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),               // 84: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),          // 85: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),             // 86: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),        // 87: tiercel.v1.ReleaseBrakeReply
-	(*StartRebalance)(nil),           // 88: tiercel.v1.StartRebalance
-	(*StartJobReply)(nil),            // 89: tiercel.v1.StartJobReply
-	(*PlannedMove)(nil),              // 90: tiercel.v1.PlannedMove
-	(*DrainWorker)(nil),              // 91: tiercel.v1.DrainWorker
-	(*StartScrub)(nil),               // 92: tiercel.v1.StartScrub
-	(*ListJobs)(nil),                 // 93: tiercel.v1.ListJobs
-	(*ListJobsReply)(nil),            // 94: tiercel.v1.ListJobsReply
-	(*JobInfo)(nil),                  // 95: tiercel.v1.JobInfo
-	(*ChangeJob)(nil),                // 96: tiercel.v1.ChangeJob
-	(*DescribeReplication)(nil),      // 97: tiercel.v1.DescribeReplication
-	(*DescribeReplicationReply)(nil), // 98: tiercel.v1.DescribeReplicationReply
-	(*TierReplication)(nil),          // 99: tiercel.v1.TierReplication
-	(*ExplainPlacement)(nil),         // 100: tiercel.v1.ExplainPlacement
-	(*ExplainPlacementReply)(nil),    // 101: tiercel.v1.ExplainPlacementReply
-	(*JudgedWorker)(nil),             // 102: tiercel.v1.JudgedWorker
-	(*ChangeTier)(nil),               // 103: tiercel.v1.ChangeTier
-	(*ChangeSettings)(nil),           // 104: tiercel.v1.ChangeSettings
-	(*ChangeClusterReply)(nil),       // 105: tiercel.v1.ChangeClusterReply
-	(*ListQuotas)(nil),               // 106: tiercel.v1.ListQuotas
-	(*ListQuotasReply)(nil),          // 107: tiercel.v1.ListQuotasReply
-	(*QuotaInfo)(nil),                // 108: tiercel.v1.QuotaInfo
-	(*ChangeQuota)(nil),              // 109: tiercel.v1.ChangeQuota
-	(*ChangeQuotaReply)(nil),         // 110: tiercel.v1.ChangeQuotaReply
-	(*VerifyQuotas)(nil),             // 111: tiercel.v1.VerifyQuotas
-	(*VerifyQuotasReply)(nil),        // 112: tiercel.v1.VerifyQuotasReply
-	(*UsageDifference)(nil),          // 113: tiercel.v1.UsageDifference
-	(*DescribeReserved)(nil),         // 114: tiercel.v1.DescribeReserved
-	(*DescribeReservedReply)(nil),    // 115: tiercel.v1.DescribeReservedReply
-	(*QuotaStand)(nil),               // 116: tiercel.v1.QuotaStand
-	(*QuotaQuestion)(nil),            // 117: tiercel.v1.QuotaQuestion
-	(*QuotaStandReply)(nil),          // 118: tiercel.v1.QuotaStandReply
-	(*QuotaAnswer)(nil),              // 119: tiercel.v1.QuotaAnswer
-	(*StagedUpload)(nil),             // 120: tiercel.v1.StagedUpload
-	(*ListTenants)(nil),              // 121: tiercel.v1.ListTenants
-	(*ListTenantsReply)(nil),         // 122: tiercel.v1.ListTenantsReply
-	(*NamedTenant)(nil),              // 123: tiercel.v1.NamedTenant
-	(*SurveyUsage)(nil),              // 124: tiercel.v1.SurveyUsage
-	(*SurveyUsageReply)(nil),         // 125: tiercel.v1.SurveyUsageReply
-	(*Propose)(nil),                  // 126: tiercel.v1.Propose
-	(*ProposeReply)(nil),             // 127: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),                // 128: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),           // 129: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),             // 130: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                 // 131: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),           // 132: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),          // 133: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),            // 134: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),            // 135: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),             // 136: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),            // 137: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),        // 138: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),             // 139: tiercel.v1.RaftMessages
-	(*Superseded)(nil),               // 140: tiercel.v1.Superseded
-	(*StandbyMatch)(nil),             // 141: tiercel.v1.StandbyMatch
-	(*LogMembers)(nil),               // 142: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),            // 143: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),       // 144: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),          // 145: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),        // 146: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),          // 147: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),             // 148: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),        // 149: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),              // 150: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),         // 151: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),              // 152: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),       // 153: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil),  // 154: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                   // 155: tiercel.v1.Lookup
-	(*LookupItem)(nil),               // 156: tiercel.v1.LookupItem
-	(*LookupReply)(nil),              // 157: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),             // 158: tiercel.v1.LookupAnswer
-	(*FindExtents)(nil),              // 159: tiercel.v1.FindExtents
-	(*FindExtentsReply)(nil),         // 160: tiercel.v1.FindExtentsReply
-	(*NamedExtent)(nil),              // 161: tiercel.v1.NamedExtent
-	(*DescribeVolumes)(nil),          // 162: tiercel.v1.DescribeVolumes
-	(*DescribeVolumesReply)(nil),     // 163: tiercel.v1.DescribeVolumesReply
-	nil,                              // 164: tiercel.v1.Error.DetailsEntry
-	nil,                              // 165: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),           // 166: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),            // 167: tiercel.v1.CommandResult
-	(*FileRow)(nil),                  // 168: tiercel.v1.FileRow
-	(*VolumeRow)(nil),                // 169: tiercel.v1.VolumeRow
-	(*Conditions)(nil),               // 170: tiercel.v1.Conditions
-	(*Extent)(nil),                   // 171: tiercel.v1.Extent
-	(*ClusterRow)(nil),               // 172: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),                // 173: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),                // 174: tiercel.v1.WorkerRow
-	(*JobRow)(nil),                   // 175: tiercel.v1.JobRow
-	(*Command)(nil),                  // 176: tiercel.v1.Command
-	(*Settings)(nil),                 // 177: tiercel.v1.Settings
-	(JobKind)(0),                     // 178: tiercel.v1.JobKind
-	(JobState)(0),                    // 179: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 180: tiercel.v1.TierRow
+	(*TierUse)(nil),                  // 24: tiercel.v1.TierUse
+	(*Begin)(nil),                    // 25: tiercel.v1.Begin
+	(*BeginItem)(nil),                // 26: tiercel.v1.BeginItem
+	(*BeginReply)(nil),               // 27: tiercel.v1.BeginReply
+	(*BeginGrant)(nil),               // 28: tiercel.v1.BeginGrant
+	(*ReleaseQuota)(nil),             // 29: tiercel.v1.ReleaseQuota
+	(*Commit)(nil),                   // 30: tiercel.v1.Commit
+	(*CommitReply)(nil),              // 31: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),            // 32: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),              // 33: tiercel.v1.MasterReady
+	(*Peer)(nil),                     // 34: tiercel.v1.Peer
+	(*AppendRecords)(nil),            // 35: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),               // 36: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),       // 37: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),             // 38: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),         // 39: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),    // 40: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),            // 41: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),       // 42: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),             // 43: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),              // 44: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),           // 45: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),               // 46: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),          // 47: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),              // 48: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),         // 49: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),             // 50: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),        // 51: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),               // 52: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),          // 53: tiercel.v1.ReadVolumeReply
+	(*AskBandwidth)(nil),             // 54: tiercel.v1.AskBandwidth
+	(*BandwidthGranted)(nil),         // 55: tiercel.v1.BandwidthGranted
+	(*DropCopy)(nil),                 // 56: tiercel.v1.DropCopy
+	(*DropCopyReply)(nil),            // 57: tiercel.v1.DropCopyReply
+	(*CopyDamaged)(nil),              // 58: tiercel.v1.CopyDamaged
+	(*CheckCopy)(nil),                // 59: tiercel.v1.CheckCopy
+	(*ScrubCopies)(nil),              // 60: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 61: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 62: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 63: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 64: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 65: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 66: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 67: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 68: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 69: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 70: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 71: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 72: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 73: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 74: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 75: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 76: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 77: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 78: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 79: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 80: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 81: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 82: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 83: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 84: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 85: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 86: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 87: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 88: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 89: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 90: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 91: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 92: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 93: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 94: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 95: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 96: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 97: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 98: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 99: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 100: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 101: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 102: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 103: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 104: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 105: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 106: tiercel.v1.ChangeClusterReply
+	(*ListQuotas)(nil),               // 107: tiercel.v1.ListQuotas
+	(*ListQuotasReply)(nil),          // 108: tiercel.v1.ListQuotasReply
+	(*QuotaInfo)(nil),                // 109: tiercel.v1.QuotaInfo
+	(*ChangeQuota)(nil),              // 110: tiercel.v1.ChangeQuota
+	(*ChangeQuotaReply)(nil),         // 111: tiercel.v1.ChangeQuotaReply
+	(*VerifyQuotas)(nil),             // 112: tiercel.v1.VerifyQuotas
+	(*VerifyQuotasReply)(nil),        // 113: tiercel.v1.VerifyQuotasReply
+	(*UsageDifference)(nil),          // 114: tiercel.v1.UsageDifference
+	(*DescribeReserved)(nil),         // 115: tiercel.v1.DescribeReserved
+	(*DescribeReservedReply)(nil),    // 116: tiercel.v1.DescribeReservedReply
+	(*QuotaStand)(nil),               // 117: tiercel.v1.QuotaStand
+	(*QuotaQuestion)(nil),            // 118: tiercel.v1.QuotaQuestion
+	(*QuotaStandReply)(nil),          // 119: tiercel.v1.QuotaStandReply
+	(*QuotaAnswer)(nil),              // 120: tiercel.v1.QuotaAnswer
+	(*StagedUpload)(nil),             // 121: tiercel.v1.StagedUpload
+	(*ListTenants)(nil),              // 122: tiercel.v1.ListTenants
+	(*ListTenantsReply)(nil),         // 123: tiercel.v1.ListTenantsReply
+	(*NamedTenant)(nil),              // 124: tiercel.v1.NamedTenant
+	(*SurveyUsage)(nil),              // 125: tiercel.v1.SurveyUsage
+	(*SurveyUsageReply)(nil),         // 126: tiercel.v1.SurveyUsageReply
+	(*Propose)(nil),                  // 127: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 128: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 129: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 130: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 131: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 132: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 133: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 134: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 135: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 136: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 137: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 138: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 139: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 140: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 141: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 142: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 143: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 144: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 145: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 146: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 147: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 148: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 149: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 150: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 151: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 152: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 153: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 154: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 155: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 156: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 157: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 158: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 159: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 160: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 161: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 162: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 163: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 164: tiercel.v1.DescribeVolumesReply
+	nil,                              // 165: tiercel.v1.Error.DetailsEntry
+	nil,                              // 166: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 167: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 168: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 169: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 170: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 171: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 172: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 173: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 174: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 175: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 176: tiercel.v1.JobRow
+	(*Command)(nil),                  // 177: tiercel.v1.Command
+	(*Settings)(nil),                 // 178: tiercel.v1.Settings
+	(JobKind)(0),                     // 179: tiercel.v1.JobKind
+	(JobState)(0),                    // 180: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 181: tiercel.v1.TierRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	164, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	165, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	166, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	167, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	167, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	168, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	169, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	168, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	169, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	170, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 9: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	166, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	167, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 11: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	3,   // 12: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	2,   // 13: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	2,   // 14: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	3,   // 15: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	2,   // 16: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	166, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	167, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 18: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	2,   // 19: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	170, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	171, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	2,   // 21: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	2,   // 22: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	3,   // 23: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	167, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	168, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	2,   // 25: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	2,   // 26: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	3,   // 27: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	168, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	169, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	169, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	170, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 30: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	3,   // 32: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	171, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	169, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	172, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	170, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 35: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	3,   // 37: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	21,  // 38: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	168, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	169, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	2,   // 40: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	3,   // 42: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	172, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	173, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	169, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	174, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
-	44,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	175, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
-	2,   // 49: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	25,  // 50: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	2,   // 51: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	27,  // 52: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	3,   // 53: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	2,   // 54: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	176, // 55: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	2,   // 56: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	31,  // 57: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	167, // 58: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	172, // 59: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	44,  // 60: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	33,  // 61: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	2,   // 62: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	35,  // 63: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 64: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	37,  // 65: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	3,   // 66: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	171, // 67: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	2,   // 68: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	35,  // 69: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 70: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	3,   // 71: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	2,   // 72: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 73: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	42,  // 74: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	44,  // 75: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	3,   // 76: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	43,  // 77: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 78: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	2,   // 79: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 80: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 81: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	2,   // 82: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 83: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 84: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	2,   // 85: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 86: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 87: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	2,   // 88: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 89: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 90: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
-	2,   // 91: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
-	3,   // 92: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
-	2,   // 93: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
-	2,   // 94: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
-	3,   // 95: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 96: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
-	2,   // 97: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
-	3,   // 98: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	177, // 99: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
-	2,   // 100: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	171, // 101: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 102: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 103: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 104: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	174, // 105: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 106: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 107: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	33,  // 108: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 109: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 110: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 111: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	44,  // 112: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	174, // 113: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	73,  // 114: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	2,   // 115: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 116: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	75,  // 117: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	33,  // 118: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	165, // 119: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	75,  // 120: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 121: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 122: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 123: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	79,  // 124: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	174, // 125: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	44,  // 126: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	169, // 127: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 128: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 129: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 130: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	75,  // 131: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 132: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 133: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 134: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 135: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 136: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 137: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 138: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 139: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 140: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 141: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 142: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 143: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	95,  // 144: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	90,  // 145: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 146: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 147: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 148: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	178, // 149: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 150: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 151: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	95,  // 152: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	175, // 153: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	90,  // 154: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 155: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	179, // 156: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 157: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 158: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 159: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	99,  // 160: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	43,  // 161: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 162: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 163: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 164: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	102, // 165: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	169, // 166: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 167: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	180, // 168: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 169: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	177, // 170: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 171: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 172: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	172, // 173: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 174: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 175: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 176: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
-	108, // 177: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
-	2,   // 178: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
-	2,   // 179: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
-	3,   // 180: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
-	108, // 181: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
-	2,   // 182: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 183: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 184: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
-	113, // 185: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 186: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
-	2,   // 187: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
-	2,   // 188: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
-	117, // 189: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
-	2,   // 190: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
-	3,   // 191: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
-	119, // 192: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
-	120, // 193: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
-	2,   // 194: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
-	2,   // 195: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
-	3,   // 196: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
-	123, // 197: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
-	173, // 198: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
-	2,   // 199: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
-	2,   // 200: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
-	3,   // 201: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
-	113, // 202: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 203: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	176, // 204: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 205: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 206: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 207: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 208: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 209: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	131, // 210: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	31,  // 211: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	176, // 212: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 213: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	33,  // 214: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 215: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 216: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 217: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 218: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 219: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 220: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 221: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 222: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 223: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 224: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	152, // 225: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 226: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 227: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 228: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 229: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	156, // 230: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	15,  // 231: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	17,  // 232: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	19,  // 233: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	22,  // 234: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	159, // 235: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	162, // 236: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	116, // 237: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
-	121, // 238: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
-	124, // 239: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
-	2,   // 240: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	158, // 241: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	16,  // 242: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	18,  // 243: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	20,  // 244: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	23,  // 245: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	160, // 246: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	163, // 247: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	118, // 248: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
-	122, // 249: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
-	125, // 250: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
-	2,   // 251: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 252: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 253: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	161, // 254: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	171, // 255: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 256: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 257: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 258: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	169, // 259: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	260, // [260:260] is the sub-list for method output_type
-	260, // [260:260] is the sub-list for method input_type
-	260, // [260:260] is the sub-list for extension type_name
-	260, // [260:260] is the sub-list for extension extendee
-	0,   // [0:260] is the sub-list for field type_name
+	173, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	174, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	170, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	175, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	45,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
+	176, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	24,  // 49: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
+	2,   // 50: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	26,  // 51: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	2,   // 52: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	28,  // 53: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	3,   // 54: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	2,   // 55: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	177, // 56: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	2,   // 57: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	32,  // 58: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	168, // 59: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	173, // 60: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	45,  // 61: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	34,  // 62: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	2,   // 63: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	36,  // 64: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 65: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	38,  // 66: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	3,   // 67: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	172, // 68: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	2,   // 69: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	36,  // 70: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 71: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	3,   // 72: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	2,   // 73: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 74: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	43,  // 75: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	45,  // 76: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	3,   // 77: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	44,  // 78: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 79: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	2,   // 80: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 81: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 82: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	2,   // 83: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 84: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 85: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	2,   // 86: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 87: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 88: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	2,   // 89: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 90: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 91: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
+	2,   // 92: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
+	3,   // 93: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
+	2,   // 94: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
+	2,   // 95: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
+	3,   // 96: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
+	2,   // 97: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	2,   // 98: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	3,   // 99: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	178, // 100: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	2,   // 101: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	172, // 102: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 103: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 104: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 105: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	175, // 106: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 107: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 108: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	34,  // 109: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 110: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 111: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 112: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	45,  // 113: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	175, // 114: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	74,  // 115: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	74,  // 116: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	2,   // 117: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 118: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	76,  // 119: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	34,  // 120: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	166, // 121: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	76,  // 122: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 123: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 124: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 125: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	80,  // 126: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	175, // 127: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	45,  // 128: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	170, // 129: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 130: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 131: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 132: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	76,  // 133: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 134: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 135: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 136: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 137: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 138: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 139: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 140: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 141: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 142: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 143: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 144: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 145: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	96,  // 146: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	91,  // 147: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 148: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 149: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 150: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	179, // 151: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 152: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 153: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	96,  // 154: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	176, // 155: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	91,  // 156: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 157: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	180, // 158: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 159: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 160: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 161: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	100, // 162: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	44,  // 163: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 164: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 165: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 166: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	103, // 167: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	170, // 168: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 169: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	181, // 170: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 171: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	178, // 172: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 173: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 174: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	173, // 175: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 176: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 177: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 178: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
+	109, // 179: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
+	2,   // 180: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
+	2,   // 181: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
+	3,   // 182: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
+	109, // 183: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
+	2,   // 184: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 185: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 186: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
+	114, // 187: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 188: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
+	2,   // 189: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
+	2,   // 190: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
+	118, // 191: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
+	2,   // 192: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
+	3,   // 193: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
+	120, // 194: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
+	121, // 195: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
+	2,   // 196: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
+	2,   // 197: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
+	3,   // 198: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
+	124, // 199: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
+	174, // 200: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
+	2,   // 201: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
+	2,   // 202: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
+	3,   // 203: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
+	114, // 204: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 205: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	177, // 206: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 207: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 208: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 209: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 210: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 211: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	132, // 212: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	32,  // 213: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	177, // 214: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 215: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	34,  // 216: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 217: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 218: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 219: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 220: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 221: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 222: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 223: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 224: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 225: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 226: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	153, // 227: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 228: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 229: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 230: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 231: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	157, // 232: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	15,  // 233: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	17,  // 234: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	19,  // 235: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	22,  // 236: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	160, // 237: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	163, // 238: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	117, // 239: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
+	122, // 240: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
+	125, // 241: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
+	2,   // 242: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	159, // 243: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	16,  // 244: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	18,  // 245: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	20,  // 246: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	23,  // 247: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	161, // 248: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	164, // 249: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	119, // 250: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
+	123, // 251: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
+	126, // 252: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
+	2,   // 253: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 254: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 255: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	162, // 256: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	172, // 257: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 258: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 259: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 260: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	170, // 261: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	262, // [262:262] is the sub-list for method output_type
+	262, // [262:262] is the sub-list for method input_type
+	262, // [262:262] is the sub-list for extension type_name
+	262, // [262:262] is the sub-list for extension extendee
+	0,   // [0:262] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -13934,7 +14011,7 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[156].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[157].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
@@ -13945,7 +14022,7 @@ func file_messages_actors_proto_init() {
 		(*LookupItem_ListTenants)(nil),
 		(*LookupItem_SurveyUsage)(nil),
 	}
-	file_messages_actors_proto_msgTypes[158].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[159].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -13962,7 +14039,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   166,
+			NumMessages:   167,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -29,6 +29,7 @@ type Catalog struct {
 	lostAt   uint64                      // log index of the newest lost range
 	limited  map[string]bool             // tenants with a limit
 	survey   *survey                     // under way; nil: none. No part of the state
+	byTier   tierUse
 
 	dirty   []cachedRow
 	buf     []byte           // for encoding
@@ -185,7 +186,7 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 	case *messages.Command_ChangeMembers:
 		return c.changeMembers(k.ChangeMembers)
 	case *messages.Command_MarkDamaged:
-		return c.markDamaged(k.MarkDamaged)
+		return c.markDamaged(e, k.MarkDamaged)
 	case *messages.Command_CreateJob:
 		return c.createJob(e, k.CreateJob)
 	case *messages.Command_UpdateJob:
