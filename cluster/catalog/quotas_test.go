@@ -69,6 +69,7 @@ func TestQuota_CopiesCountAsTheyDidWhenTheFileWasWritten(t *testing.T) {
 	r.mustDo(r.putIn(3, "/c", 10))
 	used, _ := r.used()
 	assert.EqualValues(t, 10+30+10, used, "what was written before keeps its charge")
+	assert.EqualValues(t, 30, r.c.Totals().UsedBytes, "what they hold is another thing")
 	r.mustDo(moveFile("/a", "/b", false))
 	r.countCopies(false)
 	r.mustDo(deleteFile("/b", nil))
