@@ -32,10 +32,10 @@ func (s *story) lookAtQuota(h *host) {
 	}
 }
 
-// scheduleQuotas has an operator limit the clients' tenant in every third run, change
-// the limit, and take it away.
+// scheduleQuotas has an operator limit the clients' tenant in every third run with
+// faults, change the limit, and take it away.
 func (s *story) scheduleQuotas(horizon time.Duration) {
-	if s.params.Seed%3 != 1 {
+	if s.params.Seed%3 != 1 || len(s.params.Faults) == 0 {
 		return
 	}
 	s.quotas = true
