@@ -2197,6 +2197,7 @@ type BeginGrant struct {
 	Primary       string                 `protobuf:"bytes,5,opt,name=primary,proto3" json:"primary,omitempty"`
 	Members       []string               `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`    // all that hold it, the primary first
 	Reserved      bool                   `protobuf:"varint,7,opt,name=reserved,proto3" json:"reserved,omitempty"` // there is a quota reservation for its write, which must be settled or released
+	Write         uint64                 `protobuf:"varint,8,opt,name=write,proto3" json:"write,omitempty"`       // of the item, with reserved
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2278,6 +2279,13 @@ func (x *BeginGrant) GetReserved() bool {
 		return x.Reserved
 	}
 	return false
+}
+
+func (x *BeginGrant) GetWrite() uint64 {
+	if x != nil {
+		return x.Write
+	}
+	return 0
 }
 
 // Gateway -> coordinator: these writes ended without a command that says so.
@@ -12632,7 +12640,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\n" +
 	"BeginReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
-	"\x06grants\x18\x02 \x03(\v2\x16.tiercel.v1.BeginGrantR\x06grants\"\xd1\x01\n" +
+	"\x06grants\x18\x02 \x03(\v2\x16.tiercel.v1.BeginGrantR\x06grants\"\xe7\x01\n" +
 	"\n" +
 	"BeginGrant\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x04R\x04item\x12'\n" +
@@ -12643,7 +12651,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"generation\x12\x18\n" +
 	"\aprimary\x18\x05 \x01(\tR\aprimary\x12\x18\n" +
 	"\amembers\x18\x06 \x03(\tR\amembers\x12\x1a\n" +
-	"\breserved\x18\a \x01(\bR\breserved\"@\n" +
+	"\breserved\x18\a \x01(\bR\breserved\x12\x14\n" +
+	"\x05write\x18\b \x01(\x04R\x05write\"@\n" +
 	"\fReleaseQuota\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x16\n" +
 	"\x06writes\x18\x02 \x03(\x04R\x06writes\"e\n" +

@@ -131,6 +131,7 @@ func (g *Gateway) onBegun(ctx *runtime.Context, m *messages.BeginReply) {
 	for _, grant := range m.Grants {
 		o, ok := g.ops[grant.Item]
 		if !ok || o.state != beginning {
+			g.strayGrant(ctx, grant, o)
 			continue
 		}
 		g.noteReserved(o, grant.Reserved)

@@ -23,6 +23,21 @@ func (g *Gateway) noteReserved(o *op, reserved bool) {
 	o.reserved = reserved
 }
 
+// strayGrant is for something that was asked twice: the write goes on already, or has
+// ended, and then nobody else would release what was reserved for it.
+func (g *Gateway) strayGrant(ctx *runtime.Context, grant *messages.BeginGrant, o *op) {
+	reserved := grant.Reserved
+	switch u := g.uploads[grant.Write]; {
+	case !reserved:
+	case o != nil:
+		g.noteReserved(o, true)
+	case u != nil:
+		u.reserved = true
+	default:
+		g.releaseQuota(ctx, grant.Write, &reserved)
+	}
+}
+
 // settles is the write whose reservation ends with an op's command: a put, or the end
 // of an upload. Parts keep it.
 func (g *Gateway) settles(o *op) uint64 {

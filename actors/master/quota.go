@@ -214,7 +214,9 @@ func (c *Coordinator) judgeWrites(ctx *runtime.Context, judged []asking, r *mess
 			continue
 		}
 		g := c.grant(ctx, a.item)
-		g.Reserved = held
+		if g.Reserved = held; held {
+			g.Write = a.item.Write
+		}
 		last.Grants = append(last.Grants, g)
 	}
 	for i, reply := range replies {
