@@ -37,6 +37,7 @@ func settingsOf(s *messages.Settings) []setting {
 		{key: "compaction.merge_below_bytes", whole: &s.MergeBelowBytes},
 		{key: "rebalance.spread", share: &s.RebalanceSpread},
 		{key: "rebalance.automatic", flag: &s.AutoRebalance},
+		{key: "quota.counts_copies", flag: &s.QuotaCountsCopies},
 	}
 }
 
