@@ -68,6 +68,8 @@ type Command struct {
 	//	*Command_SetSettings
 	//	*Command_SetTier
 	//	*Command_TruncateVolume
+	//	*Command_SetLicense
+	//	*Command_NoteLicenseTime
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -438,6 +440,24 @@ func (x *Command) GetTruncateVolume() *TruncateVolume {
 	return nil
 }
 
+func (x *Command) GetSetLicense() *SetLicense {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetLicense); ok {
+			return x.SetLicense
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetNoteLicenseTime() *NoteLicenseTime {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_NoteLicenseTime); ok {
+			return x.NoteLicenseTime
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -566,6 +586,14 @@ type Command_TruncateVolume struct {
 	TruncateVolume *TruncateVolume `protobuf:"bytes,50,opt,name=truncate_volume,json=truncateVolume,proto3,oneof"`
 }
 
+type Command_SetLicense struct {
+	SetLicense *SetLicense `protobuf:"bytes,55,opt,name=set_license,json=setLicense,proto3,oneof"`
+}
+
+type Command_NoteLicenseTime struct {
+	NoteLicenseTime *NoteLicenseTime `protobuf:"bytes,56,opt,name=note_license_time,json=noteLicenseTime,proto3,oneof"`
+}
+
 func (*Command_Bootstrap) isCommand_Kind() {}
 
 func (*Command_OpenSession) isCommand_Kind() {}
@@ -628,6 +656,10 @@ func (*Command_SetTier) isCommand_Kind() {}
 
 func (*Command_TruncateVolume) isCommand_Kind() {}
 
+func (*Command_SetLicense) isCommand_Kind() {}
+
+func (*Command_NoteLicenseTime) isCommand_Kind() {}
+
 type Bootstrap struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
 	ClusterId                string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
@@ -637,6 +669,7 @@ type Bootstrap struct {
 	IdempotencyKeysPerTenant uint32                 `protobuf:"varint,5,opt,name=idempotency_keys_per_tenant,json=idempotencyKeysPerTenant,proto3" json:"idempotency_keys_per_tenant,omitempty"`
 	Failover                 bool                   `protobuf:"varint,6,opt,name=failover,proto3" json:"failover,omitempty"` // voters may be more than one
 	Settings                 *Settings              `protobuf:"bytes,7,opt,name=settings,proto3" json:"settings,omitempty"`
+	License                  *SetLicense            `protobuf:"bytes,55,opt,name=license,proto3" json:"license,omitempty"` // may be empty
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
 }
@@ -716,6 +749,13 @@ func (x *Bootstrap) GetFailover() bool {
 func (x *Bootstrap) GetSettings() *Settings {
 	if x != nil {
 		return x.Settings
+	}
+	return nil
+}
+
+func (x *Bootstrap) GetLicense() *SetLicense {
+	if x != nil {
+		return x.License
 	}
 	return nil
 }
@@ -3058,12 +3098,122 @@ func (x *TruncateVolume) GetEnd() uint64 {
 	return 0
 }
 
+// Installs a licence, in place of the present one. at is what time the proposer, who has
+// verified it, has. Refused when it has expired by then, or by the highest time the log
+// has seen, unless it was issued after all that were ever installed: then its issuer's
+// word tells the time anew. if_newer: one that was not issued after the present one
+// changes nothing.
+type SetLicense struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	License       *LicenseRow            `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	AtUnixMs      int64                  `protobuf:"varint,2,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
+	IfNewer       bool                   `protobuf:"varint,3,opt,name=if_newer,json=ifNewer,proto3" json:"if_newer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLicense) Reset() {
+	*x = SetLicense{}
+	mi := &file_messages_commands_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLicense) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLicense) ProtoMessage() {}
+
+func (x *SetLicense) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLicense.ProtoReflect.Descriptor instead.
+func (*SetLicense) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SetLicense) GetLicense() *LicenseRow {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *SetLicense) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
+}
+
+func (x *SetLicense) GetIfNewer() bool {
+	if x != nil {
+		return x.IfNewer
+	}
+	return false
+}
+
+// Tells the log what time the master has. A licence that ends by then has expired.
+type NoteLicenseTime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtUnixMs      int64                  `protobuf:"varint,1,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteLicenseTime) Reset() {
+	*x = NoteLicenseTime{}
+	mi := &file_messages_commands_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteLicenseTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteLicenseTime) ProtoMessage() {}
+
+func (x *NoteLicenseTime) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteLicenseTime.ProtoReflect.Descriptor instead.
+func (*NoteLicenseTime) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *NoteLicenseTime) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
+}
+
 var File_messages_commands_proto protoreflect.FileDescriptor
 
 const file_messages_commands_proto_rawDesc = "" +
 	"\n" +
 	"\x17messages/commands.proto\x12\n" +
-	"tiercel.v1\x1a\x13messages/rows.proto\"\x9d\x11\n" +
+	"tiercel.v1\x1a\x13messages/rows.proto\"\xa3\x12\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x18\n" +
@@ -3107,8 +3257,11 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\fset_draining\x18/ \x01(\v2\x17.tiercel.v1.SetDrainingH\x00R\vsetDraining\x12<\n" +
 	"\fset_settings\x180 \x01(\v2\x17.tiercel.v1.SetSettingsH\x00R\vsetSettings\x120\n" +
 	"\bset_tier\x181 \x01(\v2\x13.tiercel.v1.SetTierH\x00R\asetTier\x12E\n" +
-	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolumeB\x06\n" +
-	"\x04kind\"\xba\x02\n" +
+	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolume\x129\n" +
+	"\vset_license\x187 \x01(\v2\x16.tiercel.v1.SetLicenseH\x00R\n" +
+	"setLicense\x12I\n" +
+	"\x11note_license_time\x188 \x01(\v2\x1b.tiercel.v1.NoteLicenseTimeH\x00R\x0fnoteLicenseTimeB\x06\n" +
+	"\x04kind\"\xec\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12-\n" +
@@ -3117,7 +3270,8 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x0fcluster_version\x18\x04 \x01(\rR\x0eclusterVersion\x12=\n" +
 	"\x1bidempotency_keys_per_tenant\x18\x05 \x01(\rR\x18idempotencyKeysPerTenant\x12\x1a\n" +
 	"\bfailover\x18\x06 \x01(\bR\bfailover\x120\n" +
-	"\bsettings\x18\a \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\"C\n" +
+	"\bsettings\x18\a \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x120\n" +
+	"\alicense\x187 \x01(\v2\x16.tiercel.v1.SetLicenseR\alicense\"C\n" +
 	"\vOpenSession\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"m\n" +
@@ -3332,7 +3486,16 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
 	"replicaGen\x12\x10\n" +
-	"\x03end\x18\x05 \x01(\x04R\x03endB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x03end\x18\x05 \x01(\x04R\x03end\"w\n" +
+	"\n" +
+	"SetLicense\x120\n" +
+	"\alicense\x18\x01 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18\x02 \x01(\x03R\batUnixMs\x12\x19\n" +
+	"\bif_newer\x18\x03 \x01(\bR\aifNewer\"/\n" +
+	"\x0fNoteLicenseTime\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18\x01 \x01(\x03R\batUnixMsB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_commands_proto_rawDescOnce sync.Once
@@ -3346,7 +3509,7 @@ func file_messages_commands_proto_rawDescGZIP() []byte {
 	return file_messages_commands_proto_rawDescData
 }
 
-var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_messages_commands_proto_goTypes = []any{
 	(*Command)(nil),           // 0: tiercel.v1.Command
 	(*Bootstrap)(nil),         // 1: tiercel.v1.Bootstrap
@@ -3385,16 +3548,19 @@ var file_messages_commands_proto_goTypes = []any{
 	(*SetSettings)(nil),       // 34: tiercel.v1.SetSettings
 	(*SetTier)(nil),           // 35: tiercel.v1.SetTier
 	(*TruncateVolume)(nil),    // 36: tiercel.v1.TruncateVolume
-	nil,                       // 37: tiercel.v1.FileAttributes.MetaEntry
-	(*TierRow)(nil),           // 38: tiercel.v1.TierRow
-	(*Settings)(nil),          // 39: tiercel.v1.Settings
-	(*Extent)(nil),            // 40: tiercel.v1.Extent
-	(*WorkerRow)(nil),         // 41: tiercel.v1.WorkerRow
-	(WorkerState)(0),          // 42: tiercel.v1.WorkerState
-	(*StormBrake)(nil),        // 43: tiercel.v1.StormBrake
-	(JobKind)(0),              // 44: tiercel.v1.JobKind
-	(*JobQuarantine)(nil),     // 45: tiercel.v1.JobQuarantine
-	(JobState)(0),             // 46: tiercel.v1.JobState
+	(*SetLicense)(nil),        // 37: tiercel.v1.SetLicense
+	(*NoteLicenseTime)(nil),   // 38: tiercel.v1.NoteLicenseTime
+	nil,                       // 39: tiercel.v1.FileAttributes.MetaEntry
+	(*TierRow)(nil),           // 40: tiercel.v1.TierRow
+	(*Settings)(nil),          // 41: tiercel.v1.Settings
+	(*Extent)(nil),            // 42: tiercel.v1.Extent
+	(*WorkerRow)(nil),         // 43: tiercel.v1.WorkerRow
+	(WorkerState)(0),          // 44: tiercel.v1.WorkerState
+	(*StormBrake)(nil),        // 45: tiercel.v1.StormBrake
+	(JobKind)(0),              // 46: tiercel.v1.JobKind
+	(*JobQuarantine)(nil),     // 47: tiercel.v1.JobQuarantine
+	(JobState)(0),             // 48: tiercel.v1.JobState
+	(*LicenseRow)(nil),        // 49: tiercel.v1.LicenseRow
 }
 var file_messages_commands_proto_depIdxs = []int32{
 	1,  // 0: tiercel.v1.Command.bootstrap:type_name -> tiercel.v1.Bootstrap
@@ -3428,35 +3594,39 @@ var file_messages_commands_proto_depIdxs = []int32{
 	34, // 28: tiercel.v1.Command.set_settings:type_name -> tiercel.v1.SetSettings
 	35, // 29: tiercel.v1.Command.set_tier:type_name -> tiercel.v1.SetTier
 	36, // 30: tiercel.v1.Command.truncate_volume:type_name -> tiercel.v1.TruncateVolume
-	38, // 31: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
-	39, // 32: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
-	37, // 33: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
-	3,  // 34: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
-	4,  // 35: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
-	40, // 36: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
-	4,  // 37: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
-	3,  // 38: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
-	40, // 39: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
-	13, // 40: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
-	41, // 41: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
-	42, // 42: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
-	42, // 43: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
-	43, // 44: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
-	23, // 45: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
-	23, // 46: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
-	28, // 47: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
-	40, // 48: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
-	40, // 49: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
-	44, // 50: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
-	45, // 51: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
-	46, // 52: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
-	39, // 53: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
-	38, // 54: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	37, // 31: tiercel.v1.Command.set_license:type_name -> tiercel.v1.SetLicense
+	38, // 32: tiercel.v1.Command.note_license_time:type_name -> tiercel.v1.NoteLicenseTime
+	40, // 33: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
+	41, // 34: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
+	37, // 35: tiercel.v1.Bootstrap.license:type_name -> tiercel.v1.SetLicense
+	39, // 36: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
+	3,  // 37: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
+	4,  // 38: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
+	42, // 39: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
+	4,  // 40: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,  // 41: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
+	42, // 42: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
+	13, // 43: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
+	43, // 44: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
+	44, // 45: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
+	44, // 46: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
+	45, // 47: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
+	23, // 48: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
+	23, // 49: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
+	28, // 50: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
+	42, // 51: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
+	42, // 52: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
+	46, // 53: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
+	47, // 54: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
+	48, // 55: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
+	41, // 56: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
+	40, // 57: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
+	49, // 58: tiercel.v1.SetLicense.license:type_name -> tiercel.v1.LicenseRow
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_messages_commands_proto_init() }
@@ -3497,6 +3667,8 @@ func file_messages_commands_proto_init() {
 		(*Command_SetSettings)(nil),
 		(*Command_SetTier)(nil),
 		(*Command_TruncateVolume)(nil),
+		(*Command_SetLicense)(nil),
+		(*Command_NoteLicenseTime)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3504,7 +3676,7 @@ func file_messages_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_commands_proto_rawDesc), len(file_messages_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

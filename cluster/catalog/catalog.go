@@ -204,6 +204,10 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 		return c.moveExtents(k.MoveExtents)
 	case *messages.Command_DropVolume:
 		return c.dropVolume(k.DropVolume)
+	case *messages.Command_SetLicense:
+		return c.setLicense(e, k.SetLicense)
+	case *messages.Command_NoteLicenseTime:
+		return c.noteLicenseTime(e, k.NoteLicenseTime)
 	case *messages.Command_CheckStateHash:
 		return c.checkStateHash(e, k.CheckStateHash)
 	}

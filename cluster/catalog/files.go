@@ -114,6 +114,9 @@ func (c *Catalog) checkReplace(file *messages.FileAttributes, old *messages.File
 	if refused := judge(file.Conditions, old); refused != nil {
 		return refused
 	}
+	if refused := c.checkTierAsked(file); refused != nil {
+		return refused
+	}
 	t := c.tenants[file.Tenant]
 	more := int64(file.SizeBytes) - int64(old.GetSizeBytes())
 	if t == nil || !t.row.Limited || more <= 0 || t.row.UsedBytes+more <= t.row.LimitBytes {
