@@ -16,6 +16,7 @@ import (
 	"tiercel/actors/runtime"
 	"tiercel/actors/worker"
 	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/license/signed"
 	"tiercel/cluster/logconf"
 	"tiercel/cluster/tier"
 	"tiercel/messages"
@@ -40,14 +41,16 @@ type Options struct {
 	ReplicationFactor  uint32
 	IdempotencyKeys    uint32 // remembered per tenant
 	Worker             *messages.WorkerRow
-	HeartbeatInterval  time.Duration      // of a worker to the master; the master's is Tick × HeartbeatTicks
-	Join               []string           // rpc addresses of nodes of the cluster, hints where to ask
-	Discovers          bool               // Discovered will be called with more of them
-	AppendPatience     time.Duration      // of a volume's primary for a follower
-	BrakeShare         float64            // of the workers, missing at once, that hold mass repair
-	HandOverAfter      int                // heartbeat intervals until the lead goes to a better candidate; 0: never
-	Failover           bool               // voters may be more than one
-	Settings           *messages.Settings // of a new cluster
+	HeartbeatInterval  time.Duration        // of a worker to the master; the master's is Tick × HeartbeatTicks
+	Join               []string             // rpc addresses of nodes of the cluster, hints where to ask
+	Discovers          bool                 // Discovered will be called with more of them
+	AppendPatience     time.Duration        // of a volume's primary for a follower
+	BrakeShare         float64              // of the workers, missing at once, that hold mass repair
+	HandOverAfter      int                  // heartbeat intervals until the lead goes to a better candidate; 0: never
+	Failover           bool                 // voters may be more than one
+	Settings           *messages.Settings   // of a new cluster
+	License            *messages.SetLicense // of a new cluster, verified; nil: none, which is the level free
+	LicenseKeys        signed.Keys          // whose licences are believed later
 	// DiskBusy is for how long the disk has had work, by the system's counters; it may
 	// block. Nil, or false: what the volumes did to it is what counts.
 	DiskBusy func() (time.Duration, bool)
@@ -199,10 +202,10 @@ func (t *tree) master(term uint64) runtime.Producer {
 			Bootstrap: &messages.Bootstrap{
 				ClusterId: string(id.ClusterID), ReplicationFactor: opt.ReplicationFactor, Tiers: tier.DefaultRows(),
 				ClusterVersion: clusterVersion, IdempotencyKeysPerTenant: opt.IdempotencyKeys, Failover: opt.Failover,
-				Settings: opt.Settings,
+				Settings: opt.Settings, License: opt.License,
 			},
 			VolumesOpen: opt.VolumesOpen, HashEvery: opt.HashEvery, ReconcileTick: opt.ReportEvery,
-			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter,
+			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter, LicenseKeys: opt.LicenseKeys,
 		})
 	}
 }

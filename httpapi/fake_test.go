@@ -41,6 +41,7 @@ type fakeGateway struct {
 	limit      uint64
 	wanted     uint32 // copies of every tier, by its row
 	noSettings bool
+	license    *messages.LicenseInfo
 }
 
 type fakeFile struct {

@@ -60,6 +60,8 @@ func (s *Server) table() []*route {
 		{method: "PUT", pattern: basePath + "/cluster/config", serve: (*call).changeConfig, expect: json, limited: true},
 		{method: "GET", pattern: basePath + "/tiers", serve: (*call).listTiers, limited: true},
 		{method: "PUT", pattern: basePath + "/tiers/{id}/config", serve: (*call).changeTier, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/license", serve: (*call).showLicense, limited: true},
+		{method: "PUT", pattern: basePath + "/license", serve: (*call).installLicense, expect: json, limited: true},
 		{method: "GET", pattern: "/healthz", serve: (*call).health},
 		{method: "HEAD", pattern: "/healthz", serve: (*call).health},
 		{method: "GET", pattern: "/readyz", serve: (*call).ready},

@@ -21,7 +21,7 @@ type statusAnswer struct {
 	Files       *statusFiles    `json:"files"`
 	Replication *statusDebt     `json:"replication"`
 	StormBrake  *statusBrake    `json:"storm_brake"`
-	License     any             `json:"license"`             // nothing in this node holds a licence
+	License     *licenseAnswer  `json:"license"`
 	Unchecked   bool            `json:"unchecked,omitempty"` // answered without a quorum's word
 	Warnings    []string        `json:"warnings"`
 	Unknown     []string        `json:"unknown"`
@@ -116,6 +116,7 @@ func newStatusAnswer(r *messages.ClusterStatusReply) *statusAnswer {
 		a.Capacity = capacityOf(r.Capacity)
 	}
 	a.Files = filesOf(r)
+	a.License = newLicenseAnswer(r.License)
 	a.Unchecked = r.Unchecked
 	if cluster != nil {
 		a.Replication = debtOfRows(r)

@@ -124,6 +124,8 @@ func refusalOf(question proto.Message, h *messages.Header, e *messages.Error) pr
 		return &messages.RemoveNodeReply{Header: h, Error: e}
 	case *messages.ReleaseBrake:
 		return &messages.ReleaseBrakeReply{Header: h, Error: e}
+	case *messages.InstallLicense:
+		return &messages.InstallLicenseReply{Header: h, Error: e}
 	case *messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub:
 		return &messages.StartJobReply{Header: h, Error: e}
 	case *messages.ListJobs, *messages.ChangeJob:

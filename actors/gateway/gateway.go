@@ -119,11 +119,11 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 		g.onLookup(ctx, m)
 	case *messages.MasterReady:
 		g.onMaster(ctx, m)
-	case *messages.ListWorkers, *messages.DescribeMaster, *messages.PromoteWorker, *messages.RemoveNode, *messages.ReleaseBrake,
+	case *messages.ListWorkers, *messages.DescribeMaster, *messages.PromoteWorker, *messages.RemoveNode, *messages.ReleaseBrake, *messages.InstallLicense,
 		*messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub, *messages.ListJobs, *messages.ChangeJob,
 		*messages.DescribeReplication, *messages.ExplainPlacement, *messages.ChangeTier, *messages.ChangeSettings:
 		g.onForward(ctx, m.(headed))
-	case *messages.ListWorkersReply, *messages.DescribeMasterReply, *messages.PromoteWorkerReply, *messages.RemoveNodeReply, *messages.ReleaseBrakeReply,
+	case *messages.ListWorkersReply, *messages.DescribeMasterReply, *messages.PromoteWorkerReply, *messages.RemoveNodeReply, *messages.ReleaseBrakeReply, *messages.InstallLicenseReply,
 		*messages.StartJobReply, *messages.ListJobsReply, *messages.DescribeReplicationReply, *messages.ExplainPlacementReply, *messages.ChangeClusterReply:
 		g.onForwarded(ctx, m.(headed))
 	case *actor.Terminated:

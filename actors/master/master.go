@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/license/signed"
 	"tiercel/messages"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	HeartbeatInterval time.Duration // of workers
 	MasterInterval    time.Duration // between two words of this master
 	BrakeShare        float64       // of the workers, missing at once
+	LicenseKeys       signed.Keys   // whose licences are believed
 	// HandOverAfter intervals of a candidate being better by class, the lead goes there.
 	HandOverAfter int
 }
