@@ -10,14 +10,16 @@ import (
 	"tiercel/actors"
 	"tiercel/actors/runtime"
 	"tiercel/actors/runtime/sim"
+	"tiercel/cluster/license"
 )
 
 // Params of one run. The zero Faults is a run without any.
 type Params struct {
 	Seed       uint64
-	Nodes      int  // 0: one
-	Still      bool // nothing is rebalanced or compacted by itself
-	NoFailover bool // one voter and a standby, whatever the number of nodes
+	Nodes      int           // 0: one
+	Still      bool          // nothing is rebalanced or compacted by itself
+	License    license.Level // that the cluster is founded with; empty: enterprise
+	NoFailover bool          // one voter and a standby, whatever the number of nodes
 	Clients    int
 	Operations int // of each client
 	Horizon    time.Duration

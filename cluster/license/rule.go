@@ -178,7 +178,7 @@ func Sentence(facts map[string]string) string {
 		if facts["level"] == facts["current_level"] {
 			has = "the limit is that licence's own"
 		}
-		return fmt.Sprintf("%s: %s allows %s, and the cluster has %s; %s. Install a licence on a node of the cluster with `tiercel license install`, then start this node again",
+		return fmt.Sprintf("%s: %s allows %s, and the cluster has %s; %s. Install a licence on a node of the cluster with `tiercel license install`, then start this node again; or remove a worker that is gone with `tiercel workers remove`",
 			title, current, counted(facts[factLimit], "data worker"), facts[factPresent], has)
 	case facts[factDC] != "":
 		return fmt.Sprintf("the node is in datacenter %s and the cluster in %s, and %s is not part of %s; the level %s has it",

@@ -37,7 +37,8 @@ type clusterStatus struct {
 		Oldest  *float64         `json:"oldest_debt_seconds"`
 		Pending int64            `json:"pending_operations"`
 	} `json:"replication"`
-	Warnings []string `json:"warnings"`
+	License  *licenseDoc `json:"license"`
+	Warnings []string    `json:"warnings"`
 }
 
 func (a *app) statusCommand() *command {
@@ -101,6 +102,7 @@ func (s clusterStatus) table() string {
 		row("files", "unknown")
 	}
 	row("debt", "%s", s.debt())
+	row("license", "%s", s.License.line())
 	for _, w := range s.Warnings {
 		row("warning", "%s", w)
 	}

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tiercel/cluster/license"
 )
 
 // Options of a cluster.
@@ -24,6 +26,9 @@ type Options struct {
 	Args   []string // more flags of every node
 	// ArgsOf are more flags of one node, by its number from 1; they come last.
 	ArgsOf func(number int) []string
+	// License is the level of the development licence that the cluster is founded with;
+	// empty: enterprise. With "none" it has no licence.
+	License license.Level
 	// Founder are more flags of the first node.
 	Founder []string
 	// Unjoined leaves out --join: the nodes find each other by what Args say.
@@ -62,6 +67,9 @@ func Start(opt Options) (*Cluster, error) {
 		opt.ReadyWithin = time.Minute
 	}
 	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second}}
+	if err := c.writeLicense(); err != nil {
+		return nil, err
+	}
 	ports, err := FreePorts(2 * opt.Nodes)
 	if err != nil {
 		return nil, err

@@ -97,6 +97,7 @@ func (n *Node) args() []string {
 		args = append(args, "--join", join.RPC)
 	}
 	if n.number == 1 {
+		args = append(args, n.cluster.licenseArgs()...)
 		args = append(args, n.cluster.opt.Founder...)
 	}
 	args = append(args, n.cluster.opt.Args...)

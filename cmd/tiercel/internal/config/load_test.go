@@ -85,7 +85,7 @@ func TestLoad_RefusesWhatCannotBeMeant(t *testing.T) {
 		{name: "key with a slip", yaml: "data_dri: x\n", want: `unknown key "data_dri"; did you mean data-dir?`},
 		{name: "key with an underscore", yaml: "disk_type: ssd\n", want: "did you mean disk-type?"},
 		{name: "part of a key", yaml: "heartbeat: 3s\n", want: "did you mean heartbeat-interval?"},
-		{name: "key of a feature that is not there", yaml: "license: a\n", want: `unknown key "license"`},
+		{name: "key of a feature that is not there", yaml: "s3: a\n", want: `unknown key "s3"`},
 		{name: "a file in the file", yaml: "config: x\n", want: `unknown key "config"`},
 		{name: "key with a dot", yaml: "log.level: debug\n", want: `unknown key "log.level"; did you mean log-level?`},
 		{name: "a map for a value", yaml: "http:\n  port: 1\n", want: "must be one plain value"},

@@ -25,7 +25,8 @@ type Server struct {
 
 	HeartbeatInterval       time.Duration
 	MasterHeartbeatInterval time.Duration
-	Failover                bool // voters may be more than one; counts when a cluster is founded
+	License                 string // file with a signed licence; empty: none
+	Failover                bool   // voters may be more than one; counts when a cluster is founded
 
 	LogLevel  slog.Level
 	LogFormat string // text, json
@@ -82,6 +83,8 @@ var settings = []setting{
 		parse: func(s *Server, v string) error { return parseBool(&s.Discovery.Found, v) }},
 	{name: "failover", value: "true", boolean: true, usage: "let three or five nodes vote, so that a dead master is replaced; counts when a cluster is founded",
 		parse: func(s *Server, v string) error { return parseBool(&s.Failover, v) }},
+	{name: "license", usage: "`FILE` with a signed licence; a new cluster begins with it, another takes it if it is newer than its own",
+		parse: func(s *Server, v string) error { s.License = v; return nil }},
 	{name: "disk-type", value: "auto", usage: "`TYPE` of the disk: auto, nvme, ssd or hdd",
 		parse: func(s *Server, v string) error { return parseOneOf(&s.DiskType, v, "auto", "nvme", "ssd", "hdd") }},
 	{name: "dc", usage: "`LABEL` of the datacenter",

@@ -30,6 +30,7 @@ type Options struct {
 	Nodes          int
 	Heartbeat      time.Duration
 	MasterInterval time.Duration
+	License        string // text that the cluster runs under; empty: none
 	Out            io.Writer
 }
 
@@ -51,6 +52,9 @@ var diskTypes = [...]string{"nvme", "ssd", "hdd"}
 func Run(ctx context.Context, opt Options) error {
 	all, err := readPorts(opt.Dir, opt.Nodes)
 	if err != nil {
+		return err
+	}
+	if err := writeLicense(opt); err != nil {
 		return err
 	}
 	c := &cluster{opt: opt, ports: all}
@@ -146,6 +150,9 @@ func (c *cluster) start(i int) (*node, error) {
 		"server", "--data-dir", filepath.Join(c.opt.Dir, name), "--http", address(c.ports[i].HTTP), "--rpc", address(c.ports[i].RPC),
 		"--host", fmt.Sprintf("host-%d", i+1), "--rack", fmt.Sprintf("rack-%d", i%2+1), "--dc", "local", "--disk-type", diskTypes[i%len(diskTypes)],
 		"--heartbeat-interval", c.opt.Heartbeat.String(), "--master-heartbeat-interval", c.opt.MasterInterval.String(),
+	}
+	if c.opt.License != "" {
+		args = append(args, "--license", licenseFile(c.opt.Dir))
 	}
 	if i > 0 {
 		args = append(args, "--join", address(c.ports[0].RPC))

@@ -58,6 +58,7 @@ func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Wri
 	select {
 	case <-s.ready:
 		fmt.Fprintf(stdout, "ready http=%s rpc=%s node=%s\n", s.listener.Addr(), s.node.Address(), s.data.Dir.Identity().NodeID)
+		go s.offerLicense(ctx)
 	case err := <-s.halted:
 		return err
 	case err := <-failed:
@@ -88,6 +89,8 @@ type serving struct {
 	log      *slog.Logger
 	data     *actors.Data
 	node     *live.Node
+	client   *edge.Client
+	licence  licence
 	finder   *discovery.Finder // nil: static
 	listener net.Listener
 	http     *httpapi.Server
@@ -98,6 +101,10 @@ type serving struct {
 }
 
 func (s *serving) open(ctx context.Context) error {
+	var err error
+	if s.licence, err = readLicense(s.cfg.License); err != nil {
+		return err
+	}
 	fs, err := store.NewDirFS(s.cfg.DataDir)
 	if err != nil {
 		return err
@@ -122,12 +129,12 @@ func (s *serving) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client := edge.New(edge.Config{
+	s.client = edge.New(edge.Config{
 		Asker: s.node.Edge(), Gateway: s.node.Local(actors.GatewayPath), Volumes: s.data.Volumes,
 		Node: string(id.NodeID), Worker: func(n model.NodeID) *actor.PID { return s.node.Peer(n, actors.WorkerPath) },
 		BodyCredit: bodyCredit, StepTimeout: stepTimeout, Ready: s.isReady,
 	})
-	s.http = httpapi.New(httpapi.Config{Logger: s.log}, client)
+	s.http = httpapi.New(httpapi.Config{Logger: s.log}, s.client)
 	if _, err = actors.Start(s.node, s.data, s.options()); err != nil || s.finder == nil {
 		return err
 	}
@@ -143,6 +150,7 @@ func (s *serving) options() actors.Options {
 	// Three silent intervals and a head start for each better candidate come first.
 	opt.ElectionTicks = max(10, 9*opt.HeartbeatTicks/2)
 	opt.HeartbeatInterval, opt.Join, opt.Failover = s.cfg.HeartbeatInterval, s.cfg.Join, s.cfg.Failover
+	opt.License, opt.LicenseKeys = s.founding(), s.licence.keys
 	opt.Discovers = s.finder != nil
 	// A heartbeat carries the capacity; the own disk is looked at every second at
 	// least, so that a full one is noticed before the log is in its way.
