@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"tiercel/cluster/license"
 )
 
 // Options of a cluster.
@@ -28,7 +26,7 @@ type Options struct {
 	ArgsOf func(number int) []string
 	// License is the level of the development licence that the cluster is founded with;
 	// empty: enterprise. With "none" it has no licence.
-	License license.Level
+	License string
 	// Founder are more flags of the first node.
 	Founder []string
 	// Unjoined leaves out --join: the nodes find each other by what Args say.
@@ -67,7 +65,7 @@ func Start(opt Options) (*Cluster, error) {
 		opt.ReadyWithin = time.Minute
 	}
 	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second}}
-	if err := c.writeLicense(); err != nil {
+	if err := c.issueLicense(); err != nil {
 		return nil, err
 	}
 	ports, err := FreePorts(2 * opt.Nodes)

@@ -2,34 +2,38 @@ package procs
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"time"
-
-	"tiercel/cluster/license"
-	"tiercel/cluster/license/signed"
 )
 
 // Unlicensed founds a cluster without a licence.
-const Unlicensed license.Level = "none"
+const Unlicensed = "none"
 
-// WriteLicense issues a development licence of a level into a file, for --license.
-func WriteLicense(file string, level license.Level) error {
-	text, err := signed.Develop(level, time.Now())
+// IssueLicense lets a binary issue a development licence of a level into a file, for
+// --license.
+func IssueLicense(binary, level, file string) error {
+	text, err := exec.Command(binary, "license", "issue", "--level", level).Output()
 	if err != nil {
-		return err
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return fmt.Errorf("issue a licence: %w", err)
 	}
-	return os.WriteFile(file, []byte(text), 0o644)
+	return os.WriteFile(file, text, 0o644)
 }
 
 func (c *Cluster) licenseFile() string { return filepath.Join(c.opt.Dir, "license.txt") }
 
-// writeLicense issues the licence that the first node is given.
-func (c *Cluster) writeLicense() error {
+// issueLicense makes the licence that the first node is given.
+func (c *Cluster) issueLicense() error {
 	if c.opt.License == Unlicensed {
 		return nil
 	}
-	return WriteLicense(c.licenseFile(), cmp.Or(c.opt.License, license.Enterprise))
+	return IssueLicense(c.opt.Binary, cmp.Or(c.opt.License, "enterprise"), c.licenseFile())
 }
 
 func (c *Cluster) licenseArgs() []string {
