@@ -86,17 +86,31 @@ func TestStory_EachLevelTakesInItsNumberOfWorkersAndGivesDataItsCopies(t *testin
 	require.True(t, p.story.world.RunUntil(func() bool { return p.story.formed(3) }, time.Minute), "three vote: %s", p.story.state())
 	p.host = p.story.master()
 	require.Nil(t, p.asked("/x", model.TierCritical).Error)
+	require.True(t, p.story.world.RunUntil(func() bool { return p.copiesOf(model.TierCritical) == 3 }, 5*time.Minute),
+		"what was written with one copy gets the others: %v", p.catalogRows())
 	p.wholeAgain("with three workers")
-	held := 0
-	for _, row := range p.catalogRows() {
-		if row.State == messages.VolumeState_SEALED && row.Tier == uint32(model.TierCritical) && row.LiveBytes > 0 {
-			held++
-			assert.Len(t, row.Members, 3, "what was written with one copy has got the others: %v", row)
-		}
-	}
-	assert.Positive(t, held)
 	assert.Equal(t, "critical by its path", p.value("/models/a"))
 	assert.Equal(t, "important by its path", p.value("/sessions/a"))
+}
+
+// copiesOf is the least number of whole copies of a volume of a tier that holds something.
+func (p *probe) copiesOf(tier model.Tier) int {
+	least := 0
+	for _, row := range p.catalogRows() {
+		if row.Tier != uint32(tier) || row.LiveBytes == 0 {
+			continue
+		}
+		whole := 0
+		for _, m := range row.Members {
+			if m.Verified {
+				whole++
+			}
+		}
+		if least == 0 || whole < least {
+			least = whole
+		}
+	}
+	return least
 }
 
 func (p *probe) workersOf(h *host) []string {
@@ -109,7 +123,6 @@ func (p *probe) workersOf(h *host) []string {
 func TestStory_ALicenceThatEndsDuringAFailoverStopsNoReadDeleteRepairOrDrain(t *testing.T) {
 	p := filled(t, 552, 6)
 	require.Nil(t, p.install(license.Enterprise, 10*time.Second).Error)
-	leaves := p.other()
 	p.story.world.Run(9 * time.Second)
 	old := p.story.master()
 	require.False(t, old.catalog.Cluster().License.Expired)
@@ -128,11 +141,12 @@ func TestStory_ALicenceThatEndsDuringAFailoverStopsNoReadDeleteRepairOrDrain(t *
 	denied := ask[*messages.StartJobReply](p, gatewayPath, &messages.StartRebalance{Header: p.header()})
 	assert.Equal(t, "auto_rebalancing", denied.GetError().GetDetails()["feature"])
 
+	leaves := p.other()
 	r := ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: string(leaves.name)})
 	require.Nil(t, r.Error)
 	require.True(t, p.story.world.RunUntil(func() bool {
 		return p.stateOf(old) == messages.WorkerState_DECOMMISSIONED && len(leaves.data.Volumes.States()) == 0
-	}, 5*time.Minute), "the dead one is evacuated and the other is empty: %v", p.catalogRows())
+	}, 5*time.Minute), "%s is evacuated and %s is empty: %v", old.name, leaves.name, leaves.data.Volumes.States())
 	p.wholeAgain("after the repair and the drain")
 	for _, row := range p.catalogRows() {
 		if row.State == messages.VolumeState_SEALED && row.Tier == uint32(model.TierCritical) && row.LiveBytes > 0 && row.LicensedCopies == 0 {
