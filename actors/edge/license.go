@@ -29,6 +29,14 @@ func (c *Client) mayAsk(ctx context.Context, t model.Tier) error {
 	if known := c.licensed.seen.Load(); known != nil && license.Of(known.row).DenyTier(t) == nil {
 		return nil
 	}
+	return c.mayAskNow(ctx, t)
+}
+
+// mayAskNow is mayAsk by what the log says now.
+func (c *Client) mayAskNow(ctx context.Context, t model.Tier) error {
+	if !t.Valid() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, licensePatience)
 	defer cancel()
 	now, err := c.Cluster(ctx)

@@ -70,7 +70,7 @@ func (c *Client) Copy(ctx context.Context, tenant, from, to string, overwrite bo
 		}
 	}
 	tier := model.Tier(src.Row.TierAsked)
-	if c.mayAsk(ctx, tier) != nil {
+	if c.mayAskNow(ctx, tier) != nil {
 		tier = model.TierUnset // it is not this request that asks
 	}
 	req := rewrite(tenant, to, src.Row, tier)
