@@ -1968,296 +1968,6 @@ func (x *TierUse) GetLogicalBytes() int64 {
 	return 0
 }
 
-// What a licence allows, as it stands at a moment.
-type LicenseInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`                              // in force
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                              // none, active, expired
-	License       *LicenseRow            `protobuf:"bytes,3,opt,name=license,proto3" json:"license,omitempty"`                          // empty: none was ever installed
-	MaxWorkers    uint64                 `protobuf:"varint,4,opt,name=max_workers,json=maxWorkers,proto3" json:"max_workers,omitempty"` // 0: unlimited
-	Workers       uint64                 `protobuf:"varint,5,opt,name=workers,proto3" json:"workers,omitempty"`                         // that count against it
-	Features      []*LicenseFeature      `protobuf:"bytes,6,rep,name=features,proto3" json:"features,omitempty"`
-	Warnings      []string               `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LicenseInfo) Reset() {
-	*x = LicenseInfo{}
-	mi := &file_messages_actors_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LicenseInfo) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LicenseInfo) ProtoMessage() {}
-
-func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LicenseInfo.ProtoReflect.Descriptor instead.
-func (*LicenseInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{25}
-}
-
-func (x *LicenseInfo) GetLevel() string {
-	if x != nil {
-		return x.Level
-	}
-	return ""
-}
-
-func (x *LicenseInfo) GetState() string {
-	if x != nil {
-		return x.State
-	}
-	return ""
-}
-
-func (x *LicenseInfo) GetLicense() *LicenseRow {
-	if x != nil {
-		return x.License
-	}
-	return nil
-}
-
-func (x *LicenseInfo) GetMaxWorkers() uint64 {
-	if x != nil {
-		return x.MaxWorkers
-	}
-	return 0
-}
-
-func (x *LicenseInfo) GetWorkers() uint64 {
-	if x != nil {
-		return x.Workers
-	}
-	return 0
-}
-
-func (x *LicenseInfo) GetFeatures() []*LicenseFeature {
-	if x != nil {
-		return x.Features
-	}
-	return nil
-}
-
-func (x *LicenseInfo) GetWarnings() []string {
-	if x != nil {
-		return x.Warnings
-	}
-	return nil
-}
-
-type LicenseFeature struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	Granted       bool                   `protobuf:"varint,3,opt,name=granted,proto3" json:"granted,omitempty"`
-	Tiers         []uint32               `protobuf:"varint,4,rep,packed,name=tiers,proto3" json:"tiers,omitempty"`
-	Level         string                 `protobuf:"bytes,5,opt,name=level,proto3" json:"level,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LicenseFeature) Reset() {
-	*x = LicenseFeature{}
-	mi := &file_messages_actors_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LicenseFeature) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LicenseFeature) ProtoMessage() {}
-
-func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LicenseFeature.ProtoReflect.Descriptor instead.
-func (*LicenseFeature) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{26}
-}
-
-func (x *LicenseFeature) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *LicenseFeature) GetTitle() string {
-	if x != nil {
-		return x.Title
-	}
-	return ""
-}
-
-func (x *LicenseFeature) GetGranted() bool {
-	if x != nil {
-		return x.Granted
-	}
-	return false
-}
-
-func (x *LicenseFeature) GetTiers() []uint32 {
-	if x != nil {
-		return x.Tiers
-	}
-	return nil
-}
-
-func (x *LicenseFeature) GetLevel() string {
-	if x != nil {
-		return x.Level
-	}
-	return ""
-}
-
-// Edge -> gateway -> controller of the master, which verifies the signed text.
-type InstallLicense struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	IfNewer       bool                   `protobuf:"varint,3,opt,name=if_newer,json=ifNewer,proto3" json:"if_newer,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *InstallLicense) Reset() {
-	*x = InstallLicense{}
-	mi := &file_messages_actors_proto_msgTypes[27]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *InstallLicense) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*InstallLicense) ProtoMessage() {}
-
-func (x *InstallLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[27]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use InstallLicense.ProtoReflect.Descriptor instead.
-func (*InstallLicense) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{27}
-}
-
-func (x *InstallLicense) GetHeader() *Header {
-	if x != nil {
-		return x.Header
-	}
-	return nil
-}
-
-func (x *InstallLicense) GetText() string {
-	if x != nil {
-		return x.Text
-	}
-	return ""
-}
-
-func (x *InstallLicense) GetIfNewer() bool {
-	if x != nil {
-		return x.IfNewer
-	}
-	return false
-}
-
-type InstallLicenseReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
-	Kept          bool                   `protobuf:"varint,3,opt,name=kept,proto3" json:"kept,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *InstallLicenseReply) Reset() {
-	*x = InstallLicenseReply{}
-	mi := &file_messages_actors_proto_msgTypes[28]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *InstallLicenseReply) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*InstallLicenseReply) ProtoMessage() {}
-
-func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[28]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use InstallLicenseReply.ProtoReflect.Descriptor instead.
-func (*InstallLicenseReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{28}
-}
-
-func (x *InstallLicenseReply) GetHeader() *Header {
-	if x != nil {
-		return x.Header
-	}
-	return nil
-}
-
-func (x *InstallLicenseReply) GetError() *Error {
-	if x != nil {
-		return x.Error
-	}
-	return nil
-}
-
-func (x *InstallLicenseReply) GetKept() bool {
-	if x != nil {
-		return x.Kept
-	}
-	return false
-}
-
 type Begin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -2268,7 +1978,7 @@ type Begin struct {
 
 func (x *Begin) Reset() {
 	*x = Begin{}
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +1990,7 @@ func (x *Begin) String() string {
 func (*Begin) ProtoMessage() {}
 
 func (x *Begin) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2003,7 @@ func (x *Begin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Begin.ProtoReflect.Descriptor instead.
 func (*Begin) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{29}
+	return file_messages_actors_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Begin) GetHeader() *Header {
@@ -2324,7 +2034,7 @@ type BeginItem struct {
 
 func (x *BeginItem) Reset() {
 	*x = BeginItem{}
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2336,7 +2046,7 @@ func (x *BeginItem) String() string {
 func (*BeginItem) ProtoMessage() {}
 
 func (x *BeginItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +2059,7 @@ func (x *BeginItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginItem.ProtoReflect.Descriptor instead.
 func (*BeginItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{30}
+	return file_messages_actors_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BeginItem) GetItem() uint64 {
@@ -2404,7 +2114,7 @@ type BeginReply struct {
 
 func (x *BeginReply) Reset() {
 	*x = BeginReply{}
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2126,7 @@ func (x *BeginReply) String() string {
 func (*BeginReply) ProtoMessage() {}
 
 func (x *BeginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2139,7 @@ func (x *BeginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginReply.ProtoReflect.Descriptor instead.
 func (*BeginReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{31}
+	return file_messages_actors_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BeginReply) GetHeader() *Header {
@@ -2460,7 +2170,7 @@ type BeginGrant struct {
 
 func (x *BeginGrant) Reset() {
 	*x = BeginGrant{}
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2182,7 @@ func (x *BeginGrant) String() string {
 func (*BeginGrant) ProtoMessage() {}
 
 func (x *BeginGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2195,7 @@ func (x *BeginGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginGrant.ProtoReflect.Descriptor instead.
 func (*BeginGrant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{32}
+	return file_messages_actors_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BeginGrant) GetItem() uint64 {
@@ -2540,7 +2250,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2262,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2275,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{33}
+	return file_messages_actors_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Commit) GetHeader() *Header {
@@ -2592,7 +2302,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2604,7 +2314,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2617,7 +2327,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{34}
+	return file_messages_actors_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CommitReply) GetHeader() *Header {
@@ -2646,7 +2356,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2658,7 +2368,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2671,7 +2381,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{35}
+	return file_messages_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CommitOutcome) GetProposal() uint64 {
@@ -2724,7 +2434,7 @@ type MasterReady struct {
 
 func (x *MasterReady) Reset() {
 	*x = MasterReady{}
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2736,7 +2446,7 @@ func (x *MasterReady) String() string {
 func (*MasterReady) ProtoMessage() {}
 
 func (x *MasterReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2749,7 +2459,7 @@ func (x *MasterReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterReady.ProtoReflect.Descriptor instead.
 func (*MasterReady) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{36}
+	return file_messages_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MasterReady) GetNode() string {
@@ -2842,7 +2552,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2854,7 +2564,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2867,7 +2577,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{37}
+	return file_messages_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Peer) GetNode() string {
@@ -2917,7 +2627,7 @@ type AppendRecords struct {
 
 func (x *AppendRecords) Reset() {
 	*x = AppendRecords{}
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +2639,7 @@ func (x *AppendRecords) String() string {
 func (*AppendRecords) ProtoMessage() {}
 
 func (x *AppendRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +2652,7 @@ func (x *AppendRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecords.ProtoReflect.Descriptor instead.
 func (*AppendRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{38}
+	return file_messages_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AppendRecords) GetHeader() *Header {
@@ -2989,7 +2699,7 @@ type AppendItem struct {
 
 func (x *AppendItem) Reset() {
 	*x = AppendItem{}
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3001,7 +2711,7 @@ func (x *AppendItem) String() string {
 func (*AppendItem) ProtoMessage() {}
 
 func (x *AppendItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3014,7 +2724,7 @@ func (x *AppendItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendItem.ProtoReflect.Descriptor instead.
 func (*AppendItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{39}
+	return file_messages_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AppendItem) GetItem() uint64 {
@@ -3084,7 +2794,7 @@ type AppendRecordsReply struct {
 
 func (x *AppendRecordsReply) Reset() {
 	*x = AppendRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +2806,7 @@ func (x *AppendRecordsReply) String() string {
 func (*AppendRecordsReply) ProtoMessage() {}
 
 func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +2819,7 @@ func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecordsReply.ProtoReflect.Descriptor instead.
 func (*AppendRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{40}
+	return file_messages_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AppendRecordsReply) GetHeader() *Header {
@@ -3147,7 +2857,7 @@ type AppendedItem struct {
 
 func (x *AppendedItem) Reset() {
 	*x = AppendedItem{}
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3159,7 +2869,7 @@ func (x *AppendedItem) String() string {
 func (*AppendedItem) ProtoMessage() {}
 
 func (x *AppendedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3172,7 +2882,7 @@ func (x *AppendedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendedItem.ProtoReflect.Descriptor instead.
 func (*AppendedItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{41}
+	return file_messages_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AppendedItem) GetItem() uint64 {
@@ -3234,7 +2944,7 @@ type ReplicateRecords struct {
 
 func (x *ReplicateRecords) Reset() {
 	*x = ReplicateRecords{}
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3246,7 +2956,7 @@ func (x *ReplicateRecords) String() string {
 func (*ReplicateRecords) ProtoMessage() {}
 
 func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3259,7 +2969,7 @@ func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecords.ProtoReflect.Descriptor instead.
 func (*ReplicateRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{42}
+	return file_messages_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReplicateRecords) GetHeader() *Header {
@@ -3319,7 +3029,7 @@ type ReplicateRecordsReply struct {
 
 func (x *ReplicateRecordsReply) Reset() {
 	*x = ReplicateRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3331,7 +3041,7 @@ func (x *ReplicateRecordsReply) String() string {
 func (*ReplicateRecordsReply) ProtoMessage() {}
 
 func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3344,7 +3054,7 @@ func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecordsReply.ProtoReflect.Descriptor instead.
 func (*ReplicateRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{43}
+	return file_messages_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReplicateRecordsReply) GetHeader() *Header {
@@ -3407,7 +3117,7 @@ type ReportVolumes struct {
 
 func (x *ReportVolumes) Reset() {
 	*x = ReportVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3419,7 +3129,7 @@ func (x *ReportVolumes) String() string {
 func (*ReportVolumes) ProtoMessage() {}
 
 func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3432,7 +3142,7 @@ func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumes.ProtoReflect.Descriptor instead.
 func (*ReportVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{44}
+	return file_messages_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReportVolumes) GetHeader() *Header {
@@ -3471,7 +3181,7 @@ type ReportVolumesReply struct {
 
 func (x *ReportVolumesReply) Reset() {
 	*x = ReportVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3483,7 +3193,7 @@ func (x *ReportVolumesReply) String() string {
 func (*ReportVolumesReply) ProtoMessage() {}
 
 func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3496,7 +3206,7 @@ func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumesReply.ProtoReflect.Descriptor instead.
 func (*ReportVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{45}
+	return file_messages_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReportVolumesReply) GetHeader() *Header {
@@ -3570,7 +3280,7 @@ type VolumeReport struct {
 
 func (x *VolumeReport) Reset() {
 	*x = VolumeReport{}
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +3292,7 @@ func (x *VolumeReport) String() string {
 func (*VolumeReport) ProtoMessage() {}
 
 func (x *VolumeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +3305,7 @@ func (x *VolumeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeReport.ProtoReflect.Descriptor instead.
 func (*VolumeReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{46}
+	return file_messages_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *VolumeReport) GetVolume() uint64 {
@@ -3708,7 +3418,7 @@ type FollowerLag struct {
 
 func (x *FollowerLag) Reset() {
 	*x = FollowerLag{}
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3720,7 +3430,7 @@ func (x *FollowerLag) String() string {
 func (*FollowerLag) ProtoMessage() {}
 
 func (x *FollowerLag) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3733,7 +3443,7 @@ func (x *FollowerLag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowerLag.ProtoReflect.Descriptor instead.
 func (*FollowerLag) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{47}
+	return file_messages_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FollowerLag) GetNode() string {
@@ -3784,7 +3494,7 @@ type CapacityReport struct {
 
 func (x *CapacityReport) Reset() {
 	*x = CapacityReport{}
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3796,7 +3506,7 @@ func (x *CapacityReport) String() string {
 func (*CapacityReport) ProtoMessage() {}
 
 func (x *CapacityReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3809,7 +3519,7 @@ func (x *CapacityReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapacityReport.ProtoReflect.Descriptor instead.
 func (*CapacityReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{48}
+	return file_messages_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CapacityReport) GetNode() string {
@@ -3914,7 +3624,7 @@ type OpenVolume struct {
 
 func (x *OpenVolume) Reset() {
 	*x = OpenVolume{}
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3926,7 +3636,7 @@ func (x *OpenVolume) String() string {
 func (*OpenVolume) ProtoMessage() {}
 
 func (x *OpenVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3939,7 +3649,7 @@ func (x *OpenVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolume.ProtoReflect.Descriptor instead.
 func (*OpenVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{49}
+	return file_messages_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *OpenVolume) GetHeader() *Header {
@@ -4004,7 +3714,7 @@ type OpenVolumeReply struct {
 
 func (x *OpenVolumeReply) Reset() {
 	*x = OpenVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4016,7 +3726,7 @@ func (x *OpenVolumeReply) String() string {
 func (*OpenVolumeReply) ProtoMessage() {}
 
 func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4029,7 +3739,7 @@ func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolumeReply.ProtoReflect.Descriptor instead.
 func (*OpenVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{50}
+	return file_messages_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OpenVolumeReply) GetHeader() *Header {
@@ -4080,7 +3790,7 @@ type FenceVolume struct {
 
 func (x *FenceVolume) Reset() {
 	*x = FenceVolume{}
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4092,7 +3802,7 @@ func (x *FenceVolume) String() string {
 func (*FenceVolume) ProtoMessage() {}
 
 func (x *FenceVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4105,7 +3815,7 @@ func (x *FenceVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolume.ProtoReflect.Descriptor instead.
 func (*FenceVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{51}
+	return file_messages_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *FenceVolume) GetHeader() *Header {
@@ -4145,7 +3855,7 @@ type FenceVolumeReply struct {
 
 func (x *FenceVolumeReply) Reset() {
 	*x = FenceVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4157,7 +3867,7 @@ func (x *FenceVolumeReply) String() string {
 func (*FenceVolumeReply) ProtoMessage() {}
 
 func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4170,7 +3880,7 @@ func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolumeReply.ProtoReflect.Descriptor instead.
 func (*FenceVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+	return file_messages_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FenceVolumeReply) GetHeader() *Header {
@@ -4253,7 +3963,7 @@ type SettleVolume struct {
 
 func (x *SettleVolume) Reset() {
 	*x = SettleVolume{}
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4265,7 +3975,7 @@ func (x *SettleVolume) String() string {
 func (*SettleVolume) ProtoMessage() {}
 
 func (x *SettleVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4278,7 +3988,7 @@ func (x *SettleVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolume.ProtoReflect.Descriptor instead.
 func (*SettleVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+	return file_messages_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SettleVolume) GetHeader() *Header {
@@ -4368,7 +4078,7 @@ type SettleVolumeReply struct {
 
 func (x *SettleVolumeReply) Reset() {
 	*x = SettleVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4380,7 +4090,7 @@ func (x *SettleVolumeReply) String() string {
 func (*SettleVolumeReply) ProtoMessage() {}
 
 func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4393,7 +4103,7 @@ func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolumeReply.ProtoReflect.Descriptor instead.
 func (*SettleVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+	return file_messages_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SettleVolumeReply) GetHeader() *Header {
@@ -4473,7 +4183,7 @@ type ReadVolume struct {
 
 func (x *ReadVolume) Reset() {
 	*x = ReadVolume{}
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4485,7 +4195,7 @@ func (x *ReadVolume) String() string {
 func (*ReadVolume) ProtoMessage() {}
 
 func (x *ReadVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4498,7 +4208,7 @@ func (x *ReadVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolume.ProtoReflect.Descriptor instead.
 func (*ReadVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+	return file_messages_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReadVolume) GetHeader() *Header {
@@ -4550,7 +4260,7 @@ type ReadVolumeReply struct {
 
 func (x *ReadVolumeReply) Reset() {
 	*x = ReadVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4562,7 +4272,7 @@ func (x *ReadVolumeReply) String() string {
 func (*ReadVolumeReply) ProtoMessage() {}
 
 func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4575,7 +4285,7 @@ func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolumeReply.ProtoReflect.Descriptor instead.
 func (*ReadVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+	return file_messages_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReadVolumeReply) GetHeader() *Header {
@@ -4634,7 +4344,7 @@ type AskBandwidth struct {
 
 func (x *AskBandwidth) Reset() {
 	*x = AskBandwidth{}
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4646,7 +4356,7 @@ func (x *AskBandwidth) String() string {
 func (*AskBandwidth) ProtoMessage() {}
 
 func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4659,7 +4369,7 @@ func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskBandwidth.ProtoReflect.Descriptor instead.
 func (*AskBandwidth) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+	return file_messages_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AskBandwidth) GetHeader() *Header {
@@ -4703,7 +4413,7 @@ type BandwidthGranted struct {
 
 func (x *BandwidthGranted) Reset() {
 	*x = BandwidthGranted{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4715,7 +4425,7 @@ func (x *BandwidthGranted) String() string {
 func (*BandwidthGranted) ProtoMessage() {}
 
 func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4728,7 +4438,7 @@ func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BandwidthGranted.ProtoReflect.Descriptor instead.
 func (*BandwidthGranted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *BandwidthGranted) GetHeader() *Header {
@@ -4781,7 +4491,7 @@ type DropCopy struct {
 
 func (x *DropCopy) Reset() {
 	*x = DropCopy{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4793,7 +4503,7 @@ func (x *DropCopy) String() string {
 func (*DropCopy) ProtoMessage() {}
 
 func (x *DropCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4806,7 +4516,7 @@ func (x *DropCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopy.ProtoReflect.Descriptor instead.
 func (*DropCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DropCopy) GetHeader() *Header {
@@ -4857,7 +4567,7 @@ type DropCopyReply struct {
 
 func (x *DropCopyReply) Reset() {
 	*x = DropCopyReply{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4869,7 +4579,7 @@ func (x *DropCopyReply) String() string {
 func (*DropCopyReply) ProtoMessage() {}
 
 func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4882,7 +4592,7 @@ func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopyReply.ProtoReflect.Descriptor instead.
 func (*DropCopyReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DropCopyReply) GetHeader() *Header {
@@ -4934,7 +4644,7 @@ type CopyDamaged struct {
 
 func (x *CopyDamaged) Reset() {
 	*x = CopyDamaged{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4946,7 +4656,7 @@ func (x *CopyDamaged) String() string {
 func (*CopyDamaged) ProtoMessage() {}
 
 func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4959,7 +4669,7 @@ func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyDamaged.ProtoReflect.Descriptor instead.
 func (*CopyDamaged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *CopyDamaged) GetNode() string {
@@ -5008,7 +4718,7 @@ type CheckCopy struct {
 
 func (x *CheckCopy) Reset() {
 	*x = CheckCopy{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5020,7 +4730,7 @@ func (x *CheckCopy) String() string {
 func (*CheckCopy) ProtoMessage() {}
 
 func (x *CheckCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5033,7 +4743,7 @@ func (x *CheckCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCopy.ProtoReflect.Descriptor instead.
 func (*CheckCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CheckCopy) GetVolume() uint64 {
@@ -5064,7 +4774,7 @@ type ScrubCopies struct {
 
 func (x *ScrubCopies) Reset() {
 	*x = ScrubCopies{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5076,7 +4786,7 @@ func (x *ScrubCopies) String() string {
 func (*ScrubCopies) ProtoMessage() {}
 
 func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5089,7 +4799,7 @@ func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopies.ProtoReflect.Descriptor instead.
 func (*ScrubCopies) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ScrubCopies) GetHeader() *Header {
@@ -5137,7 +4847,7 @@ type ScrubCopiesReply struct {
 
 func (x *ScrubCopiesReply) Reset() {
 	*x = ScrubCopiesReply{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5149,7 +4859,7 @@ func (x *ScrubCopiesReply) String() string {
 func (*ScrubCopiesReply) ProtoMessage() {}
 
 func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5162,7 +4872,7 @@ func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopiesReply.ProtoReflect.Descriptor instead.
 func (*ScrubCopiesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ScrubCopiesReply) GetHeader() *Header {
@@ -5238,7 +4948,7 @@ type SettingsChanged struct {
 
 func (x *SettingsChanged) Reset() {
 	*x = SettingsChanged{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5250,7 +4960,7 @@ func (x *SettingsChanged) String() string {
 func (*SettingsChanged) ProtoMessage() {}
 
 func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5263,7 +4973,7 @@ func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingsChanged.ProtoReflect.Descriptor instead.
 func (*SettingsChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SettingsChanged) GetSettings() *Settings {
@@ -5287,7 +4997,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5299,7 +5009,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5312,7 +5022,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -5355,7 +5065,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5367,7 +5077,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5380,7 +5090,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -5427,7 +5137,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5439,7 +5149,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5452,7 +5162,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -5524,7 +5234,7 @@ type Greet struct {
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5536,7 +5246,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5549,7 +5259,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -5651,7 +5361,7 @@ type GreetReply struct {
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5663,7 +5373,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5676,7 +5386,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -5787,7 +5497,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5799,7 +5509,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5812,7 +5522,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -5834,7 +5544,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5846,7 +5556,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5859,7 +5569,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -5901,7 +5611,7 @@ type DiscoveredPeers struct {
 
 func (x *DiscoveredPeers) Reset() {
 	*x = DiscoveredPeers{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5913,7 +5623,7 @@ func (x *DiscoveredPeers) String() string {
 func (*DiscoveredPeers) ProtoMessage() {}
 
 func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5926,7 +5636,7 @@ func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoveredPeers.ProtoReflect.Descriptor instead.
 func (*DiscoveredPeers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DiscoveredPeers) GetAddresses() []string {
@@ -5945,7 +5655,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5957,7 +5667,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5970,7 +5680,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 type Heartbeat struct {
@@ -5991,7 +5701,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6003,7 +5713,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6016,7 +5726,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -6101,7 +5811,7 @@ type WorkerLatency struct {
 
 func (x *WorkerLatency) Reset() {
 	*x = WorkerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6113,7 +5823,7 @@ func (x *WorkerLatency) String() string {
 func (*WorkerLatency) ProtoMessage() {}
 
 func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6126,7 +5836,7 @@ func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLatency.ProtoReflect.Descriptor instead.
 func (*WorkerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *WorkerLatency) GetNode() string {
@@ -6160,7 +5870,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6172,7 +5882,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6185,7 +5895,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -6219,7 +5929,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6231,7 +5941,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6244,7 +5954,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -6325,7 +6035,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6337,7 +6047,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6350,7 +6060,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Candidate) GetNode() string {
@@ -6407,7 +6117,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6419,7 +6129,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6432,7 +6142,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -6467,7 +6177,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6479,7 +6189,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6492,7 +6202,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -6521,7 +6231,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6533,7 +6243,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6546,7 +6256,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -6600,7 +6310,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6612,7 +6322,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6625,7 +6335,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -6742,7 +6452,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6754,7 +6464,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6767,7 +6477,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -6793,7 +6503,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6805,7 +6515,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6818,7 +6528,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -6887,7 +6597,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6899,7 +6609,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6912,7 +6622,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -6942,7 +6652,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6954,7 +6664,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6967,7 +6677,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -7016,7 +6726,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7028,7 +6738,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7041,7 +6751,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -7075,7 +6785,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7087,7 +6797,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7100,7 +6810,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -7126,7 +6836,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7138,7 +6848,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7151,7 +6861,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -7171,7 +6881,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7183,7 +6893,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7196,7 +6906,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -7225,7 +6935,7 @@ type StartRebalance struct {
 
 func (x *StartRebalance) Reset() {
 	*x = StartRebalance{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7237,7 +6947,7 @@ func (x *StartRebalance) String() string {
 func (*StartRebalance) ProtoMessage() {}
 
 func (x *StartRebalance) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7250,7 +6960,7 @@ func (x *StartRebalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRebalance.ProtoReflect.Descriptor instead.
 func (*StartRebalance) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *StartRebalance) GetHeader() *Header {
@@ -7290,7 +7000,7 @@ type StartJobReply struct {
 
 func (x *StartJobReply) Reset() {
 	*x = StartJobReply{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7302,7 +7012,7 @@ func (x *StartJobReply) String() string {
 func (*StartJobReply) ProtoMessage() {}
 
 func (x *StartJobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7315,7 +7025,7 @@ func (x *StartJobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartJobReply.ProtoReflect.Descriptor instead.
 func (*StartJobReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *StartJobReply) GetHeader() *Header {
@@ -7387,7 +7097,7 @@ type PlannedMove struct {
 
 func (x *PlannedMove) Reset() {
 	*x = PlannedMove{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7399,7 +7109,7 @@ func (x *PlannedMove) String() string {
 func (*PlannedMove) ProtoMessage() {}
 
 func (x *PlannedMove) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7412,7 +7122,7 @@ func (x *PlannedMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMove.ProtoReflect.Descriptor instead.
 func (*PlannedMove) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PlannedMove) GetVolume() uint64 {
@@ -7463,7 +7173,7 @@ type DrainWorker struct {
 
 func (x *DrainWorker) Reset() {
 	*x = DrainWorker{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7475,7 +7185,7 @@ func (x *DrainWorker) String() string {
 func (*DrainWorker) ProtoMessage() {}
 
 func (x *DrainWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7488,7 +7198,7 @@ func (x *DrainWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorker.ProtoReflect.Descriptor instead.
 func (*DrainWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *DrainWorker) GetHeader() *Header {
@@ -7530,7 +7240,7 @@ type StartScrub struct {
 
 func (x *StartScrub) Reset() {
 	*x = StartScrub{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7542,7 +7252,7 @@ func (x *StartScrub) String() string {
 func (*StartScrub) ProtoMessage() {}
 
 func (x *StartScrub) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7555,7 +7265,7 @@ func (x *StartScrub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartScrub.ProtoReflect.Descriptor instead.
 func (*StartScrub) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *StartScrub) GetHeader() *Header {
@@ -7583,7 +7293,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7595,7 +7305,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7608,7 +7318,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ListJobs) GetHeader() *Header {
@@ -7643,7 +7353,7 @@ type ListJobsReply struct {
 
 func (x *ListJobsReply) Reset() {
 	*x = ListJobsReply{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7655,7 +7365,7 @@ func (x *ListJobsReply) String() string {
 func (*ListJobsReply) ProtoMessage() {}
 
 func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7668,7 +7378,7 @@ func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
 func (*ListJobsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ListJobsReply) GetHeader() *Header {
@@ -7704,7 +7414,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7716,7 +7426,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7729,7 +7439,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *JobInfo) GetRow() *JobRow {
@@ -7771,7 +7481,7 @@ type ChangeJob struct {
 
 func (x *ChangeJob) Reset() {
 	*x = ChangeJob{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7783,7 +7493,7 @@ func (x *ChangeJob) String() string {
 func (*ChangeJob) ProtoMessage() {}
 
 func (x *ChangeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7796,7 +7506,7 @@ func (x *ChangeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeJob.ProtoReflect.Descriptor instead.
 func (*ChangeJob) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ChangeJob) GetHeader() *Header {
@@ -7829,7 +7539,7 @@ type DescribeReplication struct {
 
 func (x *DescribeReplication) Reset() {
 	*x = DescribeReplication{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7841,7 +7551,7 @@ func (x *DescribeReplication) String() string {
 func (*DescribeReplication) ProtoMessage() {}
 
 func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7854,7 +7564,7 @@ func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplication.ProtoReflect.Descriptor instead.
 func (*DescribeReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *DescribeReplication) GetHeader() *Header {
@@ -7876,7 +7586,7 @@ type DescribeReplicationReply struct {
 
 func (x *DescribeReplicationReply) Reset() {
 	*x = DescribeReplicationReply{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7888,7 +7598,7 @@ func (x *DescribeReplicationReply) String() string {
 func (*DescribeReplicationReply) ProtoMessage() {}
 
 func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7901,7 +7611,7 @@ func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplicationReply.ProtoReflect.Descriptor instead.
 func (*DescribeReplicationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *DescribeReplicationReply) GetHeader() *Header {
@@ -7950,7 +7660,7 @@ type TierReplication struct {
 
 func (x *TierReplication) Reset() {
 	*x = TierReplication{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7962,7 +7672,7 @@ func (x *TierReplication) String() string {
 func (*TierReplication) ProtoMessage() {}
 
 func (x *TierReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7975,7 +7685,7 @@ func (x *TierReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierReplication.ProtoReflect.Descriptor instead.
 func (*TierReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *TierReplication) GetTier() uint32 {
@@ -8061,7 +7771,7 @@ type ExplainPlacement struct {
 
 func (x *ExplainPlacement) Reset() {
 	*x = ExplainPlacement{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8073,7 +7783,7 @@ func (x *ExplainPlacement) String() string {
 func (*ExplainPlacement) ProtoMessage() {}
 
 func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8086,7 +7796,7 @@ func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacement.ProtoReflect.Descriptor instead.
 func (*ExplainPlacement) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ExplainPlacement) GetHeader() *Header {
@@ -8137,7 +7847,7 @@ type ExplainPlacementReply struct {
 
 func (x *ExplainPlacementReply) Reset() {
 	*x = ExplainPlacementReply{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8149,7 +7859,7 @@ func (x *ExplainPlacementReply) String() string {
 func (*ExplainPlacementReply) ProtoMessage() {}
 
 func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8162,7 +7872,7 @@ func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacementReply.ProtoReflect.Descriptor instead.
 func (*ExplainPlacementReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ExplainPlacementReply) GetHeader() *Header {
@@ -8267,7 +7977,7 @@ type JudgedWorker struct {
 
 func (x *JudgedWorker) Reset() {
 	*x = JudgedWorker{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8279,7 +7989,7 @@ func (x *JudgedWorker) String() string {
 func (*JudgedWorker) ProtoMessage() {}
 
 func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8292,7 +8002,7 @@ func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgedWorker.ProtoReflect.Descriptor instead.
 func (*JudgedWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *JudgedWorker) GetNode() string {
@@ -8376,7 +8086,7 @@ type ChangeTier struct {
 
 func (x *ChangeTier) Reset() {
 	*x = ChangeTier{}
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8388,7 +8098,7 @@ func (x *ChangeTier) String() string {
 func (*ChangeTier) ProtoMessage() {}
 
 func (x *ChangeTier) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8401,7 +8111,7 @@ func (x *ChangeTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeTier.ProtoReflect.Descriptor instead.
 func (*ChangeTier) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *ChangeTier) GetHeader() *Header {
@@ -8429,7 +8139,7 @@ type ChangeSettings struct {
 
 func (x *ChangeSettings) Reset() {
 	*x = ChangeSettings{}
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8441,7 +8151,7 @@ func (x *ChangeSettings) String() string {
 func (*ChangeSettings) ProtoMessage() {}
 
 func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8454,7 +8164,7 @@ func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSettings.ProtoReflect.Descriptor instead.
 func (*ChangeSettings) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{108}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ChangeSettings) GetHeader() *Header {
@@ -8490,7 +8200,7 @@ type ChangeClusterReply struct {
 
 func (x *ChangeClusterReply) Reset() {
 	*x = ChangeClusterReply{}
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8502,7 +8212,7 @@ func (x *ChangeClusterReply) String() string {
 func (*ChangeClusterReply) ProtoMessage() {}
 
 func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8515,7 +8225,7 @@ func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeClusterReply.ProtoReflect.Descriptor instead.
 func (*ChangeClusterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{109}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *ChangeClusterReply) GetHeader() *Header {
@@ -8556,7 +8266,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8568,7 +8278,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8581,7 +8291,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{110}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -8610,7 +8320,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8622,7 +8332,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8635,7 +8345,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{111}
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -8675,7 +8385,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8687,7 +8397,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8700,7 +8410,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{112}
+	return file_messages_actors_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -8722,7 +8432,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8734,7 +8444,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8747,7 +8457,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{113}
+	return file_messages_actors_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -8788,7 +8498,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8800,7 +8510,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8813,7 +8523,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{114}
+	return file_messages_actors_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -8842,7 +8552,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8854,7 +8564,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8867,7 +8577,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{115}
+	return file_messages_actors_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -8908,7 +8618,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8920,7 +8630,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8933,7 +8643,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{116}
+	return file_messages_actors_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -8961,7 +8671,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8973,7 +8683,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8986,7 +8696,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{117}
+	return file_messages_actors_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -9024,7 +8734,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9036,7 +8746,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9049,7 +8759,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{118}
+	return file_messages_actors_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -9089,7 +8799,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9101,7 +8811,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9114,7 +8824,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{119}
+	return file_messages_actors_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -9132,7 +8842,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9144,7 +8854,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9157,7 +8867,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+	return file_messages_actors_proto_rawDescGZIP(), []int{116}
 }
 
 type SnapshotTaken struct {
@@ -9172,7 +8882,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9184,7 +8894,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9197,7 +8907,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{121}
+	return file_messages_actors_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -9242,7 +8952,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9254,7 +8964,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9267,7 +8977,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{122}
+	return file_messages_actors_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -9313,7 +9023,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9325,7 +9035,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9338,7 +9048,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{123}
+	return file_messages_actors_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -9396,7 +9106,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9408,7 +9118,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9421,7 +9131,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{124}
+	return file_messages_actors_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -9465,7 +9175,7 @@ type StandbyMatch struct {
 
 func (x *StandbyMatch) Reset() {
 	*x = StandbyMatch{}
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9477,7 +9187,7 @@ func (x *StandbyMatch) String() string {
 func (*StandbyMatch) ProtoMessage() {}
 
 func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9490,7 +9200,7 @@ func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandbyMatch.ProtoReflect.Descriptor instead.
 func (*StandbyMatch) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{125}
+	return file_messages_actors_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *StandbyMatch) GetStanding() bool {
@@ -9527,7 +9237,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9539,7 +9249,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9552,7 +9262,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{126}
+	return file_messages_actors_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -9595,7 +9305,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9607,7 +9317,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9620,7 +9330,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{127}
+	return file_messages_actors_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -9658,7 +9368,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9670,7 +9380,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9683,7 +9393,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{128}
+	return file_messages_actors_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -9742,7 +9452,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9754,7 +9464,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9767,7 +9477,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{129}
+	return file_messages_actors_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -9808,7 +9518,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9820,7 +9530,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9833,7 +9543,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{130}
+	return file_messages_actors_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -9862,7 +9572,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9874,7 +9584,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9887,7 +9597,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{131}
+	return file_messages_actors_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -9925,7 +9635,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9937,7 +9647,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9950,7 +9660,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{132}
+	return file_messages_actors_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -9998,7 +9708,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10010,7 +9720,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10023,7 +9733,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{133}
+	return file_messages_actors_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -10049,7 +9759,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10061,7 +9771,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10074,7 +9784,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{134}
+	return file_messages_actors_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -10101,7 +9811,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10113,7 +9823,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10126,7 +9836,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{135}
+	return file_messages_actors_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -10206,7 +9916,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10218,7 +9928,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10231,7 +9941,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{136}
+	return file_messages_actors_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -10286,7 +9996,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10298,7 +10008,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10311,7 +10021,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{137}
+	return file_messages_actors_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -10338,7 +10048,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10350,7 +10060,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10363,7 +10073,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{138}
+	return file_messages_actors_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -10391,7 +10101,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10403,7 +10113,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10416,7 +10126,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{139}
+	return file_messages_actors_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -10457,7 +10167,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10469,7 +10179,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10482,7 +10192,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{140}
+	return file_messages_actors_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -10597,7 +10307,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10609,7 +10319,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10622,7 +10332,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{141}
+	return file_messages_actors_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -10663,7 +10373,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10675,7 +10385,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10688,7 +10398,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{142}
+	return file_messages_actors_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -10806,7 +10516,7 @@ type FindExtents struct {
 
 func (x *FindExtents) Reset() {
 	*x = FindExtents{}
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10818,7 +10528,7 @@ func (x *FindExtents) String() string {
 func (*FindExtents) ProtoMessage() {}
 
 func (x *FindExtents) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10831,7 +10541,7 @@ func (x *FindExtents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtents.ProtoReflect.Descriptor instead.
 func (*FindExtents) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{143}
+	return file_messages_actors_proto_rawDescGZIP(), []int{139}
 }
 
 func (x *FindExtents) GetHeader() *Header {
@@ -10874,7 +10584,7 @@ type FindExtentsReply struct {
 
 func (x *FindExtentsReply) Reset() {
 	*x = FindExtentsReply{}
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10886,7 +10596,7 @@ func (x *FindExtentsReply) String() string {
 func (*FindExtentsReply) ProtoMessage() {}
 
 func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10899,7 +10609,7 @@ func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtentsReply.ProtoReflect.Descriptor instead.
 func (*FindExtentsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{144}
+	return file_messages_actors_proto_rawDescGZIP(), []int{140}
 }
 
 func (x *FindExtentsReply) GetHeader() *Header {
@@ -10945,7 +10655,7 @@ type NamedExtent struct {
 
 func (x *NamedExtent) Reset() {
 	*x = NamedExtent{}
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10957,7 +10667,7 @@ func (x *NamedExtent) String() string {
 func (*NamedExtent) ProtoMessage() {}
 
 func (x *NamedExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10970,7 +10680,7 @@ func (x *NamedExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedExtent.ProtoReflect.Descriptor instead.
 func (*NamedExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{145}
+	return file_messages_actors_proto_rawDescGZIP(), []int{141}
 }
 
 func (x *NamedExtent) GetTenant() string {
@@ -11027,7 +10737,7 @@ type DescribeVolumes struct {
 
 func (x *DescribeVolumes) Reset() {
 	*x = DescribeVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11039,7 +10749,7 @@ func (x *DescribeVolumes) String() string {
 func (*DescribeVolumes) ProtoMessage() {}
 
 func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11052,7 +10762,7 @@ func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumes.ProtoReflect.Descriptor instead.
 func (*DescribeVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{146}
+	return file_messages_actors_proto_rawDescGZIP(), []int{142}
 }
 
 func (x *DescribeVolumes) GetHeader() *Header {
@@ -11081,7 +10791,7 @@ type DescribeVolumesReply struct {
 
 func (x *DescribeVolumesReply) Reset() {
 	*x = DescribeVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11093,7 +10803,7 @@ func (x *DescribeVolumesReply) String() string {
 func (*DescribeVolumesReply) ProtoMessage() {}
 
 func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11106,7 +10816,7 @@ func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumesReply.ProtoReflect.Descriptor instead.
 func (*DescribeVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{147}
+	return file_messages_actors_proto_rawDescGZIP(), []int{143}
 }
 
 func (x *DescribeVolumesReply) GetHeader() *Header {
@@ -11133,6 +10843,296 @@ func (x *DescribeVolumesReply) GetVolumes() []*VolumeRow {
 func (x *DescribeVolumesReply) GetUnchecked() bool {
 	if x != nil {
 		return x.Unchecked
+	}
+	return false
+}
+
+// What a licence allows, as it stands at a moment.
+type LicenseInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`                              // in force
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                              // none, active, expired
+	License       *LicenseRow            `protobuf:"bytes,3,opt,name=license,proto3" json:"license,omitempty"`                          // empty: none was ever installed
+	MaxWorkers    uint64                 `protobuf:"varint,4,opt,name=max_workers,json=maxWorkers,proto3" json:"max_workers,omitempty"` // 0: unlimited
+	Workers       uint64                 `protobuf:"varint,5,opt,name=workers,proto3" json:"workers,omitempty"`                         // that count against it
+	Features      []*LicenseFeature      `protobuf:"bytes,6,rep,name=features,proto3" json:"features,omitempty"`
+	Warnings      []string               `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LicenseInfo) Reset() {
+	*x = LicenseInfo{}
+	mi := &file_messages_actors_proto_msgTypes[144]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicenseInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicenseInfo) ProtoMessage() {}
+
+func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[144]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicenseInfo.ProtoReflect.Descriptor instead.
+func (*LicenseInfo) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{144}
+}
+
+func (x *LicenseInfo) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *LicenseInfo) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *LicenseInfo) GetLicense() *LicenseRow {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *LicenseInfo) GetMaxWorkers() uint64 {
+	if x != nil {
+		return x.MaxWorkers
+	}
+	return 0
+}
+
+func (x *LicenseInfo) GetWorkers() uint64 {
+	if x != nil {
+		return x.Workers
+	}
+	return 0
+}
+
+func (x *LicenseInfo) GetFeatures() []*LicenseFeature {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *LicenseInfo) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+type LicenseFeature struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Granted       bool                   `protobuf:"varint,3,opt,name=granted,proto3" json:"granted,omitempty"`
+	Tiers         []uint32               `protobuf:"varint,4,rep,packed,name=tiers,proto3" json:"tiers,omitempty"`
+	Level         string                 `protobuf:"bytes,5,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LicenseFeature) Reset() {
+	*x = LicenseFeature{}
+	mi := &file_messages_actors_proto_msgTypes[145]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicenseFeature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicenseFeature) ProtoMessage() {}
+
+func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[145]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicenseFeature.ProtoReflect.Descriptor instead.
+func (*LicenseFeature) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{145}
+}
+
+func (x *LicenseFeature) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LicenseFeature) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *LicenseFeature) GetGranted() bool {
+	if x != nil {
+		return x.Granted
+	}
+	return false
+}
+
+func (x *LicenseFeature) GetTiers() []uint32 {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *LicenseFeature) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+// Edge -> gateway -> controller of the master, which verifies the signed text.
+type InstallLicense struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	IfNewer       bool                   `protobuf:"varint,3,opt,name=if_newer,json=ifNewer,proto3" json:"if_newer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstallLicense) Reset() {
+	*x = InstallLicense{}
+	mi := &file_messages_actors_proto_msgTypes[146]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstallLicense) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstallLicense) ProtoMessage() {}
+
+func (x *InstallLicense) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[146]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstallLicense.ProtoReflect.Descriptor instead.
+func (*InstallLicense) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{146}
+}
+
+func (x *InstallLicense) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *InstallLicense) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *InstallLicense) GetIfNewer() bool {
+	if x != nil {
+		return x.IfNewer
+	}
+	return false
+}
+
+type InstallLicenseReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Kept          bool                   `protobuf:"varint,3,opt,name=kept,proto3" json:"kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstallLicenseReply) Reset() {
+	*x = InstallLicenseReply{}
+	mi := &file_messages_actors_proto_msgTypes[147]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstallLicenseReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstallLicenseReply) ProtoMessage() {}
+
+func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[147]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstallLicenseReply.ProtoReflect.Descriptor instead.
+func (*InstallLicenseReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{147}
+}
+
+func (x *InstallLicenseReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *InstallLicenseReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *InstallLicenseReply) GetKept() bool {
+	if x != nil {
+		return x.Kept
 	}
 	return false
 }
@@ -11314,30 +11314,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\aTierUse\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x14\n" +
 	"\x05files\x18\x02 \x01(\x03R\x05files\x12#\n" +
-	"\rlogical_bytes\x18\x03 \x01(\x03R\flogicalBytes\"\xfa\x01\n" +
-	"\vLicenseInfo\x12\x14\n" +
-	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\tR\x05state\x120\n" +
-	"\alicense\x18\x03 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x12\x1f\n" +
-	"\vmax_workers\x18\x04 \x01(\x04R\n" +
-	"maxWorkers\x12\x18\n" +
-	"\aworkers\x18\x05 \x01(\x04R\aworkers\x126\n" +
-	"\bfeatures\x18\x06 \x03(\v2\x1a.tiercel.v1.LicenseFeatureR\bfeatures\x12\x1a\n" +
-	"\bwarnings\x18\a \x03(\tR\bwarnings\"\x80\x01\n" +
-	"\x0eLicenseFeature\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
-	"\agranted\x18\x03 \x01(\bR\agranted\x12\x14\n" +
-	"\x05tiers\x18\x04 \x03(\rR\x05tiers\x12\x14\n" +
-	"\x05level\x18\x05 \x01(\tR\x05level\"k\n" +
-	"\x0eInstallLicense\x12*\n" +
-	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\x12\x19\n" +
-	"\bif_newer\x18\x03 \x01(\bR\aifNewer\"~\n" +
-	"\x13InstallLicenseReply\x12*\n" +
-	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
-	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
-	"\x04kept\x18\x03 \x01(\bR\x04kept\"`\n" +
+	"\rlogical_bytes\x18\x03 \x01(\x03R\flogicalBytes\"`\n" +
 	"\x05Begin\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12+\n" +
 	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\"\x93\x01\n" +
@@ -12127,7 +12104,30 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12/\n" +
 	"\avolumes\x18\x03 \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\x12\x1c\n" +
-	"\tunchecked\x18\x04 \x01(\bR\tuncheckedB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\tunchecked\x18\x04 \x01(\bR\tunchecked\"\xfa\x01\n" +
+	"\vLicenseInfo\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x120\n" +
+	"\alicense\x18\x03 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x12\x1f\n" +
+	"\vmax_workers\x18\x04 \x01(\x04R\n" +
+	"maxWorkers\x12\x18\n" +
+	"\aworkers\x18\x05 \x01(\x04R\aworkers\x126\n" +
+	"\bfeatures\x18\x06 \x03(\v2\x1a.tiercel.v1.LicenseFeatureR\bfeatures\x12\x1a\n" +
+	"\bwarnings\x18\a \x03(\tR\bwarnings\"\x80\x01\n" +
+	"\x0eLicenseFeature\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
+	"\agranted\x18\x03 \x01(\bR\agranted\x12\x14\n" +
+	"\x05tiers\x18\x04 \x03(\rR\x05tiers\x12\x14\n" +
+	"\x05level\x18\x05 \x01(\tR\x05level\"k\n" +
+	"\x0eInstallLicense\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x19\n" +
+	"\bif_newer\x18\x03 \x01(\bR\aifNewer\"~\n" +
+	"\x13InstallLicenseReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04kept\x18\x03 \x01(\bR\x04keptB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_actors_proto_rawDescOnce sync.Once
@@ -12168,129 +12168,129 @@ var file_messages_actors_proto_goTypes = []any{
 	(*ClusterStatus)(nil),            // 22: tiercel.v1.ClusterStatus
 	(*ClusterStatusReply)(nil),       // 23: tiercel.v1.ClusterStatusReply
 	(*TierUse)(nil),                  // 24: tiercel.v1.TierUse
-	(*LicenseInfo)(nil),              // 25: tiercel.v1.LicenseInfo
-	(*LicenseFeature)(nil),           // 26: tiercel.v1.LicenseFeature
-	(*InstallLicense)(nil),           // 27: tiercel.v1.InstallLicense
-	(*InstallLicenseReply)(nil),      // 28: tiercel.v1.InstallLicenseReply
-	(*Begin)(nil),                    // 29: tiercel.v1.Begin
-	(*BeginItem)(nil),                // 30: tiercel.v1.BeginItem
-	(*BeginReply)(nil),               // 31: tiercel.v1.BeginReply
-	(*BeginGrant)(nil),               // 32: tiercel.v1.BeginGrant
-	(*Commit)(nil),                   // 33: tiercel.v1.Commit
-	(*CommitReply)(nil),              // 34: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),            // 35: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),              // 36: tiercel.v1.MasterReady
-	(*Peer)(nil),                     // 37: tiercel.v1.Peer
-	(*AppendRecords)(nil),            // 38: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),               // 39: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil),       // 40: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),             // 41: tiercel.v1.AppendedItem
-	(*ReplicateRecords)(nil),         // 42: tiercel.v1.ReplicateRecords
-	(*ReplicateRecordsReply)(nil),    // 43: tiercel.v1.ReplicateRecordsReply
-	(*ReportVolumes)(nil),            // 44: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil),       // 45: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),             // 46: tiercel.v1.VolumeReport
-	(*FollowerLag)(nil),              // 47: tiercel.v1.FollowerLag
-	(*CapacityReport)(nil),           // 48: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),               // 49: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),          // 50: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),              // 51: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),         // 52: tiercel.v1.FenceVolumeReply
-	(*SettleVolume)(nil),             // 53: tiercel.v1.SettleVolume
-	(*SettleVolumeReply)(nil),        // 54: tiercel.v1.SettleVolumeReply
-	(*ReadVolume)(nil),               // 55: tiercel.v1.ReadVolume
-	(*ReadVolumeReply)(nil),          // 56: tiercel.v1.ReadVolumeReply
-	(*AskBandwidth)(nil),             // 57: tiercel.v1.AskBandwidth
-	(*BandwidthGranted)(nil),         // 58: tiercel.v1.BandwidthGranted
-	(*DropCopy)(nil),                 // 59: tiercel.v1.DropCopy
-	(*DropCopyReply)(nil),            // 60: tiercel.v1.DropCopyReply
-	(*CopyDamaged)(nil),              // 61: tiercel.v1.CopyDamaged
-	(*CheckCopy)(nil),                // 62: tiercel.v1.CheckCopy
-	(*ScrubCopies)(nil),              // 63: tiercel.v1.ScrubCopies
-	(*ScrubCopiesReply)(nil),         // 64: tiercel.v1.ScrubCopiesReply
-	(*SettingsChanged)(nil),          // 65: tiercel.v1.SettingsChanged
-	(*ReadExtent)(nil),               // 66: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),          // 67: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),            // 68: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                    // 69: tiercel.v1.Greet
-	(*GreetReply)(nil),               // 70: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),              // 71: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                  // 72: tiercel.v1.IAmHere
-	(*DiscoveredPeers)(nil),          // 73: tiercel.v1.DiscoveredPeers
-	(*Admitted)(nil),                 // 74: tiercel.v1.Admitted
-	(*Heartbeat)(nil),                // 75: tiercel.v1.Heartbeat
-	(*WorkerLatency)(nil),            // 76: tiercel.v1.WorkerLatency
-	(*PeerLatency)(nil),              // 77: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),             // 78: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),                // 79: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),           // 80: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),              // 81: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),         // 82: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),               // 83: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),           // 84: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),      // 85: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),            // 86: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),       // 87: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),               // 88: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),          // 89: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),             // 90: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),        // 91: tiercel.v1.ReleaseBrakeReply
-	(*StartRebalance)(nil),           // 92: tiercel.v1.StartRebalance
-	(*StartJobReply)(nil),            // 93: tiercel.v1.StartJobReply
-	(*PlannedMove)(nil),              // 94: tiercel.v1.PlannedMove
-	(*DrainWorker)(nil),              // 95: tiercel.v1.DrainWorker
-	(*StartScrub)(nil),               // 96: tiercel.v1.StartScrub
-	(*ListJobs)(nil),                 // 97: tiercel.v1.ListJobs
-	(*ListJobsReply)(nil),            // 98: tiercel.v1.ListJobsReply
-	(*JobInfo)(nil),                  // 99: tiercel.v1.JobInfo
-	(*ChangeJob)(nil),                // 100: tiercel.v1.ChangeJob
-	(*DescribeReplication)(nil),      // 101: tiercel.v1.DescribeReplication
-	(*DescribeReplicationReply)(nil), // 102: tiercel.v1.DescribeReplicationReply
-	(*TierReplication)(nil),          // 103: tiercel.v1.TierReplication
-	(*ExplainPlacement)(nil),         // 104: tiercel.v1.ExplainPlacement
-	(*ExplainPlacementReply)(nil),    // 105: tiercel.v1.ExplainPlacementReply
-	(*JudgedWorker)(nil),             // 106: tiercel.v1.JudgedWorker
-	(*ChangeTier)(nil),               // 107: tiercel.v1.ChangeTier
-	(*ChangeSettings)(nil),           // 108: tiercel.v1.ChangeSettings
-	(*ChangeClusterReply)(nil),       // 109: tiercel.v1.ChangeClusterReply
-	(*Propose)(nil),                  // 110: tiercel.v1.Propose
-	(*ProposeReply)(nil),             // 111: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),                // 112: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),           // 113: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),             // 114: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                 // 115: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),           // 116: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),          // 117: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),            // 118: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),            // 119: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),             // 120: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),            // 121: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),        // 122: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),             // 123: tiercel.v1.RaftMessages
-	(*Superseded)(nil),               // 124: tiercel.v1.Superseded
-	(*StandbyMatch)(nil),             // 125: tiercel.v1.StandbyMatch
-	(*LogMembers)(nil),               // 126: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),            // 127: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),       // 128: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),          // 129: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),        // 130: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),          // 131: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),             // 132: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),        // 133: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),              // 134: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),         // 135: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),              // 136: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),       // 137: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil),  // 138: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                   // 139: tiercel.v1.Lookup
-	(*LookupItem)(nil),               // 140: tiercel.v1.LookupItem
-	(*LookupReply)(nil),              // 141: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),             // 142: tiercel.v1.LookupAnswer
-	(*FindExtents)(nil),              // 143: tiercel.v1.FindExtents
-	(*FindExtentsReply)(nil),         // 144: tiercel.v1.FindExtentsReply
-	(*NamedExtent)(nil),              // 145: tiercel.v1.NamedExtent
-	(*DescribeVolumes)(nil),          // 146: tiercel.v1.DescribeVolumes
-	(*DescribeVolumesReply)(nil),     // 147: tiercel.v1.DescribeVolumesReply
+	(*Begin)(nil),                    // 25: tiercel.v1.Begin
+	(*BeginItem)(nil),                // 26: tiercel.v1.BeginItem
+	(*BeginReply)(nil),               // 27: tiercel.v1.BeginReply
+	(*BeginGrant)(nil),               // 28: tiercel.v1.BeginGrant
+	(*Commit)(nil),                   // 29: tiercel.v1.Commit
+	(*CommitReply)(nil),              // 30: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),            // 31: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),              // 32: tiercel.v1.MasterReady
+	(*Peer)(nil),                     // 33: tiercel.v1.Peer
+	(*AppendRecords)(nil),            // 34: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),               // 35: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),       // 36: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),             // 37: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),         // 38: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),    // 39: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),            // 40: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),       // 41: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),             // 42: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),              // 43: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),           // 44: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),               // 45: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),          // 46: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),              // 47: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),         // 48: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),             // 49: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),        // 50: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),               // 51: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),          // 52: tiercel.v1.ReadVolumeReply
+	(*AskBandwidth)(nil),             // 53: tiercel.v1.AskBandwidth
+	(*BandwidthGranted)(nil),         // 54: tiercel.v1.BandwidthGranted
+	(*DropCopy)(nil),                 // 55: tiercel.v1.DropCopy
+	(*DropCopyReply)(nil),            // 56: tiercel.v1.DropCopyReply
+	(*CopyDamaged)(nil),              // 57: tiercel.v1.CopyDamaged
+	(*CheckCopy)(nil),                // 58: tiercel.v1.CheckCopy
+	(*ScrubCopies)(nil),              // 59: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 60: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 61: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 62: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 63: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 64: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 65: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 66: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 67: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 68: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 69: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 70: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 71: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 72: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 73: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 74: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 75: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 76: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 77: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 78: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 79: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 80: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 81: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 82: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 83: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 84: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 85: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 86: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 87: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 88: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 89: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 90: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 91: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 92: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 93: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 94: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 95: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 96: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 97: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 98: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 99: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 100: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 101: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 102: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 103: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 104: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 105: tiercel.v1.ChangeClusterReply
+	(*Propose)(nil),                  // 106: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 107: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 108: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 109: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 110: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 111: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 112: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 113: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 114: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 115: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 116: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 117: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 118: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 119: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 120: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 121: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 122: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 123: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 124: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 125: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 126: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 127: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 128: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 129: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 130: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 131: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 132: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 133: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 134: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 135: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 136: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 137: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 138: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 139: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 140: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 141: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 142: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 143: tiercel.v1.DescribeVolumesReply
+	(*LicenseInfo)(nil),              // 144: tiercel.v1.LicenseInfo
+	(*LicenseFeature)(nil),           // 145: tiercel.v1.LicenseFeature
+	(*InstallLicense)(nil),           // 146: tiercel.v1.InstallLicense
+	(*InstallLicenseReply)(nil),      // 147: tiercel.v1.InstallLicenseReply
 	nil,                              // 148: tiercel.v1.Error.DetailsEntry
 	nil,                              // 149: tiercel.v1.Candidate.TermsEntry
 	(*FileAttributes)(nil),           // 150: tiercel.v1.FileAttributes
@@ -12303,12 +12303,12 @@ var file_messages_actors_proto_goTypes = []any{
 	(*TenantRow)(nil),                // 157: tiercel.v1.TenantRow
 	(*WorkerRow)(nil),                // 158: tiercel.v1.WorkerRow
 	(*JobRow)(nil),                   // 159: tiercel.v1.JobRow
-	(*LicenseRow)(nil),               // 160: tiercel.v1.LicenseRow
-	(*Command)(nil),                  // 161: tiercel.v1.Command
-	(*Settings)(nil),                 // 162: tiercel.v1.Settings
-	(JobKind)(0),                     // 163: tiercel.v1.JobKind
-	(JobState)(0),                    // 164: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 165: tiercel.v1.TierRow
+	(*Command)(nil),                  // 160: tiercel.v1.Command
+	(*Settings)(nil),                 // 161: tiercel.v1.Settings
+	(JobKind)(0),                     // 162: tiercel.v1.JobKind
+	(JobState)(0),                    // 163: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 164: tiercel.v1.TierRow
+	(*LicenseRow)(nil),               // 165: tiercel.v1.LicenseRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
@@ -12358,192 +12358,192 @@ var file_messages_actors_proto_depIdxs = []int32{
 	157, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
 	153, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
 	158, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
-	48,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
+	44,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
 	159, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
 	24,  // 49: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
-	25,  // 50: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
-	160, // 51: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
-	26,  // 52: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
-	2,   // 53: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
-	2,   // 54: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
-	3,   // 55: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
-	2,   // 56: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	30,  // 57: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	2,   // 58: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	32,  // 59: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	3,   // 60: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	2,   // 61: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	161, // 62: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	2,   // 63: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	35,  // 64: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	151, // 65: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	156, // 66: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	48,  // 67: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	37,  // 68: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	2,   // 69: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	39,  // 70: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 71: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	41,  // 72: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	3,   // 73: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	155, // 74: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	2,   // 75: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	39,  // 76: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 77: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	3,   // 78: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	2,   // 79: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 80: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	46,  // 81: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	48,  // 82: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	3,   // 83: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	47,  // 84: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 85: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	2,   // 86: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 87: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 88: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	2,   // 89: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 90: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 91: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	2,   // 92: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 93: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 94: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	2,   // 95: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 96: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 97: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
-	2,   // 98: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
-	3,   // 99: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
-	2,   // 100: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
-	2,   // 101: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
-	3,   // 102: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 103: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
-	2,   // 104: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
-	3,   // 105: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	162, // 106: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
-	2,   // 107: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	155, // 108: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 109: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 110: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 111: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	158, // 112: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 113: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 114: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	37,  // 115: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 116: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 117: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 118: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	48,  // 119: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	158, // 120: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	77,  // 121: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	77,  // 122: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
-	2,   // 123: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 124: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	79,  // 125: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	37,  // 126: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	149, // 127: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	79,  // 128: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 129: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 130: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 131: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	83,  // 132: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	158, // 133: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	48,  // 134: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	153, // 135: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 136: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 137: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 138: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	79,  // 139: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 140: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 141: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 142: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 143: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 144: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 145: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 146: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 147: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 148: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 149: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 150: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 151: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	99,  // 152: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	94,  // 153: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 154: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 155: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 156: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	163, // 157: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 158: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 159: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	99,  // 160: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	159, // 161: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	94,  // 162: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 163: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	164, // 164: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 165: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 166: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 167: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	103, // 168: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	47,  // 169: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 170: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 171: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 172: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	106, // 173: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	153, // 174: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 175: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	165, // 176: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 177: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	162, // 178: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 179: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 180: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	156, // 181: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 182: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	161, // 183: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 184: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 185: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 186: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 187: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 188: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	115, // 189: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	35,  // 190: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	161, // 191: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 192: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	37,  // 193: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 194: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 195: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 196: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 197: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 198: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 199: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 200: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 201: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 202: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 203: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	136, // 204: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 205: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 206: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 207: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 208: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	140, // 209: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	15,  // 210: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	17,  // 211: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	19,  // 212: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	22,  // 213: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	143, // 214: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	146, // 215: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	2,   // 216: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	142, // 217: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	16,  // 218: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	18,  // 219: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	20,  // 220: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	23,  // 221: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	144, // 222: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	147, // 223: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	2,   // 224: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 225: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 226: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	145, // 227: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	155, // 228: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 229: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 230: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 231: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	153, // 232: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	144, // 50: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
+	2,   // 51: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	26,  // 52: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	2,   // 53: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	28,  // 54: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	3,   // 55: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	2,   // 56: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	160, // 57: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	2,   // 58: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	31,  // 59: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	151, // 60: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	156, // 61: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	44,  // 62: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	33,  // 63: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	2,   // 64: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	35,  // 65: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 66: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	37,  // 67: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	3,   // 68: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	155, // 69: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	2,   // 70: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	35,  // 71: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 72: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	3,   // 73: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	2,   // 74: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 75: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	42,  // 76: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	44,  // 77: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	3,   // 78: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	43,  // 79: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 80: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	2,   // 81: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 82: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 83: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	2,   // 84: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 85: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 86: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	2,   // 87: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 88: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 89: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	2,   // 90: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 91: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 92: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
+	2,   // 93: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
+	3,   // 94: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
+	2,   // 95: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
+	2,   // 96: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
+	3,   // 97: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
+	2,   // 98: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	2,   // 99: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	3,   // 100: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	161, // 101: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	2,   // 102: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	155, // 103: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 104: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 105: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 106: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	158, // 107: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 108: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 109: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	33,  // 110: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 111: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 112: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 113: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	44,  // 114: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	158, // 115: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	73,  // 116: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	73,  // 117: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	2,   // 118: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 119: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	75,  // 120: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	33,  // 121: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	149, // 122: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	75,  // 123: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 124: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 125: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 126: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	79,  // 127: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	158, // 128: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	44,  // 129: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	153, // 130: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 131: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 132: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 133: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	75,  // 134: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 135: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 136: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 137: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 138: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 139: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 140: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 141: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 142: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 143: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 144: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 145: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 146: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	95,  // 147: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	90,  // 148: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 149: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 150: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 151: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	162, // 152: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 153: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 154: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	95,  // 155: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	159, // 156: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	90,  // 157: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 158: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	163, // 159: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 160: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 161: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 162: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	99,  // 163: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	43,  // 164: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 165: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 166: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 167: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	102, // 168: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	153, // 169: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 170: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	164, // 171: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 172: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	161, // 173: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 174: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 175: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	156, // 176: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 177: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	160, // 178: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 179: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 180: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 181: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 182: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 183: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	111, // 184: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	31,  // 185: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	160, // 186: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 187: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	33,  // 188: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 189: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 190: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 191: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 192: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 193: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 194: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 195: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 196: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 197: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 198: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	132, // 199: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 200: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 201: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 202: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 203: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	136, // 204: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	15,  // 205: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	17,  // 206: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	19,  // 207: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	22,  // 208: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	139, // 209: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	142, // 210: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	2,   // 211: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	138, // 212: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	16,  // 213: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	18,  // 214: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	20,  // 215: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	23,  // 216: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	140, // 217: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	143, // 218: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	2,   // 219: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 220: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 221: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	141, // 222: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	155, // 223: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 224: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 225: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 226: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	153, // 227: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	165, // 228: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
+	145, // 229: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
+	2,   // 230: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
+	2,   // 231: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
+	3,   // 232: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
 	233, // [233:233] is the sub-list for method output_type
 	233, // [233:233] is the sub-list for method input_type
 	233, // [233:233] is the sub-list for extension type_name
@@ -12558,7 +12558,7 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[140].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[136].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
@@ -12566,7 +12566,7 @@ func file_messages_actors_proto_init() {
 		(*LookupItem_FindExtents)(nil),
 		(*LookupItem_DescribeVolumes)(nil),
 	}
-	file_messages_actors_proto_msgTypes[142].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[138].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
