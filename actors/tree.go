@@ -95,6 +95,7 @@ const (
 	coordinatorPath = nodePath + "/master/coordinator"
 	controllerPath  = nodePath + "/master/controller"
 	foremanPath     = nodePath + "/master/foreman"
+	bursarPath      = nodePath + "/master/bursar"
 )
 
 // Start spawns the tree of a node. The runtime's node and incarnation must be
@@ -172,7 +173,7 @@ func (t *tree) children() []node.Child {
 		{Name: "gateway", Producer: func() runtime.Actor {
 			lives++
 			return gateway.New(gateway.Config{
-				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath,
+				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath, BursarPath: bursarPath,
 				LogPath: logPath, CatalogPath: catalogPath, MemberPath: memberPath,
 				VolumePath:  volumePath,
 				Incarnation: id.Incarnation<<20 + lives, Announced: opt.Announced,

@@ -42,6 +42,7 @@ type fakeGateway struct {
 	wanted     uint32 // copies of every tier, by its row
 	noSettings bool
 	license    *messages.LicenseInfo
+	quotas     map[string]*messages.QuotaInfo
 }
 
 type fakeFile struct {

@@ -35,6 +35,7 @@ type Command struct {
 	LowWater       uint64 `protobuf:"varint,5,opt,name=low_water,json=lowWater,proto3" json:"low_water,omitempty"` // every sequence up to it is answered for good
 	ProposedUnixMs int64  `protobuf:"varint,6,opt,name=proposed_unix_ms,json=proposedUnixMs,proto3" json:"proposed_unix_ms,omitempty"`
 	IdempotencyKey string `protobuf:"bytes,7,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // the client's, with PutFile and CommitUpload
+	Reserved       uint64 `protobuf:"varint,8,opt,name=reserved,proto3" json:"reserved,omitempty"`                                  // the write whose quota reservation this settles; never in the log
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Command_Bootstrap
@@ -70,6 +71,8 @@ type Command struct {
 	//	*Command_TruncateVolume
 	//	*Command_SetLicense
 	//	*Command_NoteLicenseTime
+	//	*Command_SetQuota
+	//	*Command_RemoveQuota
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -152,6 +155,13 @@ func (x *Command) GetIdempotencyKey() string {
 		return x.IdempotencyKey
 	}
 	return ""
+}
+
+func (x *Command) GetReserved() uint64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
 }
 
 func (x *Command) GetKind() isCommand_Kind {
@@ -458,6 +468,24 @@ func (x *Command) GetNoteLicenseTime() *NoteLicenseTime {
 	return nil
 }
 
+func (x *Command) GetSetQuota() *SetQuota {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetQuota); ok {
+			return x.SetQuota
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetRemoveQuota() *RemoveQuota {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_RemoveQuota); ok {
+			return x.RemoveQuota
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -594,6 +622,14 @@ type Command_NoteLicenseTime struct {
 	NoteLicenseTime *NoteLicenseTime `protobuf:"bytes,56,opt,name=note_license_time,json=noteLicenseTime,proto3,oneof"`
 }
 
+type Command_SetQuota struct {
+	SetQuota *SetQuota `protobuf:"bytes,51,opt,name=set_quota,json=setQuota,proto3,oneof"`
+}
+
+type Command_RemoveQuota struct {
+	RemoveQuota *RemoveQuota `protobuf:"bytes,52,opt,name=remove_quota,json=removeQuota,proto3,oneof"`
+}
+
 func (*Command_Bootstrap) isCommand_Kind() {}
 
 func (*Command_OpenSession) isCommand_Kind() {}
@@ -659,6 +695,10 @@ func (*Command_TruncateVolume) isCommand_Kind() {}
 func (*Command_SetLicense) isCommand_Kind() {}
 
 func (*Command_NoteLicenseTime) isCommand_Kind() {}
+
+func (*Command_SetQuota) isCommand_Kind() {}
+
+func (*Command_RemoveQuota) isCommand_Kind() {}
 
 type Bootstrap struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
@@ -3208,12 +3248,111 @@ func (x *NoteLicenseTime) GetAtUnixMs() int64 {
 	return 0
 }
 
+// Limits what the files of a tenant may count, from this entry on. Below what they
+// count already nothing is taken away: only what raises it is refused.
+type SetQuota struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	LimitBytes    int64                  `protobuf:"varint,2,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQuota) Reset() {
+	*x = SetQuota{}
+	mi := &file_messages_commands_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQuota) ProtoMessage() {}
+
+func (x *SetQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQuota.ProtoReflect.Descriptor instead.
+func (*SetQuota) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *SetQuota) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *SetQuota) GetLimitBytes() int64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+// Takes a tenant's limit away; none is no error.
+type RemoveQuota struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveQuota) Reset() {
+	*x = RemoveQuota{}
+	mi := &file_messages_commands_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveQuota) ProtoMessage() {}
+
+func (x *RemoveQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveQuota.ProtoReflect.Descriptor instead.
+func (*RemoveQuota) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *RemoveQuota) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
 var File_messages_commands_proto protoreflect.FileDescriptor
 
 const file_messages_commands_proto_rawDesc = "" +
 	"\n" +
 	"\x17messages/commands.proto\x12\n" +
-	"tiercel.v1\x1a\x13messages/rows.proto\"\xa3\x12\n" +
+	"tiercel.v1\x1a\x13messages/rows.proto\"\xb2\x13\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x18\n" +
@@ -3221,7 +3360,8 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12\x1b\n" +
 	"\tlow_water\x18\x05 \x01(\x04R\blowWater\x12(\n" +
 	"\x10proposed_unix_ms\x18\x06 \x01(\x03R\x0eproposedUnixMs\x12'\n" +
-	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x125\n" +
+	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x12\x1a\n" +
+	"\breserved\x18\b \x01(\x04R\breserved\x125\n" +
 	"\tbootstrap\x18\x14 \x01(\v2\x15.tiercel.v1.BootstrapH\x00R\tbootstrap\x12<\n" +
 	"\fopen_session\x18\x15 \x01(\v2\x17.tiercel.v1.OpenSessionH\x00R\vopenSession\x120\n" +
 	"\bput_file\x18\x16 \x01(\v2\x13.tiercel.v1.PutFileH\x00R\aputFile\x12?\n" +
@@ -3260,7 +3400,9 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolume\x129\n" +
 	"\vset_license\x187 \x01(\v2\x16.tiercel.v1.SetLicenseH\x00R\n" +
 	"setLicense\x12I\n" +
-	"\x11note_license_time\x188 \x01(\v2\x1b.tiercel.v1.NoteLicenseTimeH\x00R\x0fnoteLicenseTimeB\x06\n" +
+	"\x11note_license_time\x188 \x01(\v2\x1b.tiercel.v1.NoteLicenseTimeH\x00R\x0fnoteLicenseTime\x123\n" +
+	"\tset_quota\x183 \x01(\v2\x14.tiercel.v1.SetQuotaH\x00R\bsetQuota\x12<\n" +
+	"\fremove_quota\x184 \x01(\v2\x17.tiercel.v1.RemoveQuotaH\x00R\vremoveQuotaB\x06\n" +
 	"\x04kind\"\xec\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
@@ -3495,7 +3637,13 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\bif_newer\x18\x03 \x01(\bR\aifNewer\"/\n" +
 	"\x0fNoteLicenseTime\x12\x1c\n" +
 	"\n" +
-	"at_unix_ms\x18\x01 \x01(\x03R\batUnixMsB\x12Z\x10tiercel/messagesb\x06proto3"
+	"at_unix_ms\x18\x01 \x01(\x03R\batUnixMs\"C\n" +
+	"\bSetQuota\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1f\n" +
+	"\vlimit_bytes\x18\x02 \x01(\x03R\n" +
+	"limitBytes\"%\n" +
+	"\vRemoveQuota\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenantB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_commands_proto_rawDescOnce sync.Once
@@ -3509,7 +3657,7 @@ func file_messages_commands_proto_rawDescGZIP() []byte {
 	return file_messages_commands_proto_rawDescData
 }
 
-var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_messages_commands_proto_goTypes = []any{
 	(*Command)(nil),           // 0: tiercel.v1.Command
 	(*Bootstrap)(nil),         // 1: tiercel.v1.Bootstrap
@@ -3550,17 +3698,19 @@ var file_messages_commands_proto_goTypes = []any{
 	(*TruncateVolume)(nil),    // 36: tiercel.v1.TruncateVolume
 	(*SetLicense)(nil),        // 37: tiercel.v1.SetLicense
 	(*NoteLicenseTime)(nil),   // 38: tiercel.v1.NoteLicenseTime
-	nil,                       // 39: tiercel.v1.FileAttributes.MetaEntry
-	(*TierRow)(nil),           // 40: tiercel.v1.TierRow
-	(*Settings)(nil),          // 41: tiercel.v1.Settings
-	(*Extent)(nil),            // 42: tiercel.v1.Extent
-	(*WorkerRow)(nil),         // 43: tiercel.v1.WorkerRow
-	(WorkerState)(0),          // 44: tiercel.v1.WorkerState
-	(*StormBrake)(nil),        // 45: tiercel.v1.StormBrake
-	(JobKind)(0),              // 46: tiercel.v1.JobKind
-	(*JobQuarantine)(nil),     // 47: tiercel.v1.JobQuarantine
-	(JobState)(0),             // 48: tiercel.v1.JobState
-	(*LicenseRow)(nil),        // 49: tiercel.v1.LicenseRow
+	(*SetQuota)(nil),          // 39: tiercel.v1.SetQuota
+	(*RemoveQuota)(nil),       // 40: tiercel.v1.RemoveQuota
+	nil,                       // 41: tiercel.v1.FileAttributes.MetaEntry
+	(*TierRow)(nil),           // 42: tiercel.v1.TierRow
+	(*Settings)(nil),          // 43: tiercel.v1.Settings
+	(*Extent)(nil),            // 44: tiercel.v1.Extent
+	(*WorkerRow)(nil),         // 45: tiercel.v1.WorkerRow
+	(WorkerState)(0),          // 46: tiercel.v1.WorkerState
+	(*StormBrake)(nil),        // 47: tiercel.v1.StormBrake
+	(JobKind)(0),              // 48: tiercel.v1.JobKind
+	(*JobQuarantine)(nil),     // 49: tiercel.v1.JobQuarantine
+	(JobState)(0),             // 50: tiercel.v1.JobState
+	(*LicenseRow)(nil),        // 51: tiercel.v1.LicenseRow
 }
 var file_messages_commands_proto_depIdxs = []int32{
 	1,  // 0: tiercel.v1.Command.bootstrap:type_name -> tiercel.v1.Bootstrap
@@ -3596,37 +3746,39 @@ var file_messages_commands_proto_depIdxs = []int32{
 	36, // 30: tiercel.v1.Command.truncate_volume:type_name -> tiercel.v1.TruncateVolume
 	37, // 31: tiercel.v1.Command.set_license:type_name -> tiercel.v1.SetLicense
 	38, // 32: tiercel.v1.Command.note_license_time:type_name -> tiercel.v1.NoteLicenseTime
-	40, // 33: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
-	41, // 34: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
-	37, // 35: tiercel.v1.Bootstrap.license:type_name -> tiercel.v1.SetLicense
-	39, // 36: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
-	3,  // 37: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
-	4,  // 38: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
-	42, // 39: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
-	4,  // 40: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
-	3,  // 41: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
-	42, // 42: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
-	13, // 43: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
-	43, // 44: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
-	44, // 45: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
-	44, // 46: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
-	45, // 47: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
-	23, // 48: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
-	23, // 49: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
-	28, // 50: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
-	42, // 51: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
-	42, // 52: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
-	46, // 53: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
-	47, // 54: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
-	48, // 55: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
-	41, // 56: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
-	40, // 57: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
-	49, // 58: tiercel.v1.SetLicense.license:type_name -> tiercel.v1.LicenseRow
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	39, // 33: tiercel.v1.Command.set_quota:type_name -> tiercel.v1.SetQuota
+	40, // 34: tiercel.v1.Command.remove_quota:type_name -> tiercel.v1.RemoveQuota
+	42, // 35: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
+	43, // 36: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
+	37, // 37: tiercel.v1.Bootstrap.license:type_name -> tiercel.v1.SetLicense
+	41, // 38: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
+	3,  // 39: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
+	4,  // 40: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
+	44, // 41: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
+	4,  // 42: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,  // 43: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
+	44, // 44: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
+	13, // 45: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
+	45, // 46: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
+	46, // 47: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
+	46, // 48: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
+	47, // 49: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
+	23, // 50: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
+	23, // 51: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
+	28, // 52: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
+	44, // 53: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
+	44, // 54: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
+	48, // 55: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
+	49, // 56: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
+	50, // 57: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
+	43, // 58: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
+	42, // 59: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
+	51, // 60: tiercel.v1.SetLicense.license:type_name -> tiercel.v1.LicenseRow
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_messages_commands_proto_init() }
@@ -3669,6 +3821,8 @@ func file_messages_commands_proto_init() {
 		(*Command_TruncateVolume)(nil),
 		(*Command_SetLicense)(nil),
 		(*Command_NoteLicenseTime)(nil),
+		(*Command_SetQuota)(nil),
+		(*Command_RemoveQuota)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3676,7 +3830,7 @@ func file_messages_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_commands_proto_rawDesc), len(file_messages_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

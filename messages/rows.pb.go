@@ -352,7 +352,8 @@ type FileRow struct {
 	ManifestExtents uint64                 `protobuf:"varint,8,opt,name=manifest_extents,json=manifestExtents,proto3" json:"manifest_extents,omitempty"` // how many the manifest holds
 	ContentType     string                 `protobuf:"bytes,9,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	Meta            map[string]string      `protobuf:"bytes,10,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	TierAsked       uint32                 `protobuf:"varint,11,opt,name=tier_asked,json=tierAsked,proto3" json:"tier_asked,omitempty"` // 0: the path's default
+	TierAsked       uint32                 `protobuf:"varint,11,opt,name=tier_asked,json=tierAsked,proto3" json:"tier_asked,omitempty"`          // 0: the path's default
+	ChargedBytes    uint64                 `protobuf:"varint,51,opt,name=charged_bytes,json=chargedBytes,proto3" json:"charged_bytes,omitempty"` // what it counts for its tenant, if that is not size_bytes (Settings.quota_counts_copies)
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -460,6 +461,13 @@ func (x *FileRow) GetMeta() map[string]string {
 func (x *FileRow) GetTierAsked() uint32 {
 	if x != nil {
 		return x.TierAsked
+	}
+	return 0
+}
+
+func (x *FileRow) GetChargedBytes() uint64 {
+	if x != nil {
+		return x.ChargedBytes
 	}
 	return 0
 }
@@ -844,14 +852,15 @@ func (x *VolumeRow) GetLicensedCopies() uint32 {
 
 // tenant row: t/<tenant>
 type TenantRow struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	UsedBytes       int64                  `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
-	Files           int64                  `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
-	LimitBytes      int64                  `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
-	Limited         bool                   `protobuf:"varint,4,opt,name=limited,proto3" json:"limited,omitempty"` // limit_bytes holds only if true
-	IdempotencyKeys uint64                 `protobuf:"varint,5,opt,name=idempotency_keys,json=idempotencyKeys,proto3" json:"idempotency_keys,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	UsedBytes            int64                  `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	Files                int64                  `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	LimitBytes           int64                  `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	Limited              bool                   `protobuf:"varint,4,opt,name=limited,proto3" json:"limited,omitempty"` // limit_bytes holds only if true
+	IdempotencyKeys      uint64                 `protobuf:"varint,5,opt,name=idempotency_keys,json=idempotencyKeys,proto3" json:"idempotency_keys,omitempty"`
+	UsedWhenLimitedBytes int64                  `protobuf:"varint,51,opt,name=used_when_limited_bytes,json=usedWhenLimitedBytes,proto3" json:"used_when_limited_bytes,omitempty"` // when the limit was set: usage is never above it and the limit
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *TenantRow) Reset() {
@@ -915,6 +924,13 @@ func (x *TenantRow) GetLimited() bool {
 func (x *TenantRow) GetIdempotencyKeys() uint64 {
 	if x != nil {
 		return x.IdempotencyKeys
+	}
+	return 0
+}
+
+func (x *TenantRow) GetUsedWhenLimitedBytes() int64 {
+	if x != nil {
+		return x.UsedWhenLimitedBytes
 	}
 	return 0
 }
@@ -1759,10 +1775,11 @@ type Settings struct {
 	WarnUsedShare     float64 `protobuf:"fixed64,9,opt,name=warn_used_share,json=warnUsedShare,proto3" json:"warn_used_share,omitempty"`
 	FullUsedShare     float64 `protobuf:"fixed64,10,opt,name=full_used_share,json=fullUsedShare,proto3" json:"full_used_share,omitempty"`
 	ReadOnlyUsedShare float64 `protobuf:"fixed64,11,opt,name=read_only_used_share,json=readOnlyUsedShare,proto3" json:"read_only_used_share,omitempty"`
-	CompactDeadShare  float64 `protobuf:"fixed64,12,opt,name=compact_dead_share,json=compactDeadShare,proto3" json:"compact_dead_share,omitempty"` // of a sealed volume that nothing names: it is compacted; 0: never
-	MergeBelowBytes   uint64  `protobuf:"varint,13,opt,name=merge_below_bytes,json=mergeBelowBytes,proto3" json:"merge_below_bytes,omitempty"`     // sealed volumes smaller than this are merged; 0: never
-	RebalanceSpread   float64 `protobuf:"fixed64,14,opt,name=rebalance_spread,json=rebalanceSpread,proto3" json:"rebalance_spread,omitempty"`      // between the used shares of the fullest and the emptiest worker
-	AutoRebalance     bool    `protobuf:"varint,15,opt,name=auto_rebalance,json=autoRebalance,proto3" json:"auto_rebalance,omitempty"`             // starts by itself at that spread
+	CompactDeadShare  float64 `protobuf:"fixed64,12,opt,name=compact_dead_share,json=compactDeadShare,proto3" json:"compact_dead_share,omitempty"`   // of a sealed volume that nothing names: it is compacted; 0: never
+	MergeBelowBytes   uint64  `protobuf:"varint,13,opt,name=merge_below_bytes,json=mergeBelowBytes,proto3" json:"merge_below_bytes,omitempty"`       // sealed volumes smaller than this are merged; 0: never
+	RebalanceSpread   float64 `protobuf:"fixed64,14,opt,name=rebalance_spread,json=rebalanceSpread,proto3" json:"rebalance_spread,omitempty"`        // between the used shares of the fullest and the emptiest worker
+	AutoRebalance     bool    `protobuf:"varint,15,opt,name=auto_rebalance,json=autoRebalance,proto3" json:"auto_rebalance,omitempty"`               // starts by itself at that spread
+	QuotaCountsCopies bool    `protobuf:"varint,51,opt,name=quota_counts_copies,json=quotaCountsCopies,proto3" json:"quota_counts_copies,omitempty"` // a file counts its size times the copies its tier wants when it is written
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1898,6 +1915,13 @@ func (x *Settings) GetRebalanceSpread() float64 {
 func (x *Settings) GetAutoRebalance() bool {
 	if x != nil {
 		return x.AutoRebalance
+	}
+	return false
+}
+
+func (x *Settings) GetQuotaCountsCopies() bool {
+	if x != nil {
+		return x.QuotaCountsCopies
 	}
 	return false
 }
@@ -2430,7 +2454,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\frecord_bytes\x18\x04 \x01(\x04R\vrecordBytes\x12\x1d\n" +
 	"\n" +
 	"body_bytes\x18\x05 \x01(\x04R\tbodyBytes\x12#\n" +
-	"\rheader_crc32c\x18\x06 \x01(\aR\fheaderCrc32c\"\xbb\x03\n" +
+	"\rheader_crc32c\x18\x06 \x01(\aR\fheaderCrc32c\"\xe0\x03\n" +
 	"\aFileRow\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1d\n" +
 	"\n" +
@@ -2445,7 +2469,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x04meta\x18\n" +
 	" \x03(\v2\x1d.tiercel.v1.FileRow.MetaEntryR\x04meta\x12\x1d\n" +
 	"\n" +
-	"tier_asked\x18\v \x01(\rR\ttierAsked\x1a7\n" +
+	"tier_asked\x18\v \x01(\rR\ttierAsked\x12#\n" +
+	"\rcharged_bytes\x183 \x01(\x04R\fchargedBytes\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
@@ -2491,7 +2516,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\n" +
 	"retired_at\x18\x0e \x01(\x04R\tretiredAt\x12$\n" +
 	"\x0esealed_unix_ms\x18\x0f \x01(\x03R\fsealedUnixMs\x12'\n" +
-	"\x0flicensed_copies\x187 \x01(\rR\x0elicensedCopies\"\xa6\x01\n" +
+	"\x0flicensed_copies\x187 \x01(\rR\x0elicensedCopies\"\xdd\x01\n" +
 	"\tTenantRow\x12\x1d\n" +
 	"\n" +
 	"used_bytes\x18\x01 \x01(\x03R\tusedBytes\x12\x14\n" +
@@ -2499,7 +2524,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\vlimit_bytes\x18\x03 \x01(\x03R\n" +
 	"limitBytes\x12\x18\n" +
 	"\alimited\x18\x04 \x01(\bR\alimited\x12)\n" +
-	"\x10idempotency_keys\x18\x05 \x01(\x04R\x0fidempotencyKeys\"\x94\x01\n" +
+	"\x10idempotency_keys\x18\x05 \x01(\x04R\x0fidempotencyKeys\x125\n" +
+	"\x17used_when_limited_bytes\x183 \x01(\x03R\x14usedWhenLimitedBytes\"\x94\x01\n" +
 	"\n" +
 	"SessionRow\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
@@ -2589,7 +2615,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\aexpired\x18\v \x01(\bR\aexpired\x12 \n" +
 	"\fseen_unix_ms\x18\f \x01(\x03R\n" +
 	"seenUnixMs\x121\n" +
-	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\"\x97\x05\n" +
+	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\"\xc7\x05\n" +
 	"\bSettings\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12=\n" +
 	"\x1bbackground_bytes_per_second\x18\x02 \x01(\x04R\x18backgroundBytesPerSecond\x12F\n" +
@@ -2609,7 +2635,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x12compact_dead_share\x18\f \x01(\x01R\x10compactDeadShare\x12*\n" +
 	"\x11merge_below_bytes\x18\r \x01(\x04R\x0fmergeBelowBytes\x12)\n" +
 	"\x10rebalance_spread\x18\x0e \x01(\x01R\x0frebalanceSpread\x12%\n" +
-	"\x0eauto_rebalance\x18\x0f \x01(\bR\rautoRebalance\"\xf2\x04\n" +
+	"\x0eauto_rebalance\x18\x0f \x01(\bR\rautoRebalance\x12.\n" +
+	"\x13quota_counts_copies\x183 \x01(\bR\x11quotaCountsCopies\"\xf2\x04\n" +
 	"\x06JobRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.tiercel.v1.JobKindR\x04kind\x12*\n" +

@@ -26,6 +26,7 @@ func (c *Client) put(ctx context.Context, req *model.PutRequest, modified int64)
 		return nil, err
 	}
 	p := &putting{client: c, req: req, file: attributes(req, modified)}
+	p.file.SizeBytes = uint64(max(0, req.Size)) // as declared: what an upload will need
 	defer p.close()
 	if err := p.read(ctx); err != nil {
 		return nil, err

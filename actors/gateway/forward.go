@@ -106,6 +106,8 @@ func (g *Gateway) answererOf(question proto.Message) string {
 		return g.cfg.ForemanPath
 	case *messages.ExplainPlacement:
 		return g.cfg.CoordinatorPath
+	case *messages.ListQuotas, *messages.ChangeQuota, *messages.VerifyQuotas:
+		return g.cfg.BursarPath
 	}
 	return g.cfg.ControllerPath
 }
@@ -136,6 +138,12 @@ func refusalOf(question proto.Message, h *messages.Header, e *messages.Error) pr
 		return &messages.ExplainPlacementReply{Header: h, Error: e}
 	case *messages.ChangeTier, *messages.ChangeSettings:
 		return &messages.ChangeClusterReply{Header: h, Error: e}
+	case *messages.ListQuotas:
+		return &messages.ListQuotasReply{Header: h, Error: e}
+	case *messages.ChangeQuota:
+		return &messages.ChangeQuotaReply{Header: h, Error: e}
+	case *messages.VerifyQuotas:
+		return &messages.VerifyQuotasReply{Header: h, Error: e}
 	}
 	return nil
 }

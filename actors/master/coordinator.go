@@ -50,15 +50,17 @@ type Coordinator struct {
 	standby *messages.StandbyMatch             // nil: the log has not said
 	held    []*messages.CommitOutcome          // that wait for it
 	newest  uint64                             // log index that was seen applied here
+	desk    desk
 }
 
 // proposal remembers who asked for a command.
 type proposal struct {
-	to    *actor.PID
-	id    uint64 // the asker's number
-	since time.Time
-	waits waits
-	then  func(*runtime.Context, *messages.CommitOutcome) // the coordinator's own
+	to     *actor.PID
+	id     uint64 // the asker's number
+	since  time.Time
+	waits  waits
+	effect effect                                          // on quotas
+	then   func(*runtime.Context, *messages.CommitOutcome) // the coordinator's own
 }
 
 type grant struct {
@@ -81,7 +83,7 @@ func newCoordinator(cfg Config) *Coordinator {
 		cfg: cfg, proposals: make(map[uint64]*proposal), reason: "the master has just started", space: make(map[string]*space),
 		latency: make(map[string]time.Duration),
 		ways:    make(map[string][]*messages.PeerLatency),
-		usable:  make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(),
+		usable:  make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(), desk: newDesk(),
 	}
 }
 
@@ -130,6 +132,10 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 		c.onAnnounceDue(ctx)
 	case *messages.MasterReady:
 		c.onAsked(ctx, m)
+	case *messages.ReleaseQuota:
+		c.onReleaseQuota(m)
+	case *messages.DescribeReserved:
+		c.onDescribeReserved(ctx, m)
 	}
 }
 
@@ -144,15 +150,6 @@ func (c *Coordinator) onStarted(ctx *runtime.Context) {
 // header carries the epoch with every order to a worker.
 func (c *Coordinator) header() *messages.Header {
 	return &messages.Header{EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term}
-}
-
-// onBegin grants each item a volume: the less loaded of the best two.
-func (c *Coordinator) onBegin(ctx *runtime.Context, m *messages.Begin) {
-	reply := &messages.BeginReply{Header: messages.ReplyHeader(m.Header), Grants: make([]*messages.BeginGrant, 0, len(m.Items))}
-	for _, item := range m.Items {
-		reply.Grants = append(reply.Grants, c.grant(ctx, item))
-	}
-	ctx.Reply(reply)
 }
 
 func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *messages.BeginGrant {
@@ -276,7 +273,7 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 			continue
 		}
 		c.next++
-		c.proposals[c.next] = &proposal{to: to, id: cmd.Proposal, since: now, waits: waitsFor(cmd)}
+		c.proposals[c.next] = &proposal{to: to, id: cmd.Proposal, since: now, waits: waitsFor(cmd), effect: effectOf(cmd)}
 		c.arrived(cmd)
 		own := messages.CopyCommand(cmd)
 		own.Origin, own.Proposal = string(ctx.Runtime().Node()), c.next
@@ -335,6 +332,7 @@ func (c *Coordinator) deliver(ctx *runtime.Context, outcomes []*messages.CommitO
 		if !ok {
 			continue
 		}
+		c.settle(p, o)
 		if c.mustWait(p, o) {
 			c.held = append(c.held, o)
 			continue
@@ -394,5 +392,6 @@ func (c *Coordinator) onHousekeeping(ctx *runtime.Context) {
 			delete(c.proposals, id)
 		}
 	}
+	c.tendQuotas(ctx)
 	c.reconcile(ctx)
 }

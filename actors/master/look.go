@@ -123,6 +123,10 @@ func (c *Coordinator) underWay(ctx *runtime.Context, since time.Time) bool {
 
 func (c *Coordinator) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 	s := &c.steward
+	if len(m.Answers) == 1 && m.Answers[0].GetQuotaStand() != nil {
+		c.onQuotaStand(ctx, m.Header.GetRequest(), m.Answers[0].GetQuotaStand())
+		return
+	}
 	if s.look == nil || m.Header.GetRequest() != s.look.number || len(m.Answers) != 1 || m.Answers[0].GetStatus() == nil {
 		return
 	}
@@ -135,6 +139,7 @@ func (c *Coordinator) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		s.look = nil
 		return
 	}
+	c.learnLimits(ctx)
 	s.look.rows = status.Volumes
 	s.replicaGens = make(map[memberKey]uint64)
 	c.askWorkers(ctx)

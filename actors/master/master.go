@@ -53,6 +53,7 @@ func (m *Master) Receive(ctx *runtime.Context, msg any) {
 		ctx.Spawn("coordinator", func() runtime.Actor { return newCoordinator(cfg) })
 		ctx.Spawn("controller", func() runtime.Actor { return newController(cfg) })
 		ctx.Spawn("foreman", func() runtime.Actor { return newForeman(cfg) })
+		ctx.Spawn("bursar", func() runtime.Actor { return newBursar(cfg) })
 		ctx.Spawn("compactor", func() runtime.Actor { return newCompactor(cfg) })
 	}
 }

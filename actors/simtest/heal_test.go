@@ -161,8 +161,11 @@ func TestStory_WhatADeadWorkerHeldIsCopiedAtFiveMissedAndEvacuatedAtTen(t *testi
 	victim.gone = true
 	victim.node.Crash(true)
 	added := func() bool {
+		jobs := append(p.jobs(messages.JobKind_REPAIR), p.jobs(messages.JobKind_EVACUATION)...)
 		return slices.ContainsFunc(p.catalogRows(), func(row *messages.VolumeRow) bool {
-			return slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Job != 0 && !m.Verified })
+			return slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool {
+				return !m.Verified && slices.ContainsFunc(jobs, func(j *messages.JobRow) bool { return j.Id == m.Job })
+			})
 		})
 	}
 	require.True(t, p.story.world.RunUntil(func() bool { return p.story.master() != nil && added() }, time.Minute))

@@ -34,6 +34,7 @@ type host struct {
 	gone    bool          // replaced: it will never come back
 	since   time.Duration // of the world, when this life began
 	epoch   model.Epoch
+	quotaAt at // of the catalog whose usage was looked at last
 }
 
 // Intervals of a simulated cluster: short, so that ten missed ones fit into a run.

@@ -63,6 +63,7 @@ type story struct {
 	scrubbed bool              // nobody's does any more
 	operator runtime.Runtime
 	calmAt   uint64 // log index at which the faults had ended
+	quotas   bool   // an operator limits the clients' tenant
 	flipped  bool   // bytes of a copy were changed under its worker
 	watch    watched
 }
@@ -84,6 +85,7 @@ func Run(p Params) Outcome {
 		s.addClient(i)
 	}
 	s.schedule(rand.New(rand.NewPCG(p.Seed, 0x6661756c)), p.Horizon)
+	s.scheduleQuotas(p.Horizon)
 	s.world.Run(p.Horizon)
 	s.settle()
 	return Outcome{
@@ -155,6 +157,7 @@ func (s *story) settle() {
 	if !s.checkAgreement() {
 		return
 	}
+	s.checkReserved()
 	s.scrubAll()
 	s.checkCopies()
 	s.checkState()

@@ -27,6 +27,8 @@ type Catalog struct {
 	jobs     map[uint64]*messages.JobRow // never changed in place
 	garbage  int                         // rows under prefixGarbage
 	lostAt   uint64                      // log index of the newest lost range
+	limited  map[string]bool             // tenants with a limit
+	survey   *survey                     // under way; nil: none. No part of the state
 	byTier   tierUse
 
 	dirty   []cachedRow
@@ -197,6 +199,10 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 		return c.setSettings(e, k.SetSettings)
 	case *messages.Command_SetTier:
 		return c.setTier(e, k.SetTier)
+	case *messages.Command_SetQuota:
+		return c.setQuota(k.SetQuota)
+	case *messages.Command_RemoveQuota:
+		return c.removeQuota(k.RemoveQuota)
 	case *messages.Command_MasterStarted:
 		return c.masterStarted(e, k.MasterStarted)
 	case *messages.Command_RetireVolume:

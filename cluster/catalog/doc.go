@@ -24,5 +24,6 @@
 //
 // Used by one goroutine at a time. Read first: catalog.go (Apply), files.go,
 // extents.go, sessions.go. Imports cluster/model, cluster/tier, cluster/license (what
-// the row of a licence allows: it knows no key), messages and the index interface of store.
+// the row of a licence allows: it knows no key), cluster/quota (what a file counts),
+// messages and the index interface of store.
 package catalog

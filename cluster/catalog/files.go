@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tiercel/cluster/model"
+	"tiercel/cluster/quota"
 	"tiercel/messages"
 )
 
@@ -118,8 +119,8 @@ func (c *Catalog) checkReplace(file *messages.FileAttributes, old *messages.File
 		return refused
 	}
 	t := c.tenants[file.Tenant]
-	more := int64(file.SizeBytes) - int64(old.GetSizeBytes())
-	if t == nil || !t.row.Limited || more <= 0 || t.row.UsedBytes+more <= t.row.LimitBytes {
+	more := quota.Charge(c.cluster, file.Tier, file.SizeBytes) - quota.Charged(old)
+	if t == nil || quota.Fits(t.row, more) {
 		return nil
 	}
 	return refuse("quota", "tenant", file.Tenant, "limit_bytes", signed(t.row.LimitBytes),
@@ -137,6 +138,9 @@ func (c *Catalog) newRow(e entry, file *messages.FileAttributes) *messages.FileR
 	row.TierAsked = file.TierAsked
 	row.ContentType = file.ContentType
 	row.Meta = file.Meta
+	if charge := quota.Charge(c.cluster, file.Tier, file.SizeBytes); charge != int64(file.SizeBytes) {
+		row.ChargedBytes = uint64(charge)
+	}
 	row.ModifiedUnixMs = file.ModifiedUnixMs
 	if row.ModifiedUnixMs == 0 {
 		row.ModifiedUnixMs = e.cmd.ProposedUnixMs
@@ -159,7 +163,7 @@ func (c *Catalog) install(e entry, file *messages.FileAttributes, key string, ol
 // charge replaces old by row in the usage of a tenant; either may be nil.
 func (c *Catalog) charge(name string, row, old *messages.FileRow) {
 	t := c.tenantOf(name).row
-	t.UsedBytes += int64(row.GetSizeBytes()) - int64(old.GetSizeBytes())
+	t.UsedBytes += quota.Charged(row) - quota.Charged(old)
 	if row != nil {
 		t.Files++
 		c.byTier.add(row.Tier, 1, int64(row.SizeBytes))

@@ -11,8 +11,7 @@ import (
 // grant is what the licence allows, as the log has it at this entry.
 func (c *Catalog) grant() license.Grant { return license.Of(c.cluster.GetLicense()) }
 
-// unlicensed is the refusal of what the licence does not allow; nil: it does. Quotas ask
-// it before a limit is set: c.unlicensed(c.grant().Deny(license.Quotas)).
+// unlicensed is the refusal of what the licence does not allow; nil: it does.
 func (c *Catalog) unlicensed(d *license.Denial) *messages.CommandResult {
 	if d == nil {
 		return nil

@@ -117,6 +117,17 @@ func TestLicense_TiersAndCopies(t *testing.T) {
 	tries(t, license.Tiered, fromStandard, license.Standard, func(r *rig) *messages.Command { return createVolume(model.TierImportant, "w-1", "w-2") })
 }
 
+func TestLicense_ALimitOfATenantIsSetFromStandardOnAndTakenAwayAtAnyLevel(t *testing.T) {
+	tries(t, license.Quotas, fromStandard, license.Standard, func(*rig) *messages.Command { return setQuota("default", 1000) })
+	r := licensed(t, license.Standard)
+	r.mustDo(setQuota("default", 1000))
+	r.mustDo(noteTime(1000)) // it has expired
+	r.refuses(model.CodeLicenseDenied, setQuota("default", 2000))
+	r.refuses(model.CodeQuotaExceeded, putFile(&messages.PutFile{File: file("/a", 2000), Extents: r.extents(1, 2000)}))
+	r.mustDo(removeQuota("default"))
+	assert.Empty(t, r.c.Limited())
+}
+
 func TestLicense_DisksRebalanceAndDatacenters(t *testing.T) {
 	tries(t, license.DiskPlacement, fromProfessional, license.Professional, func(r *rig) *messages.Command {
 		return setTier(&messages.TierRow{Tier: 2, DiskPreference: "ssd"})

@@ -62,13 +62,16 @@ func (c *Catalog) Tenant(name string) (*messages.TenantRow, bool) {
 	return proto.CloneOf(t.row), true
 }
 
-// Totals sums used_bytes, files and idempotency_keys over all tenants.
+// Totals sums over all tenants: used_bytes are those that the files hold, whatever they
+// count for their tenants.
 func (c *Catalog) Totals() *messages.TenantRow {
 	sum := &messages.TenantRow{}
 	for _, t := range c.tenants { // a sum: the order does not matter
-		sum.UsedBytes += t.row.UsedBytes
 		sum.Files += t.row.Files
 		sum.IdempotencyKeys += t.row.IdempotencyKeys
+	}
+	for _, u := range c.byTier {
+		sum.UsedBytes += u.bytes
 	}
 	return sum
 }

@@ -43,6 +43,7 @@ var refusals = map[reason]refusal{
 	"upload_incomplete":           {model.CodeConflict, "the upload holds {extents} extents with {held_bytes} bytes, not what the commit names"},
 	"upload_lost":                 {model.CodeUnavailable, "a part of the upload was lost with volume {volume}; send the file again"},
 	"quota":                       {model.CodeQuotaExceeded, "tenant {tenant} uses {used_bytes} of {limit_bytes} bytes and asked for {asked_bytes} more"},
+	"quotas_full":                 {model.CodeConflict, "{tenants} tenants have a limit, which is as many as may have one; take one away first"},
 	"volume_unknown":              {model.CodeVolumeSealed, "volume {volume} is not in the catalog; write elsewhere"},
 	"volume_generation":           {model.CodeVolumeSealed, "volume {volume} is at generation {generation}; write elsewhere"},
 	"volume_closed":               {model.CodeVolumeSealed, "volume {volume} takes no more records; write elsewhere"},

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tiercel/cluster/model"
+	"tiercel/cluster/quota"
 	"tiercel/messages"
 )
 
@@ -78,7 +79,7 @@ func (a *audit) fileRow(key, rest, value string) {
 	}
 	t := sum(a.usage, tenant)
 	t.Files++
-	t.UsedBytes += int64(row.SizeBytes)
+	t.UsedBytes += quota.Charged(row)
 	if row.Version == 0 || row.Version > a.c.applied {
 		a.problem("file %q has version %d, and %d is applied", key, row.Version, a.c.applied)
 	}

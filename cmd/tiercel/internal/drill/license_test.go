@@ -143,6 +143,8 @@ func (l *ladder) check(r rung) {
 		l.must("tier", "set", "2", "--disk", "default")
 	}
 	l.tries(r.balance, "auto rebalancing", "enterprise", "rebalance", "--dry-run")
+	l.tries(r.level != "free", "per-tenant quotas", "standard", "quota", "set", "somebody", "1GiB")
+	l.must("quota", "remove", "somebody")
 	l.tries(r.sync, "synchronous replication (tier 1)", "professional", "tier", "set", "1", "--copies", "3")
 	l.must("tier", "set", "1", "--copies", "default")
 	assert.Equal(l.t, r.sync, shown.Features["synchronous_replication"])
