@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -83,9 +84,13 @@ func newIDPrefix() string {
 }
 
 // Serve accepts connections on ln until Shutdown, then returns nil. It may be
-// called for several listeners; for TLS, hand in one that speaks it.
+// called for several listeners; with Config.TLS they speak it.
 func (s *Server) Serve(ln net.Listener) error {
 	own := newListener(ln, &s.cfg, s.met, s.refusedConnection)
+	front := net.Listener(own)
+	if s.cfg.TLS != nil {
+		front = tls.NewListener(own, s.cfg.TLS) // above our own, whose patience is about bytes on the wire
+	}
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()
@@ -93,7 +98,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	s.listeners = append(s.listeners, own)
 	s.mu.Unlock()
-	if err := s.http.Serve(own); err != nil {
+	if err := s.http.Serve(front); err != nil {
 		return fmt.Errorf("serve http on %s: %w", ln.Addr(), err)
 	}
 	return nil
