@@ -37,9 +37,9 @@ var testBearers = bearers{
 
 // allowed says who may call a route, by the letters of the columns below.
 //
-//	-    without a token
-//	r w a  of a tenant: read-only, read-write, admin
-//	R W A  of the cluster
+//   - without a token
+//     r w a  of a tenant: read-only, read-write, admin
+//     R W A  of the cluster
 var allowed = map[string]string{
 	"GET /healthz": "-rwaRWA", "HEAD /healthz": "-rwaRWA", "GET /readyz": "-rwaRWA", "HEAD /readyz": "-rwaRWA",
 	"GET /": "-rwaRWA",

@@ -194,7 +194,7 @@ func keyOf(a net.Addr) ipKey {
 
 // connOf finds our connection below whatever wraps it.
 func connOf(c net.Conn) *conn {
-	if secret, ok := c.(*tls.Conn); ok {
+	if secret, ok := c.(*secretConn); ok {
 		c = secret.NetConn()
 	}
 	own, _ := c.(*conn)

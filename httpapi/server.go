@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -89,7 +88,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	own := newListener(ln, &s.cfg, s.met, s.refusedConnection)
 	front := net.Listener(own)
 	if s.cfg.TLS != nil {
-		front = tls.NewListener(own, s.cfg.TLS) // above our own, whose patience is about bytes on the wire
+		front = &secretListener{own, s}
 	}
 	s.mu.Lock()
 	if s.stopped {
@@ -192,12 +191,16 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
 // refusedConnection is the whole answer to a connection beyond the limits.
 func (s *Server) refusedConnection() []byte {
 	e := &model.Error{Code: model.CodeOverloaded, Message: "too many connections are open; close some, or try again later"}
+	return s.wholeAnswer("429 Too Many Requests\r\nRetry-After: "+retryAfterSeconds(e), e)
+}
+
+// wholeAnswer is an error on the wire, for connections that never become requests.
+func (s *Server) wholeAnswer(status string, e *model.Error) []byte {
 	id := s.appendRequestID(nil)
 	body := appendError(nil, e, id)
-	out := []byte("HTTP/1.1 429 Too Many Requests\r\nServer: tiercel\r\nConnection: close\r\nContent-Type: application/json\r\nRetry-After: ")
-	out = append(out, retryAfterSeconds(e)...)
-	out = append(append(out, "\r\nX-Request-Id: "...), id...)
-	out = append(out, "\r\nContent-Length: "...)
+	out := append([]byte("HTTP/1.1 "), status...)
+	out = append(out, "\r\nServer: tiercel\r\nConnection: close\r\nContent-Type: application/json\r\nX-Request-Id: "...)
+	out = append(append(out, id...), "\r\nContent-Length: "...)
 	out = strconv.AppendInt(out, int64(len(body)), 10)
 	return append(append(out, "\r\n\r\n"...), body...)
 }

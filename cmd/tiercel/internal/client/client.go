@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -27,6 +29,9 @@ const (
 type Options struct {
 	Server  string        // http://host:port, or host:port
 	Tenant  string        // empty: the server's default
+	Token   string        // bearer token; empty: none
+	// Authorities are whose certificates the server may show; nil: those of the system.
+	Authorities *x509.CertPool
 	Timeout time.Duration // see the package comment; zero: DefaultTimeout
 	Conns   int           // connections kept for reuse; zero: 16
 	// OnRetry hears of each attempt that failed and will be repeated after wait.
@@ -43,6 +48,7 @@ const DefaultTimeout = time.Minute
 type Client struct {
 	base    *url.URL
 	tenant  string
+	token   string
 	timeout time.Duration
 	backOff time.Duration
 	onRetry func(error, time.Duration)
@@ -86,8 +92,11 @@ func New(o Options) (*Client, error) {
 		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        64 << 10,
 	}
+	if o.Authorities != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: o.Authorities, MinVersion: tls.VersionTLS12}
+	}
 	return &Client{
-		base: base, tenant: o.Tenant, timeout: o.Timeout, backOff: o.BackOff, onRetry: o.OnRetry,
+		base: base, tenant: o.Tenant, token: strings.TrimSpace(o.Token), timeout: o.Timeout, backOff: o.BackOff, onRetry: o.OnRetry,
 		http: &http.Client{
 			Transport: transport,
 			// The API never redirects; following one would send data somewhere else.
@@ -157,6 +166,9 @@ func (c *Client) send(ctx context.Context, k *call) (*http.Response, error) {
 	}
 	if c.tenant != "" {
 		req.Header.Set("X-Tenant-ID", c.tenant)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	req.Header.Set("User-Agent", "tiercel-cli")
 	if k.body != nil {

@@ -27,7 +27,7 @@ const configFlag = "config"
 const maxFileBytes = 1 << 20
 
 // verbVariables belong to the client verbs and may well be set in the same shell.
-var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true}
+var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true, "token": true}
 
 // Problems is everything wrong with a configuration, in a stable order.
 type Problems []error
@@ -91,7 +91,8 @@ func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
 
 	var s Server
 	problems = append(problems, parseAll(&s, []layer{flagLayer, envLayer, fileLayer})...)
-	problems = append(problems, checkExposure(&s)...)
+	problems = append(problems, checkAddresses(&s)...)
+	problems = append(problems, checkAccess(&s)...)
 	problems = append(problems, checkDiscovery(&s)...)
 	if len(problems) > 0 {
 		return Server{}, problems
