@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"sort"
 	"strings"
@@ -113,6 +114,24 @@ func TestAccess_EveryRouteLetsInExactlyTheRolesOfTheTable(t *testing.T) {
 	sort.Strings(listed)
 	sort.Strings(served)
 	assert.Equal(t, served, listed, "the table names routes that are served, and all of them")
+}
+
+func TestAccess_TheDocumentSaysWhatNeedsNoToken(t *testing.T) {
+	doc, text := readDocument(t)
+	assert.Contains(t, string(text), `"securitySchemes"`)
+	for path, operations := range doc.Paths {
+		for method, operation := range operations {
+			if method == "parameters" {
+				continue
+			}
+			var o struct {
+				Security *[]any `json:"security"`
+			}
+			require.NoError(t, json.Unmarshal(operation, &o))
+			who := allowed[strings.ToUpper(method)+" "+path]
+			assert.Equal(t, strings.HasPrefix(who, "-"), o.Security != nil && len(*o.Security) == 0, "%s %s", method, path)
+		}
+	}
 }
 
 func TestAccess_ARouteThatNobodyDeclaredIsClosedToAllButAdmins(t *testing.T) {

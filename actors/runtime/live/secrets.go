@@ -29,7 +29,9 @@ func (c currentTLS) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 }
 
 // Info implements credentials.TransportCredentials.
-func (c currentTLS) Info() credentials.ProtocolInfo { return credentials.NewTLS(c.now().Clone()).Info() }
+func (c currentTLS) Info() credentials.ProtocolInfo {
+	return credentials.NewTLS(c.now().Clone()).Info()
+}
 
 // Clone implements credentials.TransportCredentials.
 func (c currentTLS) Clone() credentials.TransportCredentials { return c }

@@ -27,13 +27,13 @@ const (
 
 // Options says where the server is and how patient to be.
 type Options struct {
-	Server  string        // http://host:port, or host:port
-	Tenant  string        // empty: the server's default
-	Token   string        // bearer token; empty: none
+	Server string // http://host:port, or host:port
+	Tenant string // empty: the server's default
+	Token  string // bearer token; empty: none
 	// Authorities are whose certificates the server may show; nil: those of the system.
 	Authorities *x509.CertPool
-	Timeout time.Duration // see the package comment; zero: DefaultTimeout
-	Conns   int           // connections kept for reuse; zero: 16
+	Timeout     time.Duration // see the package comment; zero: DefaultTimeout
+	Conns       int           // connections kept for reuse; zero: 16
 	// OnRetry hears of each attempt that failed and will be repeated after wait.
 	// It may be called concurrently.
 	OnRetry func(err error, wait time.Duration)
