@@ -137,7 +137,7 @@ func (c *call) identify(tokens Tokens) (*model.Principal, error) {
 	var who *model.Principal
 	err := error(model.Errorf(model.CodeUnauthenticated, op, "the Authorization header must be \"Bearer <token>\""))
 	if equalFold(scheme, "bearer") {
-		who, err = tokens.Identify(string(trimOWS(secret)), time.Now())
+		who, err = tokens.Identify(string(trimOWS(secret)), c.start)
 	}
 	if err != nil {
 		c.ctx.Response.Header.Set("WWW-Authenticate", `Bearer realm="tiercel", error="invalid_token"`)
@@ -170,6 +170,7 @@ func (c *call) settleTenant() error {
 	if c.h.tenant != nil {
 		var err error
 		if named, err = readTenant(c.h.tenant); err != nil {
+			c.leaveBody()
 			return err
 		}
 	}

@@ -163,9 +163,10 @@ func TestAccess_AnAuthorizationThatIsNotABearerTokenIsRefused(t *testing.T) {
 // The body of who may not send it is not read, whether or not they ask first.
 func TestAccess_ARefusedBodyIsNotReadAndEndsTheConnection(t *testing.T) {
 	w := overTCP(t, Config{Tokens: testBearers})
-	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+	// Without asking first, up to 8 KiB arrive before anything is judged.
+	for expect, sent := range map[string]string{"": strings.Repeat("x", 16<<10), "Expect: 100-continue\r\n": ""} {
 		for token, status := range map[string]int{"": 401, "Authorization: Bearer acme-ro\r\n": 403} {
-			r, closed := w.exchange("PUT /api/v1/storage/files/a HTTP/1.1\r\nHost: t\r\n"+token+expect+"Content-Length: 1000000000\r\n\r\n", true)
+			r, closed := w.exchange("PUT /api/v1/storage/files/a HTTP/1.1\r\nHost: t\r\n"+token+expect+"Content-Length: 1000000000\r\n\r\n"+sent, true)
 			assert.Equal(t, status, r.status)
 			assert.True(t, closed)
 		}

@@ -71,6 +71,7 @@ func TestTable_KnowsABearerByTheSecretAndUntilItExpires(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			who, err := table.Identify(c.secret, c.at)
 			if c.who == "" {
+				require.Error(t, err)
 				assert.Nil(t, who)
 				assert.Equal(t, model.CodeUnauthenticated, model.CodeOf(err))
 				assert.ErrorContains(t, err, c.says)

@@ -41,7 +41,7 @@ func TestTLS_ACallWithoutACertificateIsRefusedOnEveryMethod(t *testing.T) {
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, conn.Close()) }()
 			_, err = remote.NewRemotingClient(conn).ListProcesses(t.Context(), &remote.ListProcessesRequest{})
-			assert.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
+			require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
 			stream, err := remote.NewRemotingClient(conn).Receive(t.Context())
 			if err == nil {
 				_ = stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: &remote.MessageBatch{

@@ -148,7 +148,7 @@ func TestNodes_BothEndsWantACertificateOfANodeOfTheirAuthority(t *testing.T) {
 	_, err = shake(t, first(), func() *tls.Config { c := second(); c.ServerName = "elsewhere.example"; return c }())
 	assert.ErrorContains(t, err, "elsewhere.example", "a node is who it was called")
 	old := second()
-	old.MaxVersion = tls.VersionTLS12
+	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
 	_, err = shake(t, first(), named(old))
 	assert.ErrorContains(t, err, "protocol version")
 }

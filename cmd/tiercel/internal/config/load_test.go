@@ -92,7 +92,7 @@ func TestLoad_RefusesWhatCannotBeMeant(t *testing.T) {
 		{name: "a map for a value", yaml: "http:\n  port: 1\n", want: "must be one plain value"},
 		{name: "key twice", yaml: "dc: a\ndc: b\n", want: "already defined"},
 		{name: "not a map", yaml: "- a\n", want: "is not a YAML map of settings"},
-		{name: "variable of a feature that is not there", env: []string{"TIERCEL_AUTH_TOKENS=x"}, want: "unknown variable TIERCEL_AUTH_TOKENS"},
+		{name: "variable of a feature that is not there", env: []string{"TIERCEL_SHARDS=x"}, want: "unknown variable TIERCEL_SHARDS"},
 		{name: "variable with a slip", env: []string{"TIERCEL_DATADIR=x"}, want: "did you mean TIERCEL_DATA_DIR?"},
 		{name: "variable in lower case", env: []string{"TIERCEL_http=127.0.0.1:1"}, want: "did you mean TIERCEL_HTTP?"},
 		{name: "no such file", args: []string{"--config", "/nonexistent.yaml"}, want: "there is no file /nonexistent.yaml"},

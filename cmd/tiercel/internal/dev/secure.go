@@ -24,6 +24,10 @@ type secured struct {
 
 // secure makes what is not there yet for n nodes.
 func secure(dir string, n int) (*secured, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
 	s := &secured{certs: filepath.Join(dir, "certs"), tokens: filepath.Join(dir, "tokens.yaml"), admin: filepath.Join(dir, "admin.token")}
 	now := time.Now()
 	if _, err := certs.InitCA(s.certs, now); err != nil && model.CodeOf(err) != model.CodeConflict {
