@@ -33,7 +33,7 @@ URI:` + certs.NodeURI + ` and both extended key usages, server and client.`,
 			return &usageError{err: errors.New("a verb is missing"), hint: c.UsageString()}
 		},
 	}
-	cmd.AddCommand(a.initCACommand(), a.nodeCertCommand())
+	cmd.AddCommand(a.initCACommand(), a.nodeCertCommand(), a.clientCertCommand())
 	return cmd
 }
 
@@ -78,14 +78,7 @@ server that uses the files sees that within seconds, without a restart.`,
 					r.Names = append(r.Names, name)
 				}
 			}
-			pair, err := certs.IssueNode(r, time.Now())
-			if model.CodeOf(err) == model.CodeInvalidArgument {
-				return &usageError{err: errors.New(client.Message(err))}
-			}
-			if err != nil {
-				return err
-			}
-			return a.printPair(pair)
+			return a.issueCertificate(r)
 		},
 	}
 	flags := cmd.Flags()
@@ -94,6 +87,40 @@ server that uses the files sees that within seconds, without a restart.`,
 	flags.IntVar(&r.Days, "days", certs.NodeDays, fmt.Sprintf("valid for so many days, `N` up to %d", certs.MaxNodeDays))
 	flags.BoolVar(&r.Replace, "replace", false, "renew a certificate that is there")
 	return cmd
+}
+
+func (a *app) clientCertCommand() *command {
+	r := certs.Request{Client: true}
+	cmd := &command{
+		Use:   "client NAME",
+		Short: "Make a certificate for clients of the API: NAME.crt and NAME.key",
+		Long: `Makes a certificate that a client shows to a server which asks for one, by
+'tiercel server --tls-client-auth require'. It lets in nobody by itself: who its holder
+is, and what they may do, is for the token to say. Nodes do not take it for a node's.`,
+		Example: `  tiercel certs client laptop
+  tiercel status --server https://node-1.example:8880 --tls-ca ca.crt --tls-cert laptop.crt --tls-key laptop.key`,
+		Args: wantArgs(1, 1, "one NAME"),
+		RunE: func(_ *command, args []string) error {
+			r.Name = args[0]
+			return a.issueCertificate(r)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&r.Dir, "dir", defaultCertsDir, "`DIR` of the authority, and for the files")
+	flags.IntVar(&r.Days, "days", certs.NodeDays, fmt.Sprintf("valid for so many days, `N` up to %d", certs.MaxNodeDays))
+	flags.BoolVar(&r.Replace, "replace", false, "renew a certificate that is there")
+	return cmd
+}
+
+func (a *app) issueCertificate(r certs.Request) error {
+	pair, err := certs.Issue(r, time.Now())
+	if model.CodeOf(err) == model.CodeInvalidArgument {
+		return &usageError{err: errors.New(client.Message(err))}
+	}
+	if err != nil {
+		return err
+	}
+	return a.printPair(pair)
 }
 
 func (a *app) printPair(pair certs.Pair) error {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"tiercel/cluster/model"
-	"tiercel/cmd/tiercel/internal/certs"
 	"tiercel/cmd/tiercel/internal/client"
 )
 
@@ -20,7 +19,7 @@ const maxJobs = 1024
 // remote are the flags of every verb that speaks to a server.
 type remote struct {
 	server, tenant, output string
-	token, authority       string
+	access                 clientAccess
 	timeout                time.Duration
 	quiet                  bool
 	jobs                   int
@@ -29,8 +28,7 @@ type remote struct {
 func (r *remote) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&r.server, "server", defaultServer, "`URL` of a node; also TIERCEL_SERVER")
 	flags.StringVar(&r.tenant, "tenant", "", "`TENANT` whose files are meant (default: the server's); also TIERCEL_TENANT")
-	flags.StringVar(&r.token, "token", "", "bearer `TOKEN` to be let in with; better in TIERCEL_TOKEN, which other users of the machine do not see")
-	flags.StringVar(&r.authority, "tls-ca", "", "`FILE` with the authority of the server's certificate, PEM (default: the system's); also TIERCEL_TLS_CA")
+	r.access.addTo(flags)
 	addOutput(flags, &r.output)
 	flags.DurationVar(&r.timeout, "timeout", client.DefaultTimeout,
 		"give up on a file or call after this `DURATION` without progress, retries included")
@@ -55,12 +53,7 @@ func checkOutput(output string) error {
 
 // connect checks the flags and makes the client.
 func (a *app) connect(c *command, r *remote) (*client.Client, error) {
-	for flag, value := range map[string]*string{"server": &r.server, "tenant": &r.tenant, "token": &r.token, "tls-ca": &r.authority} {
-		name := map[string]string{"server": "TIERCEL_SERVER", "tenant": "TIERCEL_TENANT", "token": "TIERCEL_TOKEN", "tls-ca": "TIERCEL_TLS_CA"}[flag]
-		if env := a.variable(name); env != "" && !c.Flags().Changed(flag) {
-			*value = env
-		}
-	}
+	a.fromEnvironment(c, map[string]*string{"server": &r.server, "tenant": &r.tenant})
 	if err := checkOutput(r.output); err != nil {
 		return nil, err
 	}
@@ -70,16 +63,12 @@ func (a *app) connect(c *command, r *remote) (*client.Client, error) {
 	if c.Flags().Lookup("jobs") != nil && (r.jobs < 1 || r.jobs > maxJobs) {
 		return nil, &usageError{err: fmt.Errorf("--jobs %d is not between 1 and %d", r.jobs, maxJobs)}
 	}
-	o := client.Options{Server: r.server, Tenant: r.tenant, Token: r.token, Timeout: r.timeout, Conns: r.jobs}
+	o := client.Options{Server: r.server, Tenant: r.tenant, Timeout: r.timeout, Conns: r.jobs}
 	if !r.quiet {
 		o.OnRetry = (&retryNote{a: a}).note
 	}
-	if r.authority != "" {
-		pool, err := certs.Authorities(r.authority)
-		if err != nil {
-			return nil, &usageError{err: fmt.Errorf("--tls-ca: %s", client.Message(err))}
-		}
-		o.Authorities = pool
+	if err := a.readAccess(c, &r.access, &o); err != nil {
+		return nil, err
 	}
 	made, err := client.New(o)
 	if err != nil {

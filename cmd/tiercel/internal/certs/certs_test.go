@@ -31,7 +31,7 @@ func authority(t *testing.T, nodes ...string) string {
 	_, err := certs.InitCA(dir, time.Now())
 	require.NoError(t, err)
 	for _, n := range nodes {
-		_, err := certs.IssueNode(certs.Request{Dir: dir, Name: n, Names: names, Days: 30}, time.Now())
+		_, err := certs.Issue(certs.Request{Dir: dir, Name: n, Names: names, Days: 30}, time.Now())
 		require.NoError(t, err)
 	}
 	return dir
@@ -176,6 +176,34 @@ func TestHTTP_SpeaksCurrentTLSOnly(t *testing.T) {
 	}
 }
 
+func TestHTTP_ClientsShowACertificateWhereThatIsAskedFor(t *testing.T) {
+	dir, other := authority(t, "n-1"), authority(t)
+	issue := func(dir string) tls.Certificate {
+		pair, err := certs.Issue(certs.Request{Dir: dir, Name: "laptop", Days: 30, Client: true}, time.Now())
+		require.NoError(t, err)
+		cert, err := certs.ReadPair(pair)
+		require.NoError(t, err)
+		return *cert
+	}
+	ours, theirs := issue(dir), issue(other)
+	assert.Empty(t, ours.Leaf.URIs, "it is no node's")
+	assert.Equal(t, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, ours.Leaf.ExtKeyUsage)
+	files := filesOf(dir, "n-1")
+	roots, err := certs.Authorities(files.CA)
+	require.NoError(t, err)
+	files.Clients = true
+	server := open(t, files).HTTP()
+	for name, c := range map[string]struct {
+		shows []tls.Certificate
+		ok    bool
+	}{"none": {nil, false}, "ours": {[]tls.Certificate{ours}, true}, "theirs": {[]tls.Certificate{theirs}, false}} {
+		atServer, _ := shake(t, server, &tls.Config{RootCAs: roots, ServerName: "localhost", Certificates: c.shows, MinVersion: tls.VersionTLS12})
+		assert.Equal(t, c.ok, atServer == nil, "%s: %v", name, atServer)
+	}
+	_, err = certs.Issue(certs.Request{Dir: dir, Name: "x", Names: names, Days: 30, Client: true}, time.Now())
+	assert.ErrorContains(t, err, "leave host names out")
+}
+
 func TestLive_ReplacedFilesCountAndBadOnesDoNot(t *testing.T) {
 	dir := authority(t, "n-1")
 	files := filesOf(dir, "n-1")
@@ -189,7 +217,7 @@ func TestLive_ReplacedFilesCountAndBadOnesDoNot(t *testing.T) {
 	}
 	first := serial()
 	assert.Equal(t, first, served())
-	_, err := certs.IssueNode(certs.Request{Dir: dir, Name: "n-1", Names: names, Days: 30, Replace: true}, time.Now())
+	_, err := certs.Issue(certs.Request{Dir: dir, Name: "n-1", Names: names, Days: 30, Replace: true}, time.Now())
 	require.NoError(t, err)
 	require.NoError(t, live.Reload())
 	second := serial()
@@ -249,7 +277,7 @@ func TestIssue_GivesTheNamesTheMarkAndNoMoreThanTheAuthorityHas(t *testing.T) {
 	dir := t.TempDir()
 	_, err := certs.InitCA(dir, time.Now().AddDate(0, 0, 10-certs.CADays))
 	require.NoError(t, err)
-	pair, err := certs.IssueNode(certs.Request{Dir: dir, Name: "n-1", Names: []string{"a.example", "*.b.example", "10.0.0.1", "::1"}, Days: 365}, time.Now())
+	pair, err := certs.Issue(certs.Request{Dir: dir, Name: "n-1", Names: []string{"a.example", "*.b.example", "10.0.0.1", "::1"}, Days: 365}, time.Now())
 	require.NoError(t, err)
 	loaded, err := tls.LoadX509KeyPair(pair.Cert, pair.Key)
 	require.NoError(t, err)
@@ -269,12 +297,12 @@ func TestIssue_GivesTheNamesTheMarkAndNoMoreThanTheAuthorityHas(t *testing.T) {
 		{Name: "a", Days: 1}, {Name: "a", Names: []string{"0.0.0.0"}, Days: 1}, {Name: "a", Names: []string{"host:80"}, Days: 1}, {Name: "a", Names: names},
 	} {
 		r.Dir = dir
-		_, err := certs.IssueNode(r, time.Now())
+		_, err := certs.Issue(r, time.Now())
 		assert.Equal(t, model.CodeInvalidArgument, model.CodeOf(err), "%+v", r)
 	}
-	_, err = certs.IssueNode(certs.Request{Dir: dir, Name: "late", Names: names, Days: 1}, time.Now().AddDate(0, 0, 11))
+	_, err = certs.Issue(certs.Request{Dir: dir, Name: "late", Names: names, Days: 1}, time.Now().AddDate(0, 0, 11))
 	assert.ErrorContains(t, err, "has expired")
 	require.NoError(t, os.Remove(filepath.Join(dir, "ca.key")))
-	_, err = certs.IssueNode(certs.Request{Dir: dir, Name: "b", Names: names, Days: 1}, time.Now())
+	_, err = certs.Issue(certs.Request{Dir: dir, Name: "b", Names: names, Days: 1}, time.Now())
 	assert.ErrorContains(t, err, "ca.key")
 }

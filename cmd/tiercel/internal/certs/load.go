@@ -17,7 +17,11 @@ const warnBefore = 21 * 24 * time.Hour
 
 // Files says where the certificates of a node are. Without CA there is none for other
 // nodes, only one for HTTP.
-type Files struct{ Cert, Key, CA string }
+type Files struct {
+	Cert, Key, CA string
+	// Clients: those of HTTP show a certificate of CA, too.
+	Clients bool
+}
 
 // Paths lists the files that are named.
 func (f Files) Paths() []string {
@@ -99,6 +103,15 @@ func load(files Files, now time.Time) (*loaded, []error) {
 	return read, read.check(files, now)
 }
 
+// ReadPair reads a certificate with its key, for a client.
+func ReadPair(pair Pair) (*tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		return nil, model.Errorf(model.CodeInvalidArgument, "read a certificate", "%s and %s cannot be used: %w", pair.Cert, pair.Key, err)
+	}
+	return &cert, nil
+}
+
 // Authorities reads the certificates that a file holds.
 func Authorities(path string) (*x509.CertPool, error) {
 	text, err := readFile(path)
@@ -161,7 +174,7 @@ func verifyNode(state tls.ConnectionState) error {
 // HTTP is for the API: TLS 1.2 and later, with forward secrecy and authenticated
 // encryption only, and whichever certificate is in force when a client comes.
 func (l *Live) HTTP() *tls.Config {
-	return &tls.Config{
+	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		CipherSuites: []uint16{
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -174,6 +187,17 @@ func (l *Live) HTTP() *tls.Config {
 			return &cert, nil
 		},
 	}
+	if !l.files.Clients {
+		return config
+	}
+	strict := config.Clone()
+	strict.ClientAuth = tls.RequireAndVerifyClientCert
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now := strict.Clone()
+		now.ClientCAs = l.current.Load().roots
+		return now, nil
+	}
+	return config
 }
 
 // Nodes returns the settings of connections between nodes, either way, as they are now;

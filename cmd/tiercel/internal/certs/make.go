@@ -59,20 +59,21 @@ func InitCA(dir string, now time.Time) (Pair, error) {
 	return pair, sign(template, template, key, key, pair, false)
 }
 
-// Request is what a node's certificate shall say.
+// Request is what a certificate shall say.
 type Request struct {
-	Dir     string // of the authority, and where the new files go
-	Name    string // of the node, and of the files
-	Names   []string
+	Dir     string   // of the authority, and where the new files go
+	Name    string   // of its holder, and of the files
+	Names   []string // hosts and addresses of a node; none for a client
 	Days    int
+	Client  bool // for a client of the API: no node takes it for another node's
 	Replace bool // renew what is there
 }
 
 var fileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-// IssueNode makes the certificate of a node; conflict when there is one and it is not to
-// be replaced.
-func IssueNode(r Request, now time.Time) (Pair, error) {
+// Issue makes the certificate of a node or a client; conflict when there is one and it
+// is not to be replaced.
+func Issue(r Request, now time.Time) (Pair, error) {
 	template, err := r.template(now)
 	if err != nil {
 		return Pair{}, err
@@ -104,18 +105,23 @@ func (r *Request) template(now time.Time) (*x509.Certificate, error) {
 		return nil, model.Errorf(model.CodeInvalidArgument, op, "the name %q must be 1 to 63 letters, digits, dots, hyphens and underscores, and not %q", r.Name, caName)
 	case r.Days < 1 || r.Days > MaxNodeDays:
 		return nil, model.Errorf(model.CodeInvalidArgument, op, "it would be valid for %d days; 1 to %d are allowed", r.Days, MaxNodeDays)
-	case len(r.Names) == 0 || len(r.Names) > maxNames:
+	case r.Client && len(r.Names) > 0:
+		return nil, model.Errorf(model.CodeInvalidArgument, op, "a client is connected to by nobody; leave host names out")
+	case !r.Client && (len(r.Names) == 0 || len(r.Names) > maxNames):
 		return nil, model.Errorf(model.CodeInvalidArgument, op, "%d host names and addresses are given; 1 to %d are wanted: those by which clients and other nodes reach this one", len(r.Names), maxNames)
+	}
+	t := &x509.Certificate{
+		Subject: pkix.Name{CommonName: r.Name}, NotBefore: now.Add(-skew), NotAfter: now.AddDate(0, 0, r.Days),
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	if r.Client {
+		return t, nil
 	}
 	mark, err := url.Parse(NodeURI)
 	if err != nil {
 		return nil, err
 	}
-	t := &x509.Certificate{
-		Subject: pkix.Name{CommonName: r.Name}, NotBefore: now.Add(-skew), NotAfter: now.AddDate(0, 0, r.Days), URIs: []*url.URL{mark},
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
+	t.URIs, t.ExtKeyUsage = []*url.URL{mark}, append(t.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	for _, name := range r.Names {
 		switch ip := net.ParseIP(name); {
 		case ip != nil && ip.IsUnspecified():

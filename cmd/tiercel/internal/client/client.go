@@ -32,8 +32,9 @@ type Options struct {
 	Token  string // bearer token; empty: none
 	// Authorities are whose certificates the server may show; nil: those of the system.
 	Authorities *x509.CertPool
-	Timeout     time.Duration // see the package comment; zero: DefaultTimeout
-	Conns       int           // connections kept for reuse; zero: 16
+	Certificate *tls.Certificate // of this client, for servers that ask; nil: none
+	Timeout     time.Duration    // see the package comment; zero: DefaultTimeout
+	Conns       int              // connections kept for reuse; zero: 16
 	// OnRetry hears of each attempt that failed and will be repeated after wait.
 	// It may be called concurrently.
 	OnRetry func(err error, wait time.Duration)
@@ -92,8 +93,11 @@ func New(o Options) (*Client, error) {
 		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        64 << 10,
 	}
-	if o.Authorities != nil {
+	if o.Authorities != nil || o.Certificate != nil {
 		transport.TLSClientConfig = &tls.Config{RootCAs: o.Authorities, MinVersion: tls.VersionTLS12}
+	}
+	if o.Certificate != nil {
+		transport.TLSClientConfig.Certificates = []tls.Certificate{*o.Certificate}
 	}
 	return &Client{
 		base: base, tenant: o.Tenant, token: strings.TrimSpace(o.Token), timeout: o.Timeout, backOff: o.BackOff, onRetry: o.OnRetry,

@@ -23,6 +23,9 @@ func checkAccess(s *Server) []error {
 	if s.TLSCA != "" && s.TLSCert == "" && s.TLSKey == "" {
 		problems = append(problems, errors.New("tls-ca: other nodes want to see a certificate of this one; give --tls-cert and --tls-key, made by 'tiercel certs node'"))
 	}
+	if s.TLSClients == "require" && s.TLSCA == "" {
+		problems = append(problems, errors.New("tls-client-auth: require needs --tls-ca, the authority of the clients' certificates"))
+	}
 	return append(problems, checkExposure(s)...)
 }
 

@@ -118,12 +118,13 @@ func parseAll(s *Server, layers []layer) Problems {
 	return problems
 }
 
-func envName(key string) string {
+// EnvName is the environment variable of a flag.
+func EnvName(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 }
 
 func loadEnviron(environ []string) (layer, Problems) {
-	l := layer{koanf.New("."), envName}
+	l := layer{koanf.New("."), EnvName}
 	known := map[string]bool{configFlag: true}
 	for _, n := range names() {
 		known[n] = true
@@ -134,12 +135,12 @@ func loadEnviron(environ []string) (layer, Problems) {
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
 			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, EnvPrefix)), "_", "-")
-			if known[key] && name == envName(key) {
+			if known[key] && name == EnvName(key) {
 				return key, value
 			}
 			if !verbVariables[key] && !isServiceLink(name, value) {
 				problems = append(problems, fmt.Errorf("environment: unknown variable %s%s", name,
-					suggest(key, names(), envName)))
+					suggest(key, names(), EnvName)))
 			}
 			return "", nil
 		},

@@ -34,7 +34,7 @@ func TestLoad_DefaultsAreThoseOfTheContract(t *testing.T) {
 		DataDir: "./tiercel-data", HTTP: "127.0.0.1:8880", RPC: "127.0.0.1:8892", DiskType: "auto",
 		Discovery:         Discovery{Kind: "static", Name: "tiercel"},
 		HeartbeatInterval: 30 * time.Second, MasterHeartbeatInterval: 500 * time.Millisecond, Failover: true,
-		LogLevel: slog.LevelInfo, LogFormat: "text",
+		LogLevel: slog.LevelInfo, LogFormat: "text", Access: Access{TLSClients: "none"},
 	}, s)
 }
 

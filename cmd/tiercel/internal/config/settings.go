@@ -40,6 +40,7 @@ type Access struct {
 	TLSCert    string // of this node, for HTTP, and with TLSCA for other nodes
 	TLSKey     string
 	TLSCA      string // authorities of the other nodes' certificates
+	TLSClients string // none, require: a certificate of TLSCA from clients of HTTP, beside the token
 }
 
 // Discovery says how this node finds addresses of others, beside Join.
@@ -123,6 +124,8 @@ var settings = []setting{
 		parse: func(s *Server, v string) error { return parsePath(&s.TLSKey, v) }},
 	{name: "tls-ca", usage: "`FILE` with the authority of the cluster, PEM; nodes then speak TLS and show each other their certificates",
 		parse: func(s *Server, v string) error { return parsePath(&s.TLSCA, v) }},
+	{name: "tls-client-auth", value: "none", usage: "`WHAT` clients of HTTP show beside a token: none, or require for a certificate of --tls-ca, probes too",
+		parse: func(s *Server, v string) error { return parseOneOf(&s.TLSClients, v, "none", "require") }},
 	{name: "insecure", value: "false", boolean: true, usage: "allow listening beyond loopback without authentication and TLS",
 		parse: func(s *Server, v string) error { return parseBool(&s.Insecure, v) }},
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -162,6 +163,8 @@ func (c *cluster) start(i int) (*node, error) {
 	}
 	cmd := exec.Command(c.opt.Binary, args...)
 	cmd.Stderr = log
+	// What the verbs of this shell show to a server is not what a server shows.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "TIERCEL_TLS_") })
 	// A signal to the terminal's group is ours to pass on, in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()

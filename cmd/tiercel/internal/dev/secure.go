@@ -34,7 +34,7 @@ func secure(dir string, n int) (*secured, error) {
 		return nil, err
 	}
 	for i := range n {
-		_, err := certs.IssueNode(certs.Request{Dir: s.certs, Name: nodeName(i), Names: []string{"127.0.0.1", "localhost"}, Days: certs.NodeDays}, now)
+		_, err := certs.Issue(certs.Request{Dir: s.certs, Name: nodeName(i), Names: []string{"127.0.0.1", "localhost"}, Days: certs.NodeDays}, now)
 		if err != nil && model.CodeOf(err) != model.CodeConflict {
 			return nil, err
 		}

@@ -1,14 +1,17 @@
 package drill
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -152,8 +155,12 @@ func (f *fortress) clientsAreLetInByTokenAndAuthority() {
 func (f *fortress) nobodySpeaksToANodeWithoutACertificate() {
 	foreign, err := tls.LoadX509KeyPair(f.foreignCertificate())
 	require.NoError(f.t, err)
+	f.must("certs", "client", "laptop", "--dir", f.certs)
+	laptop, err := tls.LoadX509KeyPair(filepath.Join(f.certs, "laptop.crt"), filepath.Join(f.certs, "laptop.key"))
+	require.NoError(f.t, err)
 	for name, secret := range map[string]credentials.TransportCredentials{
 		"plain": insecure.NewCredentials(), "no certificate": credentials.NewTLS(&tls.Config{RootCAs: f.roots, MinVersion: tls.VersionTLS13}),
+		"of a client":          credentials.NewTLS(&tls.Config{RootCAs: f.roots, Certificates: []tls.Certificate{laptop}, MinVersion: tls.VersionTLS13}),
 		"of another authority": credentials.NewTLS(&tls.Config{RootCAs: f.roots, Certificates: []tls.Certificate{foreign}, MinVersion: tls.VersionTLS13}),
 	} {
 		conn, err := grpc.NewClient(f.Nodes[0].RPC, grpc.WithTransportCredentials(secret))
@@ -247,6 +254,34 @@ func (f *fortress) tokensAreReadAgainAndABadFileChangesNothing() {
 	_, errs, status := f.cli(nil, "server", "--data-dir", t.TempDir(), "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--auth-tokens", filepath.Join(f.certs, "ca.crt"))
 	assert.Equal(t, 1, status)
 	assert.Contains(t, errs, "auth-tokens")
+}
+
+func TestAccess_ALocalClusterUnderTLSIsUsedAsItSays(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(build(t), "dev", "--nodes", "1", "--tls", "--data-dir", dir)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	said := bufio.NewScanner(out)
+	var server string
+	for server == "" && said.Scan() {
+		if url, ok := strings.CutPrefix(strings.TrimSpace(said.Text()), "export TIERCEL_SERVER="); ok {
+			server = url
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	f := &fortress{t: t}
+	token, err := os.ReadFile(filepath.Join(dir, "admin.token"))
+	require.NoError(t, err)
+	env := []string{"TIERCEL_SERVER=" + server, "TIERCEL_TLS_CA=" + filepath.Join(dir, "certs", "ca.crt"), "TIERCEL_TOKEN=" + strings.TrimSpace(string(token))}
+	stdout, errs, status := f.cli(env, "workers")
+	assert.Zero(t, status, errs)
+	assert.Contains(t, stdout, "healthy")
+	_, errs, status = f.cli(env[:2], "workers")
+	assert.Equal(t, 1, status)
+	assert.Contains(t, errs, "unauthenticated")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	assert.NoError(t, cmd.Wait())
 }
 
 func (f *fortress) managementIsInTheAuditLog() {

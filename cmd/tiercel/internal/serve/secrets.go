@@ -36,7 +36,7 @@ func (s *serving) openSecrets() error {
 	if path := s.cfg.AuthTokens; path != "" {
 		s.secrets.paths = append(s.secrets.paths, path)
 	}
-	files := certs.Files{Cert: s.cfg.TLSCert, Key: s.cfg.TLSKey, CA: s.cfg.TLSCA}
+	files := certs.Files{Cert: s.cfg.TLSCert, Key: s.cfg.TLSKey, CA: s.cfg.TLSCA, Clients: s.cfg.TLSClients == "require"}
 	s.secrets.paths = append(s.secrets.paths, files.Paths()...)
 	s.watchSecrets()
 	if s.cfg.AuthTokens != "" {
