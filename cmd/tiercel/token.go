@@ -40,7 +40,16 @@ A token has a role and is bound to one tenant or to the cluster:
 
 One bound to a tenant reaches that tenant and nothing else. One bound to the cluster
 sees status, workers, jobs and metrics, and the files of the default tenant; as admin
-those of every tenant.`,
+those of every tenant.
+
+The file, for those who write it by other means; anything else in it is refused:
+
+  tokens:
+    - name: trainer          # unique; goes into logs
+      role: read-write       # read-only, read-write or admin
+      tenant: acme           # or "cluster: true"
+      expires: 2027-01-31    # a day or a time, or left out
+      sha256: 5f0c…          # as 'tiercel token hash' prints it`,
 		Example: `  tiercel token create --name ops --role admin --cluster
   tiercel token create --name trainer --role read-write --tenant acme --expires 90d
   tiercel server --auth-tokens tokens.yaml

@@ -39,8 +39,7 @@ func lines(t *testing.T, path string) (out []httpapi.Action) {
 
 func openLog(t *testing.T, dir string, to io.Writer) *Log {
 	t.Helper()
-	l, err := Open(dir, slog.New(slog.NewTextHandler(to, nil)))
-	require.NoError(t, err)
+	l := Open(dir, slog.New(slog.NewTextHandler(to, nil)))
 	t.Cleanup(func() { assert.NoError(t, l.Close()) })
 	return l
 }
@@ -99,6 +98,7 @@ func TestLog_WhatCannotBeWrittenIsInTheNodesLogAndWarnedOf(t *testing.T) {
 	var node bytes.Buffer
 	l := openLog(t, dir, &node)
 	l.Write(action(1))
+	require.Empty(t, l.Warnings())
 	require.NoError(t, l.file.Close()) // as if the disk had gone
 	l.Write(action(2))
 	assert.Contains(t, node.String(), `/r/2`)
@@ -108,4 +108,19 @@ func TestLog_WhatCannotBeWrittenIsInTheNodesLogAndWarnedOf(t *testing.T) {
 	l.Write(action(3))
 	assert.Empty(t, l.Warnings())
 	assert.Equal(t, []httpapi.Action{action(1), action(3)}, lines(t, filepath.Join(dir, "audit", "audit.log")))
+}
+
+func TestLog_OneThatCannotBeOpenedStopsNothingAndIsTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	blocked := filepath.Join(dir, "audit")
+	require.NoError(t, os.WriteFile(blocked, nil, 0o600))
+	var node bytes.Buffer
+	l := openLog(t, dir, &node)
+	require.Len(t, l.Warnings(), 1)
+	l.Write(action(1))
+	assert.Contains(t, node.String(), `/r/1`)
+	require.NoError(t, os.Remove(blocked))
+	l.Write(action(2))
+	assert.Empty(t, l.Warnings())
+	assert.Equal(t, []httpapi.Action{action(2)}, lines(t, filepath.Join(blocked, "audit.log")))
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"tiercel/cluster/model"
 	"tiercel/httpapi"
 )
 
@@ -34,19 +33,21 @@ type Log struct {
 	failing string // why the newest line was not written; empty: it was
 }
 
-// Open opens the log below a data directory.
-func Open(dataDir string, log *slog.Logger) (*Log, error) {
+// Open opens the log below a data directory. When it cannot be opened that is told like
+// a line that cannot be written, and tried again with the next one.
+func Open(dataDir string, log *slog.Logger) *Log {
 	l := &Log{dir: filepath.Join(dataDir, "audit"), log: log, maxFileBytes: MaxFileBytes}
-	if err := os.MkdirAll(l.dir, 0o700); err != nil {
-		return nil, model.Errorf(model.CodeUnavailable, "open the audit log", "%s cannot be made: %w", l.dir, err)
-	}
 	if err := l.open(); err != nil {
-		return nil, model.Errorf(model.CodeUnavailable, "open the audit log", "it cannot be written: %w", err)
+		l.failing = err.Error()
+		log.Error("the audit log cannot be opened; management actions will be in this log instead", "error", err)
 	}
-	return l, nil
+	return l
 }
 
 func (l *Log) open() error {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(filepath.Join(l.dir, fileName), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,30 +25,30 @@ type secrets struct {
 	tokens *tokens.Live // nil: anybody may do anything
 	certs  *certs.Live  // nil: plain TCP
 	audit  *audit.Log
-	paths  []string
-	hangup chan os.Signal
-	stop   context.CancelFunc
-	ended  chan struct{}
+
+	base    context.Context // of the watches; ended by stop
+	stop    context.CancelFunc
+	watches sync.WaitGroup
 }
 
 // openSecrets reads the files; the error lists everything that is wrong with all of them.
 func (s *serving) openSecrets() error {
+	sec := &s.secrets
+	sec.base, sec.stop = context.WithCancel(context.Background())
 	var problems []error
+	var err error
 	if path := s.cfg.AuthTokens; path != "" {
-		s.secrets.paths = append(s.secrets.paths, path)
-	}
-	files := certs.Files{Cert: s.cfg.TLSCert, Key: s.cfg.TLSKey, CA: s.cfg.TLSCA, Clients: s.cfg.TLSClients == "require"}
-	s.secrets.paths = append(s.secrets.paths, files.Paths()...)
-	s.watchSecrets()
-	if s.cfg.AuthTokens != "" {
-		live, err := tokens.Open(s.cfg.AuthTokens)
+		files := watch.Files(path)
+		sec.tokens, err = tokens.Open(path)
 		problems = append(problems, err)
-		s.secrets.tokens = live
+		s.watch(files, "tokens", path, sec.tokens.Reload)
 	}
 	if s.cfg.TLSCert != "" {
-		live, err := certs.Open(files, time.Now)
+		f := certs.Files{Cert: s.cfg.TLSCert, Key: s.cfg.TLSKey, CA: s.cfg.TLSCA, Clients: s.cfg.TLSClients == "require"}
+		files := watch.Files(f.Paths()...)
+		sec.certs, err = certs.Open(f, time.Now)
 		problems = append(problems, err)
-		s.secrets.certs = live
+		s.watch(files, "certificates", f.Cert, sec.certs.Reload)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return model.Errorf(model.CodeInvalidArgument, "read tokens and certificates", "%w", err)
@@ -55,50 +56,29 @@ func (s *serving) openSecrets() error {
 	return nil
 }
 
-// watchSecrets begins to look for changes, before anything is read. Only where there is
-// something to read again does a hangup no longer end the process.
-func (s *serving) watchSecrets() {
-	if len(s.secrets.paths) == 0 {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.secrets.stop, s.secrets.ended, s.secrets.hangup = cancel, make(chan struct{}), make(chan os.Signal, 1)
-	signal.Notify(s.secrets.hangup, syscall.SIGHUP)
-	run := watch.Files(ctx, lookEvery, s.secrets.hangup, s.secrets.paths, s.reloadSecrets)
-	started := s.secretsRead
-	go func() {
-		defer close(s.secrets.ended)
+// watch reads files again when they change, and on a hangup. Only where there is something
+// to read again does a hangup no longer end the process.
+func (s *serving) watch(files *watch.Watch, what, path string, reload func() error) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	s.secrets.watches.Go(func() {
+		defer signal.Stop(hangup)
 		select {
-		case <-started:
-			run()
-		case <-ctx.Done():
+		case <-s.secretsRead:
+			files.Run(s.secrets.base, lookEvery, hangup, func() { s.readAgain(what, path, reload()) })
+		case <-s.secrets.base.Done():
 		}
-	}()
+	})
 }
 
-// reloadSecrets reads all files again. What cannot be used changes nothing.
-func (s *serving) reloadSecrets() {
-	if t := s.secrets.tokens; t != nil {
-		err := t.Reload()
-		s.tellReload("reload tokens", s.cfg.AuthTokens, err)
-		if err == nil {
-			s.log.Info("token file read again", "path", s.cfg.AuthTokens, "tokens", t.Count())
-		}
-	}
-	if c := s.secrets.certs; c != nil {
-		err := c.Reload()
-		s.tellReload("reload certificates", s.cfg.TLSCert, err)
-		if err == nil {
-			s.log.Info("certificates read again", "path", s.cfg.TLSCert)
-		}
-	}
-}
-
-func (s *serving) tellReload(what, path string, err error) {
-	a := httpapi.Action{At: time.Now().UTC(), Name: "node", Route: what, Subject: path, Outcome: httpapi.Done}
+// readAgain tells what came of it. What cannot be used changes nothing.
+func (s *serving) readAgain(what, path string, err error) {
+	a := httpapi.Action{At: time.Now().UTC(), Name: "node", Route: "reload " + what, Subject: path, Outcome: httpapi.Done}
 	if err != nil {
 		s.log.Error("a file was changed and cannot be used; what was read before is in force", "path", path, "error", err)
 		a.Outcome, a.Detail = string(model.CodeInvalidArgument), err.Error()
+	} else {
+		s.log.Info("a file was read again", "what", what, "path", path)
 	}
 	s.secrets.audit.Write(a)
 }
@@ -127,12 +107,11 @@ func (s *serving) secretWarnings() []string {
 	return append(out, s.secrets.audit.Warnings()...)
 }
 
-// closeSecrets ends the watch, then the audit log that it writes to.
+// closeSecrets ends the watches, then the audit log that they write to.
 func (s *serving) closeSecrets() error {
 	if s.secrets.stop != nil {
-		signal.Stop(s.secrets.hangup)
 		s.secrets.stop()
-		<-s.secrets.ended
+		s.secrets.watches.Wait()
 	}
 	if s.secrets.audit == nil {
 		return nil

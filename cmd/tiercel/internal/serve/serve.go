@@ -119,9 +119,7 @@ func (s *serving) open(ctx context.Context) error {
 	if s.data, err = actors.OpenData(fs, rand.Reader, joins); err != nil {
 		return err
 	}
-	if s.secrets.audit, err = audit.Open(s.cfg.DataDir, s.log); err != nil {
-		return err
-	}
+	s.secrets.audit = audit.Open(s.cfg.DataDir, s.log)
 	close(s.secretsRead)
 	id := s.data.Dir.Identity()
 	s.node, err = live.New(live.Config{

@@ -39,12 +39,6 @@ func (l *Live) Identify(secret string, now time.Time) (*model.Principal, error) 
 	return l.table.Load().Identify(secret, now)
 }
 
-// Path is the file's.
-func (l *Live) Path() string { return l.path }
-
-// Count is how many tokens are in force.
-func (l *Live) Count() int { return len(l.table.Load().Entries()) }
-
 // Warnings says what an operator should know of the tokens in force.
 func (l *Live) Warnings() []string {
 	if p := l.problem.Load(); p != nil {

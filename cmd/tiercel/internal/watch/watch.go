@@ -9,27 +9,33 @@ import (
 	"time"
 )
 
-// Files remembers how files are, so call it before they are read, and returns what calls
-// changed until ctx ends: whenever a file is not as it was, and for each word on now.
-func Files(ctx context.Context, every time.Duration, now <-chan os.Signal, paths []string, changed func()) (run func()) {
-	last := look(paths)
-	return func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			asked := false
-			select {
-			case <-ctx.Done():
-				return
-			case <-now:
-				asked = true
-			case <-tick.C:
-			}
-			// Before they are read: what changes meanwhile is seen the next time.
-			if seen := look(paths); asked || seen != last {
-				last = seen
-				changed()
-			}
+// Watch is some files and how they were when they were last looked at.
+type Watch struct {
+	paths []string
+	last  string
+}
+
+// Files remembers how files are, so call it before they are read.
+func Files(paths ...string) *Watch { return &Watch{paths: paths, last: look(paths)} }
+
+// Run calls changed until ctx ends: whenever a file is not as it was, and for each word
+// on now. It looks that often.
+func (w *Watch) Run(ctx context.Context, every time.Duration, now <-chan os.Signal, changed func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		asked := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-now:
+			asked = true
+		case <-tick.C:
+		}
+		// Before they are read: what changes meanwhile is seen the next time.
+		if seen := look(w.paths); asked || seen != w.last {
+			w.last = seen
+			changed()
 		}
 	}
 }

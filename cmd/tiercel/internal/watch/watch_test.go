@@ -21,10 +21,13 @@ func TestFiles_NoticesWhatIsWrittenSwappedRemovedOrAskedFor(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var told atomic.Int64
 	now, ended := make(chan os.Signal, 1), make(chan struct{})
-	run := watch.Files(ctx, time.Millisecond, now, []string{path}, func() { told.Add(1) })
+	files := watch.Files(path)
 	// Before it runs, and so before anybody could have read it again.
 	require.NoError(t, os.WriteFile(path, []byte("before"), 0o600))
-	go func() { defer close(ended); run() }()
+	go func() {
+		defer close(ended)
+		files.Run(ctx, time.Millisecond, now, func() { told.Add(1) })
+	}()
 	next := int64(0)
 	expect := func(what string) {
 		t.Helper()
@@ -32,7 +35,12 @@ func TestFiles_NoticesWhatIsWrittenSwappedRemovedOrAskedFor(t *testing.T) {
 		require.Eventually(t, func() bool { return told.Load() == next }, 5*time.Second, time.Millisecond, what)
 	}
 	expect("written between the first look and the first run")
-	require.NoError(t, os.WriteFile(path, []byte("longer"+"!"), 0o600))
+	// In one step: emptied and then filled would be two changes.
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.WriteString("!")
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
 	expect("written")
 	swap := filepath.Join(dir, "g")
 	require.NoError(t, os.WriteFile(swap, []byte("swapped"), 0o600))
