@@ -256,6 +256,23 @@ func (f *fortress) tokensAreReadAgainAndABadFileChangesNothing() {
 	assert.Contains(t, errs, "auth-tokens")
 }
 
+func TestAccess_AServerThatAsksClientsForCertificatesServesNobodyWithout(t *testing.T) {
+	f := &fortress{t: t, certs: t.TempDir()}
+	f.must("certs", "init-ca", "--dir", f.certs)
+	f.must("certs", "node", "node-1", "--dir", f.certs)
+	f.must("certs", "client", "laptop", "--dir", f.certs)
+	file := func(name string) string { return filepath.Join(f.certs, name) }
+	s := start(t, t.TempDir(), "--tls-ca", file("ca.crt"), "--tls-cert", file("node-1.crt"), "--tls-key", file("node-1.key"), "--tls-client-auth", "require")
+	address := strings.TrimSuffix(strings.TrimPrefix(s.base, "http://"), "/api/v1/storage")
+	env := []string{"TIERCEL_SERVER=https://" + address, "TIERCEL_TLS_CA=" + file("ca.crt")}
+	stdout, errs, status := f.cli(append(env, "TIERCEL_TLS_CERT="+file("laptop.crt"), "TIERCEL_TLS_KEY="+file("laptop.key")), "workers")
+	assert.Zero(t, status, errs)
+	assert.Contains(t, stdout, "healthy")
+	_, errs, status = f.cli(env, "workers")
+	assert.Equal(t, 1, status)
+	assert.Contains(t, errs, "see --tls-cert and --tls-key")
+}
+
 func TestAccess_ALocalClusterUnderTLSIsUsedAsItSays(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command(build(t), "dev", "--nodes", "1", "--tls", "--data-dir", dir)
