@@ -21,6 +21,7 @@ type route struct {
 	expect          func(*call) error // judges a request that waits for 100 Continue
 	limited         bool              // counts against MaxRequests: all but the probes
 	metrics         *routeMetrics
+	needs           need // of who calls it; filled in from the table of access.go
 }
 
 // table lists what is offered. The OpenAPI document says the same, and a test
@@ -85,7 +86,7 @@ func (s *Server) buildRouter() fasthttp.RequestHandler {
 	r.HandleMethodNotAllowed = true
 	s.routes = s.table()
 	for _, rt := range s.routes {
-		rt.metrics = s.met.route(plainPattern(rt.pattern), rt.method)
+		rt.metrics, rt.needs = s.met.route(plainPattern(rt.pattern), rt.method), needOf(rt.method, rt.pattern)
 		r.Handle(rt.method, rt.pattern, s.handle(rt))
 	}
 	r.NotFound = s.handle(s.stray(noRoute))
@@ -95,7 +96,7 @@ func (s *Server) buildRouter() fasthttp.RequestHandler {
 
 // stray is a route for requests that have none.
 func (s *Server) stray(serve func(*call) error) *route {
-	return &route{method: "any", pattern: "unknown", serve: serve, metrics: s.met.route("unknown", "any")}
+	return &route{method: "any", pattern: "unknown", serve: serve, metrics: s.met.route("unknown", "any"), needs: needToken}
 }
 
 // plainPattern writes {path:*} as {path}, as metrics and the OpenAPI document do.

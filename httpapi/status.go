@@ -92,6 +92,9 @@ func (c *call) clusterStatus() error {
 		a = newStatusAnswer(reply)
 		a.learnDebt(c, reply)
 	}
+	if more := c.s.cfg.Warnings; more != nil {
+		a.Warnings = append(a.Warnings, more()...)
+	}
 	a.nameUnknown()
 	return c.answerValue(a)
 }

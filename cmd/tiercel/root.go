@@ -22,7 +22,8 @@ the client hears "stored", important data a moment later, rebuildable data has
 one copy on cheap disk.
 
 Start a node with 'tiercel server', then put, get, ls, rm, mv and cp files.
-The verbs find the server by --server or TIERCEL_SERVER.
+The verbs find the server by --server or TIERCEL_SERVER, and are let in by --token or
+TIERCEL_TOKEN where it asks for one.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		SilenceErrors: true,
@@ -39,6 +40,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	root.AddCommand(
 		a.serverCommand(), a.putCommand(), a.getCommand(), a.lsCommand(), a.rmCommand(),
 		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.takeoverCommand(), a.versionCommand(), a.workersCommand(), a.masterCommand(), a.devCommand(), a.simCommand(),
+		a.tokenCommand(), a.certsCommand(),
 		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.quotaCommand(), a.configCommand(), a.explainCommand(), a.licenseCommand(),
 	)
 	return root

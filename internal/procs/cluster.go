@@ -2,6 +2,7 @@ package procs
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,10 @@ type Options struct {
 	// FirstUID makes each node a user of its own, counted from it, so that a packet
 	// filter can tell who sends; 0: all run as the caller. It needs root.
 	FirstUID uint32
+	// Token is what requests to the nodes carry; empty: none. TLS is what they speak; nil:
+	// plain HTTP.
+	Token string
+	TLS   *tls.Config
 	// ReadyWithin bounds each start; 0: 60 s.
 	ReadyWithin time.Duration
 }
@@ -64,7 +69,7 @@ func Start(opt Options) (*Cluster, error) {
 	if opt.ReadyWithin == 0 {
 		opt.ReadyWithin = time.Minute
 	}
-	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second}}
+	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second, Transport: opt.transport()}}
 	if err := c.issueLicense(); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ const configFlag = "config"
 const maxFileBytes = 1 << 20
 
 // verbVariables belong to the client verbs and may well be set in the same shell.
-var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true}
+var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true, "token": true}
 
 // Problems is everything wrong with a configuration, in a stable order.
 type Problems []error
@@ -91,7 +91,8 @@ func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
 
 	var s Server
 	problems = append(problems, parseAll(&s, []layer{flagLayer, envLayer, fileLayer})...)
-	problems = append(problems, checkExposure(&s)...)
+	problems = append(problems, checkAddresses(&s)...)
+	problems = append(problems, checkAccess(&s)...)
 	problems = append(problems, checkDiscovery(&s)...)
 	if len(problems) > 0 {
 		return Server{}, problems
@@ -117,12 +118,13 @@ func parseAll(s *Server, layers []layer) Problems {
 	return problems
 }
 
-func envName(key string) string {
+// EnvName is the environment variable of a flag.
+func EnvName(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 }
 
 func loadEnviron(environ []string) (layer, Problems) {
-	l := layer{koanf.New("."), envName}
+	l := layer{koanf.New("."), EnvName}
 	known := map[string]bool{configFlag: true}
 	for _, n := range names() {
 		known[n] = true
@@ -133,12 +135,12 @@ func loadEnviron(environ []string) (layer, Problems) {
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
 			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, EnvPrefix)), "_", "-")
-			if known[key] && name == envName(key) {
+			if known[key] && name == EnvName(key) {
 				return key, value
 			}
 			if !verbVariables[key] && !isServiceLink(name, value) {
 				problems = append(problems, fmt.Errorf("environment: unknown variable %s%s", name,
-					suggest(key, names(), envName)))
+					suggest(key, names(), EnvName)))
 			}
 			return "", nil
 		},

@@ -32,6 +32,16 @@ type Server struct {
 	LogFormat string // text, json
 	Pprof     string // host:port on loopback; empty: off
 	Insecure  bool   // listen beyond loopback without authentication and TLS
+	Access
+}
+
+// Access says who may speak to the node and how it shows who it is; each a path, empty: none.
+type Access struct {
+	AuthTokens string // bearer tokens
+	TLSCert    string // of this node, for HTTP, and with TLSCA for other nodes
+	TLSKey     string
+	TLSCA      string // authorities of the other nodes' certificates
+	TLSClients string // none, require: a certificate of TLSCA from clients of HTTP, beside the token
 }
 
 // Discovery says how this node finds addresses of others, beside Join.
@@ -109,6 +119,16 @@ var settings = []setting{
 		parse: func(s *Server, v string) error { return parseOneOf(&s.LogFormat, v, "text", "json") }},
 	{name: "pprof", usage: "`HOST:PORT` on loopback for profiles under /debug/pprof/ (default: off)",
 		parse: func(s *Server, v string) error { return parsePprof(&s.Pprof, v) }},
+	{name: "auth-tokens", usage: "`FILE` of bearer tokens, made by 'tiercel token create'; every request needs one then",
+		parse: func(s *Server, v string) error { return parsePath(&s.AuthTokens, v) }},
+	{name: "tls-cert", usage: "`FILE` with the certificate of this node, PEM, made by 'tiercel certs node'; HTTP speaks TLS then",
+		parse: func(s *Server, v string) error { return parsePath(&s.TLSCert, v) }},
+	{name: "tls-key", usage: "`FILE` with the key of --tls-cert, PEM",
+		parse: func(s *Server, v string) error { return parsePath(&s.TLSKey, v) }},
+	{name: "tls-ca", usage: "`FILE` with the authority of the cluster, PEM; nodes then speak TLS and show each other their certificates",
+		parse: func(s *Server, v string) error { return parsePath(&s.TLSCA, v) }},
+	{name: "tls-client-auth", value: "none", usage: "`WHAT` clients of HTTP show beside a token: none, or require for a certificate of --tls-ca, probes too",
+		parse: func(s *Server, v string) error { return parseOneOf(&s.TLSClients, v, "none", "require") }},
 	{name: "insecure", value: "false", boolean: true, usage: "allow listening beyond loopback without authentication and TLS",
 		parse: func(s *Server, v string) error { return parseBool(&s.Insecure, v) }},
 }

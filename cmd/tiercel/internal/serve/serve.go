@@ -19,6 +19,7 @@ import (
 	"tiercel/actors/runtime/discovery"
 	"tiercel/actors/runtime/live"
 	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/audit"
 	"tiercel/cmd/tiercel/internal/config"
 	"tiercel/httpapi"
 	"tiercel/internal/version"
@@ -45,7 +46,7 @@ const heapFloor = 32 << 20
 // Run serves until ctx ends, then stops cleanly and returns nil. It prints the
 // ready line to stdout once requests can be served.
 func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Writer) (err error) {
-	s := &serving{cfg: cfg, log: log, halted: make(chan error, 1), ready: make(chan struct{})}
+	s := &serving{cfg: cfg, log: log, halted: make(chan error, 1), ready: make(chan struct{}), secretsRead: make(chan struct{})}
 	s.state.Store(&readiness{reason: "the node is starting"})
 	floor := make([]byte, heapFloor)
 	defer goruntime.KeepAlive(floor)
@@ -98,6 +99,9 @@ type serving struct {
 	state    atomic.Pointer[readiness]
 	ready    chan struct{}
 	once     atomic.Bool
+	secrets  secrets
+	// secretsRead is closed when there is somebody to tell of changes to them.
+	secretsRead chan struct{}
 }
 
 func (s *serving) open(ctx context.Context) error {
@@ -107,6 +111,9 @@ func (s *serving) open(ctx context.Context) error {
 	}
 	fs, err := store.NewDirFS(s.cfg.DataDir)
 	if err != nil {
+		return err
+	}
+	if err = s.openSecrets(); err != nil {
 		return err
 	}
 	if s.listener, err = net.Listen("tcp", s.cfg.HTTP); err != nil {
@@ -119,10 +126,12 @@ func (s *serving) open(ctx context.Context) error {
 	if s.data, err = actors.OpenData(fs, rand.Reader, joins); err != nil {
 		return err
 	}
+	s.secrets.audit = audit.Open(s.cfg.DataDir, s.log)
+	close(s.secretsRead)
 	id := s.data.Dir.Identity()
 	s.node, err = live.New(live.Config{
 		Node: id.NodeID, Incarnation: id.Incarnation, FS: s.data.Dir.FS, Log: s.log, RPC: s.cfg.RPC, Advertise: s.cfg.Advertise,
-		Insecure: s.cfg.Insecure, OnHalt: func(reason error) {
+		TLS: s.secrets.certs.Nodes(), Insecure: s.cfg.Insecure, OnHalt: func(reason error) {
 			s.halted <- reason
 		},
 	})
@@ -134,7 +143,7 @@ func (s *serving) open(ctx context.Context) error {
 		Node: string(id.NodeID), Worker: func(n model.NodeID) *actor.PID { return s.node.Peer(n, actors.WorkerPath) },
 		BodyCredit: bodyCredit, StepTimeout: stepTimeout, Ready: s.isReady,
 	})
-	s.http = httpapi.New(httpapi.Config{Logger: s.log}, s.client)
+	s.http = httpapi.New(s.guard(httpapi.Config{Logger: s.log}), s.client)
 	if _, err = actors.Start(s.node, s.data, s.options()); err != nil || s.finder == nil {
 		return err
 	}
@@ -190,6 +199,7 @@ func (s *serving) close() error {
 	if s.listener != nil {
 		_ = s.listener.Close() // closed already when HTTP was served
 	}
+	errs = append(errs, s.closeSecrets())
 	if s.finder != nil {
 		s.finder.Stop()
 	}
