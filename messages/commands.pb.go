@@ -68,6 +68,9 @@ type Command struct {
 	//	*Command_SetSettings
 	//	*Command_SetTier
 	//	*Command_TruncateVolume
+	//	*Command_RecoverCatalog
+	//	*Command_AdoptCopy
+	//	*Command_AdoptVolume
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -438,6 +441,33 @@ func (x *Command) GetTruncateVolume() *TruncateVolume {
 	return nil
 }
 
+func (x *Command) GetRecoverCatalog() *RecoverCatalog {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_RecoverCatalog); ok {
+			return x.RecoverCatalog
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetAdoptCopy() *AdoptCopy {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_AdoptCopy); ok {
+			return x.AdoptCopy
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetAdoptVolume() *AdoptVolume {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_AdoptVolume); ok {
+			return x.AdoptVolume
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -566,6 +596,18 @@ type Command_TruncateVolume struct {
 	TruncateVolume *TruncateVolume `protobuf:"bytes,50,opt,name=truncate_volume,json=truncateVolume,proto3,oneof"`
 }
 
+type Command_RecoverCatalog struct {
+	RecoverCatalog *RecoverCatalog `protobuf:"bytes,65,opt,name=recover_catalog,json=recoverCatalog,proto3,oneof"`
+}
+
+type Command_AdoptCopy struct {
+	AdoptCopy *AdoptCopy `protobuf:"bytes,66,opt,name=adopt_copy,json=adoptCopy,proto3,oneof"`
+}
+
+type Command_AdoptVolume struct {
+	AdoptVolume *AdoptVolume `protobuf:"bytes,67,opt,name=adopt_volume,json=adoptVolume,proto3,oneof"`
+}
+
 func (*Command_Bootstrap) isCommand_Kind() {}
 
 func (*Command_OpenSession) isCommand_Kind() {}
@@ -627,6 +669,12 @@ func (*Command_SetSettings) isCommand_Kind() {}
 func (*Command_SetTier) isCommand_Kind() {}
 
 func (*Command_TruncateVolume) isCommand_Kind() {}
+
+func (*Command_RecoverCatalog) isCommand_Kind() {}
+
+func (*Command_AdoptCopy) isCommand_Kind() {}
+
+func (*Command_AdoptVolume) isCommand_Kind() {}
 
 type Bootstrap struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
@@ -3058,12 +3106,240 @@ func (x *TruncateVolume) GetEnd() uint64 {
 	return 0
 }
 
+// First command of a catalog that was restored or recovered: the generation grows, and
+// every counter jumps, so that no volume, replica generation or version that the life
+// before may have given is given again. Raft ids are forgotten: the log is a new one.
+type RecoverCatalog struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Fork          string                 `protobuf:"bytes,2,opt,name=fork,proto3" json:"fork,omitempty"`
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverCatalog) Reset() {
+	*x = RecoverCatalog{}
+	mi := &file_messages_commands_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverCatalog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverCatalog) ProtoMessage() {}
+
+func (x *RecoverCatalog) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverCatalog.ProtoReflect.Descriptor instead.
+func (*RecoverCatalog) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RecoverCatalog) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RecoverCatalog) GetFork() string {
+	if x != nil {
+		return x.Fork
+	}
+	return ""
+}
+
+func (x *RecoverCatalog) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// A copy from before a recovery is here, which the recovered rows do not name (so): it
+// becomes a member, unverified until it was compared. Refused for a replica
+// generation that was given since.
+type AdoptCopy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdoptCopy) Reset() {
+	*x = AdoptCopy{}
+	mi := &file_messages_commands_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptCopy) ProtoMessage() {}
+
+func (x *AdoptCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptCopy.ProtoReflect.Descriptor instead.
+func (*AdoptCopy) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AdoptCopy) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *AdoptCopy) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+// A volume that was made after the recovered state: sealed at end, its copies unverified.
+// Of an open volume with one member, whose generation was raised since, the row follows.
+type AdoptVolume struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Volume          uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Tier            uint32                 `protobuf:"varint,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	Generation      uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	GenerationStart uint64                 `protobuf:"varint,4,opt,name=generation_start,json=generationStart,proto3" json:"generation_start,omitempty"`
+	End             uint64                 `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`
+	Copies          []*MemberRef           `protobuf:"bytes,6,rep,name=copies,proto3" json:"copies,omitempty"`
+	Cause           string                 `protobuf:"bytes,7,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AdoptVolume) Reset() {
+	*x = AdoptVolume{}
+	mi := &file_messages_commands_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptVolume) ProtoMessage() {}
+
+func (x *AdoptVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptVolume.ProtoReflect.Descriptor instead.
+func (*AdoptVolume) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AdoptVolume) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetGenerationStart() uint64 {
+	if x != nil {
+		return x.GenerationStart
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetCopies() []*MemberRef {
+	if x != nil {
+		return x.Copies
+	}
+	return nil
+}
+
+func (x *AdoptVolume) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
 var File_messages_commands_proto protoreflect.FileDescriptor
 
 const file_messages_commands_proto_rawDesc = "" +
 	"\n" +
 	"\x17messages/commands.proto\x12\n" +
-	"tiercel.v1\x1a\x13messages/rows.proto\"\x9d\x11\n" +
+	"tiercel.v1\x1a\x13messages/rows.proto\"\xda\x12\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x18\n" +
@@ -3107,7 +3383,11 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\fset_draining\x18/ \x01(\v2\x17.tiercel.v1.SetDrainingH\x00R\vsetDraining\x12<\n" +
 	"\fset_settings\x180 \x01(\v2\x17.tiercel.v1.SetSettingsH\x00R\vsetSettings\x120\n" +
 	"\bset_tier\x181 \x01(\v2\x13.tiercel.v1.SetTierH\x00R\asetTier\x12E\n" +
-	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolumeB\x06\n" +
+	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolume\x12E\n" +
+	"\x0frecover_catalog\x18A \x01(\v2\x1a.tiercel.v1.RecoverCatalogH\x00R\x0erecoverCatalog\x126\n" +
+	"\n" +
+	"adopt_copy\x18B \x01(\v2\x15.tiercel.v1.AdoptCopyH\x00R\tadoptCopy\x12<\n" +
+	"\fadopt_volume\x18C \x01(\v2\x17.tiercel.v1.AdoptVolumeH\x00R\vadoptVolumeB\x06\n" +
 	"\x04kind\"\xba\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
@@ -3332,7 +3612,31 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
 	"replicaGen\x12\x10\n" +
-	"\x03end\x18\x05 \x01(\x04R\x03endB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x03end\x18\x05 \x01(\x04R\x03end\"Z\n" +
+	"\x0eRecoverCatalog\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04fork\x18\x02 \x01(\tR\x04fork\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"x\n" +
+	"\tAdoptCopy\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
+	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
+	"replicaGen\"\xdb\x01\n" +
+	"\vAdoptVolume\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x12\n" +
+	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12)\n" +
+	"\x10generation_start\x18\x04 \x01(\x04R\x0fgenerationStart\x12\x10\n" +
+	"\x03end\x18\x05 \x01(\x04R\x03end\x12-\n" +
+	"\x06copies\x18\x06 \x03(\v2\x15.tiercel.v1.MemberRefR\x06copies\x12\x14\n" +
+	"\x05cause\x18\a \x01(\tR\x05causeB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_commands_proto_rawDescOnce sync.Once
@@ -3346,7 +3650,7 @@ func file_messages_commands_proto_rawDescGZIP() []byte {
 	return file_messages_commands_proto_rawDescData
 }
 
-var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_messages_commands_proto_goTypes = []any{
 	(*Command)(nil),           // 0: tiercel.v1.Command
 	(*Bootstrap)(nil),         // 1: tiercel.v1.Bootstrap
@@ -3385,16 +3689,19 @@ var file_messages_commands_proto_goTypes = []any{
 	(*SetSettings)(nil),       // 34: tiercel.v1.SetSettings
 	(*SetTier)(nil),           // 35: tiercel.v1.SetTier
 	(*TruncateVolume)(nil),    // 36: tiercel.v1.TruncateVolume
-	nil,                       // 37: tiercel.v1.FileAttributes.MetaEntry
-	(*TierRow)(nil),           // 38: tiercel.v1.TierRow
-	(*Settings)(nil),          // 39: tiercel.v1.Settings
-	(*Extent)(nil),            // 40: tiercel.v1.Extent
-	(*WorkerRow)(nil),         // 41: tiercel.v1.WorkerRow
-	(WorkerState)(0),          // 42: tiercel.v1.WorkerState
-	(*StormBrake)(nil),        // 43: tiercel.v1.StormBrake
-	(JobKind)(0),              // 44: tiercel.v1.JobKind
-	(*JobQuarantine)(nil),     // 45: tiercel.v1.JobQuarantine
-	(JobState)(0),             // 46: tiercel.v1.JobState
+	(*RecoverCatalog)(nil),    // 37: tiercel.v1.RecoverCatalog
+	(*AdoptCopy)(nil),         // 38: tiercel.v1.AdoptCopy
+	(*AdoptVolume)(nil),       // 39: tiercel.v1.AdoptVolume
+	nil,                       // 40: tiercel.v1.FileAttributes.MetaEntry
+	(*TierRow)(nil),           // 41: tiercel.v1.TierRow
+	(*Settings)(nil),          // 42: tiercel.v1.Settings
+	(*Extent)(nil),            // 43: tiercel.v1.Extent
+	(*WorkerRow)(nil),         // 44: tiercel.v1.WorkerRow
+	(WorkerState)(0),          // 45: tiercel.v1.WorkerState
+	(*StormBrake)(nil),        // 46: tiercel.v1.StormBrake
+	(JobKind)(0),              // 47: tiercel.v1.JobKind
+	(*JobQuarantine)(nil),     // 48: tiercel.v1.JobQuarantine
+	(JobState)(0),             // 49: tiercel.v1.JobState
 }
 var file_messages_commands_proto_depIdxs = []int32{
 	1,  // 0: tiercel.v1.Command.bootstrap:type_name -> tiercel.v1.Bootstrap
@@ -3428,35 +3735,39 @@ var file_messages_commands_proto_depIdxs = []int32{
 	34, // 28: tiercel.v1.Command.set_settings:type_name -> tiercel.v1.SetSettings
 	35, // 29: tiercel.v1.Command.set_tier:type_name -> tiercel.v1.SetTier
 	36, // 30: tiercel.v1.Command.truncate_volume:type_name -> tiercel.v1.TruncateVolume
-	38, // 31: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
-	39, // 32: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
-	37, // 33: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
-	3,  // 34: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
-	4,  // 35: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
-	40, // 36: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
-	4,  // 37: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
-	3,  // 38: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
-	40, // 39: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
-	13, // 40: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
-	41, // 41: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
-	42, // 42: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
-	42, // 43: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
-	43, // 44: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
-	23, // 45: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
-	23, // 46: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
-	28, // 47: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
-	40, // 48: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
-	40, // 49: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
-	44, // 50: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
-	45, // 51: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
-	46, // 52: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
-	39, // 53: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
-	38, // 54: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	37, // 31: tiercel.v1.Command.recover_catalog:type_name -> tiercel.v1.RecoverCatalog
+	38, // 32: tiercel.v1.Command.adopt_copy:type_name -> tiercel.v1.AdoptCopy
+	39, // 33: tiercel.v1.Command.adopt_volume:type_name -> tiercel.v1.AdoptVolume
+	41, // 34: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
+	42, // 35: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
+	40, // 36: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
+	3,  // 37: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
+	4,  // 38: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
+	43, // 39: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
+	4,  // 40: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,  // 41: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
+	43, // 42: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
+	13, // 43: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
+	44, // 44: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
+	45, // 45: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
+	45, // 46: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
+	46, // 47: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
+	23, // 48: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
+	23, // 49: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
+	28, // 50: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
+	43, // 51: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
+	43, // 52: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
+	47, // 53: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
+	48, // 54: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
+	49, // 55: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
+	42, // 56: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
+	41, // 57: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
+	23, // 58: tiercel.v1.AdoptVolume.copies:type_name -> tiercel.v1.MemberRef
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_messages_commands_proto_init() }
@@ -3497,6 +3808,9 @@ func file_messages_commands_proto_init() {
 		(*Command_SetSettings)(nil),
 		(*Command_SetTier)(nil),
 		(*Command_TruncateVolume)(nil),
+		(*Command_RecoverCatalog)(nil),
+		(*Command_AdoptCopy)(nil),
+		(*Command_AdoptVolume)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3504,7 +3818,7 @@ func file_messages_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_commands_proto_rawDesc), len(file_messages_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1416,8 +1416,13 @@ type ClusterRow struct {
 	Brake                    *StormBrake            `protobuf:"bytes,15,opt,name=brake,proto3" json:"brake,omitempty"`
 	Failover                 bool                   `protobuf:"varint,16,opt,name=failover,proto3" json:"failover,omitempty"` // licensed: voters may be more than one
 	Settings                 *Settings              `protobuf:"bytes,17,opt,name=settings,proto3" json:"settings,omitempty"`
-	unknownFields            protoimpl.UnknownFields
-	sizeCache                protoimpl.SizeCache
+	// Set by a recovery: volumes with a lower number that no row names may hold what the
+	// recovered state does not know of, and copies of a lower replica generation may be
+	// members that it does not know of. They are set aside or adopted, never deleted.
+	SetAsideBelow uint64 `protobuf:"varint,65,opt,name=set_aside_below,json=setAsideBelow,proto3" json:"set_aside_below,omitempty"`
+	AdoptBelow    uint64 `protobuf:"varint,66,opt,name=adopt_below,json=adoptBelow,proto3" json:"adopt_below,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ClusterRow) Reset() {
@@ -1567,6 +1572,20 @@ func (x *ClusterRow) GetSettings() *Settings {
 		return x.Settings
 	}
 	return nil
+}
+
+func (x *ClusterRow) GetSetAsideBelow() uint64 {
+	if x != nil {
+		return x.SetAsideBelow
+	}
+	return 0
+}
+
+func (x *ClusterRow) GetAdoptBelow() uint64 {
+	if x != nil {
+		return x.AdoptBelow
+	}
+	return 0
 }
 
 // Settings of the cluster, written at bootstrap and changed by SetSettings.
@@ -2368,7 +2387,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\x05 \x01(\x03R\batUnixMs\x12\x14\n" +
-	"\x05index\x18\x06 \x01(\x04R\x05index\"\xa2\x05\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"\xeb\x05\n" +
 	"\n" +
 	"ClusterRow\x12\x1d\n" +
 	"\n" +
@@ -2392,7 +2411,10 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x04fork\x18\x0e \x01(\tR\x04fork\x12,\n" +
 	"\x05brake\x18\x0f \x01(\v2\x16.tiercel.v1.StormBrakeR\x05brake\x12\x1a\n" +
 	"\bfailover\x18\x10 \x01(\bR\bfailover\x120\n" +
-	"\bsettings\x18\x11 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\"\x97\x05\n" +
+	"\bsettings\x18\x11 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x12&\n" +
+	"\x0fset_aside_below\x18A \x01(\x04R\rsetAsideBelow\x12\x1f\n" +
+	"\vadopt_below\x18B \x01(\x04R\n" +
+	"adoptBelow\"\x97\x05\n" +
 	"\bSettings\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12=\n" +
 	"\x1bbackground_bytes_per_second\x18\x02 \x01(\x04R\x18backgroundBytesPerSecond\x12F\n" +

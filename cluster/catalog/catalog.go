@@ -204,6 +204,8 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 		return c.moveExtents(k.MoveExtents)
 	case *messages.Command_DropVolume:
 		return c.dropVolume(k.DropVolume)
+	case *messages.Command_RecoverCatalog, *messages.Command_AdoptCopy, *messages.Command_AdoptVolume:
+		return c.recovery(e)
 	case *messages.Command_CheckStateHash:
 		return c.checkStateHash(e, k.CheckStateHash)
 	}

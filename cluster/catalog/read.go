@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/cluster/model"
 	"tiercel/messages"
 )
 
@@ -62,10 +63,13 @@ func (c *Catalog) Tenant(name string) (*messages.TenantRow, bool) {
 	return proto.CloneOf(t.row), true
 }
 
-// Totals sums used_bytes, files and idempotency_keys over all tenants.
+// Totals sums used_bytes, files and idempotency_keys over all tenants but the system's own.
 func (c *Catalog) Totals() *messages.TenantRow {
 	sum := &messages.TenantRow{}
-	for _, t := range c.tenants { // a sum: the order does not matter
+	for name, t := range c.tenants { // a sum: the order does not matter
+		if name == model.SystemTenant {
+			continue
+		}
 		sum.UsedBytes += t.row.UsedBytes
 		sum.Files += t.row.Files
 		sum.IdempotencyKeys += t.row.IdempotencyKeys

@@ -58,6 +58,7 @@ var refusals = map[reason]refusal{
 	"raft_id_changed":             {model.CodeConflict, "the worker {node} is known with another Raft id; its node.yaml was mixed with another one"},
 	"version_too_old":             {model.CodeConflict, "the node's program knows cluster versions up to {has}, this cluster is at {needs}; upgrade the program"},
 	"no_member":                   {model.CodeConflict, "{node} is no member of volume {volume} with this replica generation"},
+	"copy_too_new":                {model.CodeConflict, "the copy of volume {volume} on {node} has replica generation {replica_gen}, which is not from before the recovery"},
 	"members_changed":             {model.CodeConflict, "the members of volume {volume} have changed meanwhile; look again"},
 	"member_already":              {model.CodeConflict, "{node} is a member of volume {volume} already"},
 	"last_copies":                 {model.CodeConflict, "volume {volume} would have {verified} verified copies on workers that are here, which is not enough"},
