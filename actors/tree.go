@@ -45,6 +45,8 @@ type Options struct {
 	Discovers          bool               // Discovered will be called with more of them
 	AppendPatience     time.Duration      // of a volume's primary for a follower
 	BrakeShare         float64            // of the workers, missing at once, that hold mass repair
+	ArchiveEvery       time.Duration      // between two pieces of the commit journal; 0: no archive of the catalog
+	CheckpointAfter    int                // pieces of journal; 0: the default
 	HandOverAfter      int                // heartbeat intervals until the lead goes to a better candidate; 0: never
 	Failover           bool               // voters may be more than one
 	Settings           *messages.Settings // of a new cluster
@@ -65,7 +67,7 @@ func DefaultOptions() Options {
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
 		VolumesOpen: 2, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
 		HeartbeatInterval: 30 * time.Second, Failover: true, AppendPatience: 1500 * time.Millisecond,
-		BrakeShare: 0.3, HandOverAfter: 10, Settings: DefaultSettings(),
+		BrakeShare: 0.3, HandOverAfter: 10, ArchiveEvery: 2 * time.Second, Settings: DefaultSettings(),
 	}
 }
 
@@ -92,6 +94,7 @@ const (
 	coordinatorPath = nodePath + "/master/coordinator"
 	controllerPath  = nodePath + "/master/controller"
 	foremanPath     = nodePath + "/master/foreman"
+	archivistPath   = nodePath + "/master/archivist"
 )
 
 // Start spawns the tree of a node. The runtime's node and incarnation must be
@@ -169,7 +172,7 @@ func (t *tree) children() []node.Child {
 		{Name: "gateway", Producer: func() runtime.Actor {
 			lives++
 			return gateway.New(gateway.Config{
-				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath,
+				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath, ArchivistPath: archivistPath,
 				LogPath: logPath, CatalogPath: catalogPath, MemberPath: memberPath,
 				VolumePath:  volumePath,
 				Incarnation: id.Incarnation<<20 + lives, Announced: opt.Announced,
@@ -203,6 +206,7 @@ func (t *tree) master(term uint64) runtime.Producer {
 			},
 			VolumesOpen: opt.VolumesOpen, HashEvery: opt.HashEvery, ReconcileTick: opt.ReportEvery,
 			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter,
+			ArchiveEvery: opt.ArchiveEvery, CheckpointAfter: opt.CheckpointAfter,
 		})
 	}
 }

@@ -44,6 +44,7 @@ type Gateway interface {
 	// ReleaseBrake lets mass repair go on although many workers are missing.
 	ReleaseBrake(ctx context.Context) error
 	operations
+	archives
 	// Status returns what this node knows of the cluster.
 	Status(ctx context.Context) (*messages.ClusterStatusReply, error)
 	// Ready reports whether requests can be served, and if not, why.

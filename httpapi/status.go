@@ -21,6 +21,7 @@ type statusAnswer struct {
 	Files       *statusFiles    `json:"files"`
 	Replication *statusDebt     `json:"replication"`
 	StormBrake  *statusBrake    `json:"storm_brake"`
+	Archive     *statusArchive  `json:"archive,omitempty"`
 	License     any             `json:"license"`             // nothing in this node holds a licence
 	Unchecked   bool            `json:"unchecked,omitempty"` // answered without a quorum's word
 	Warnings    []string        `json:"warnings"`
@@ -91,6 +92,7 @@ func (c *call) clusterStatus() error {
 	} else {
 		a = newStatusAnswer(reply)
 		a.learnDebt(c, reply)
+		a.learnArchive(c, reply)
 	}
 	a.nameUnknown()
 	return c.answerValue(a)

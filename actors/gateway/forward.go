@@ -106,6 +106,10 @@ func (g *Gateway) answererOf(question proto.Message) string {
 		return g.cfg.ForemanPath
 	case *messages.ExplainPlacement:
 		return g.cfg.CoordinatorPath
+	case *messages.PrepareBackup, *messages.DescribeArchive:
+		return g.cfg.ArchivistPath
+	case *messages.FetchSnapshot:
+		return g.cfg.CatalogPath
 	}
 	return g.cfg.ControllerPath
 }
@@ -134,6 +138,12 @@ func refusalOf(question proto.Message, h *messages.Header, e *messages.Error) pr
 		return &messages.ExplainPlacementReply{Header: h, Error: e}
 	case *messages.ChangeTier, *messages.ChangeSettings:
 		return &messages.ChangeClusterReply{Header: h, Error: e}
+	case *messages.PrepareBackup:
+		return &messages.PrepareBackupReply{Header: h, Error: e}
+	case *messages.FetchSnapshot:
+		return &messages.FetchSnapshotReply{Header: h, Error: e}
+	case *messages.DescribeArchive:
+		return &messages.DescribeArchiveReply{Header: h, Error: e}
 	}
 	return nil
 }

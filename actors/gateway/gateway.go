@@ -17,6 +17,7 @@ type Config struct {
 	CoordinatorPath string
 	ControllerPath  string
 	ForemanPath     string
+	ArchivistPath   string
 	LogPath         string
 	CatalogPath     string
 	MemberPath      string
@@ -121,10 +122,12 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 		g.onMaster(ctx, m)
 	case *messages.ListWorkers, *messages.DescribeMaster, *messages.PromoteWorker, *messages.RemoveNode, *messages.ReleaseBrake,
 		*messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub, *messages.ListJobs, *messages.ChangeJob,
-		*messages.DescribeReplication, *messages.ExplainPlacement, *messages.ChangeTier, *messages.ChangeSettings:
+		*messages.DescribeReplication, *messages.ExplainPlacement, *messages.ChangeTier, *messages.ChangeSettings,
+		*messages.PrepareBackup, *messages.FetchSnapshot, *messages.DescribeArchive:
 		g.onForward(ctx, m.(headed))
 	case *messages.ListWorkersReply, *messages.DescribeMasterReply, *messages.PromoteWorkerReply, *messages.RemoveNodeReply, *messages.ReleaseBrakeReply,
-		*messages.StartJobReply, *messages.ListJobsReply, *messages.DescribeReplicationReply, *messages.ExplainPlacementReply, *messages.ChangeClusterReply:
+		*messages.StartJobReply, *messages.ListJobsReply, *messages.DescribeReplicationReply, *messages.ExplainPlacementReply, *messages.ChangeClusterReply,
+		*messages.PrepareBackupReply, *messages.FetchSnapshotReply, *messages.DescribeArchiveReply:
 		g.onForwarded(ctx, m.(headed))
 	case *actor.Terminated:
 		g.onPrimaryGone(ctx, m)

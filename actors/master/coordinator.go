@@ -33,22 +33,23 @@ type Coordinator struct {
 	proposals map[uint64]*proposal // by our number
 	next      uint64
 
-	cluster *messages.ClusterRow
-	nodes   []string // every worker in the catalog, in order
-	rows    []*messages.WorkerRow
-	roster  roster.Roster            // of those that have not left
-	told    [wordsOverlap + 1]uint64 // newest change of a peer at the last words
-	steward steward
-	space   map[string]*space // by node
-	usable  map[model.Tier][]placement.Open
-	grants  map[uint64]grant // volume -> what a grant of it says
-	short   map[model.Tier]string
-	ready   bool
-	reason  string
-	latency map[string]time.Duration  // median way of each worker to its peers
-	standby *messages.StandbyMatch    // nil: the log has not said
-	held    []*messages.CommitOutcome // that wait for it
-	newest  uint64                    // log index that was seen applied here
+	cluster   *messages.ClusterRow
+	nodes     []string // every worker in the catalog, in order
+	rows      []*messages.WorkerRow
+	roster    roster.Roster            // of those that have not left
+	told      [wordsOverlap + 1]uint64 // newest change of a peer at the last words
+	steward   steward
+	space     map[string]*space // by node
+	usable    map[model.Tier][]placement.Open
+	grants    map[uint64]grant // volume -> what a grant of it says
+	short     map[model.Tier]string
+	ready     bool
+	reason    string
+	latency   map[string]time.Duration  // median way of each worker to its peers
+	standby   *messages.StandbyMatch    // nil: the log has not said
+	held      []*messages.CommitOutcome // that wait for it
+	newest    uint64                    // log index that was seen applied here
+	journaled journaled
 }
 
 // proposal remembers who asked for a command.
@@ -119,6 +120,8 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 	case *messages.WorkerLatency:
 		c.latency[m.Node] = time.Duration(m.Micros) * time.Microsecond
 		ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), m)
+	case *messages.JournalCovers:
+		c.onJournalCovers(m)
 	case *messages.StandbyMatch:
 		c.onStandby(ctx, m)
 	case housekeeping:

@@ -68,5 +68,8 @@ func (c *Coordinator) tooSoon(cmd *messages.Command) bool {
 		return false
 	}
 	s := c.standby
-	return s == nil || c.newest == 0 || s.Standing && (!s.InContact || s.Match < c.newest)
+	if s == nil || c.newest == 0 || s.Standing && (!s.InContact || s.Match < c.newest) {
+		return true
+	}
+	return c.notJournaled(cmd.GetDropVolume())
 }

@@ -1,0 +1,42 @@
+package master
+
+import (
+	"tiercel/messages"
+)
+
+// journaled is how far the archive of the catalog goes, and what waits for it.
+type journaled struct {
+	covers uint64            // log index
+	after  map[uint64]uint64 // volumes that are to be dropped: the index that must be covered
+}
+
+func (c *Coordinator) onJournalCovers(m *messages.JournalCovers) {
+	if m.Generation == c.cfg.Generation {
+		c.journaled.covers = max(c.journaled.covers, m.Index)
+	}
+}
+
+// notJournaled holds a volume's drop back until the journal is as far as the state
+// that nothing names it in: a catalog recovered from the journal would name it again,
+// and its copies would be gone.
+func (c *Coordinator) notJournaled(drop *messages.DropVolume) bool {
+	if c.cfg.ArchiveEvery <= 0 {
+		return false
+	}
+	j := &c.journaled
+	at, known := j.after[drop.Volume]
+	if !known {
+		if at = c.newest; at == 0 {
+			return true
+		}
+		if j.after == nil {
+			j.after = make(map[uint64]uint64)
+		}
+		j.after[drop.Volume] = at
+	}
+	if j.covers < at {
+		return true
+	}
+	delete(j.after, drop.Volume)
+	return false
+}
