@@ -3172,14 +3172,18 @@ func (x *RecoverCatalog) GetCause() string {
 // A copy from before a recovery is here, which the recovered rows do not name (so): it
 // becomes a member, unverified until it was compared. Refused for a replica
 // generation that was given since.
+//
+// copy_generation, if it is higher, is that of the only copy of a volume that was
+// reopened since: the row follows it.
 type AdoptCopy struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
-	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
-	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
-	ReplicaGen    uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Volume         uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation     uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Node           string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	ReplicaGen     uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	CopyGeneration uint64                 `protobuf:"varint,5,opt,name=copy_generation,json=copyGeneration,proto3" json:"copy_generation,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *AdoptCopy) Reset() {
@@ -3236,6 +3240,13 @@ func (x *AdoptCopy) GetNode() string {
 func (x *AdoptCopy) GetReplicaGen() uint64 {
 	if x != nil {
 		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetCopyGeneration() uint64 {
+	if x != nil {
+		return x.CopyGeneration
 	}
 	return 0
 }
@@ -3618,7 +3629,7 @@ const file_messages_commands_proto_rawDesc = "" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
 	"\x04fork\x18\x02 \x01(\tR\x04fork\x12\x14\n" +
-	"\x05cause\x18\x03 \x01(\tR\x05cause\"x\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"\xa1\x01\n" +
 	"\tAdoptCopy\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +
@@ -3626,7 +3637,8 @@ const file_messages_commands_proto_rawDesc = "" +
 	"generation\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
-	"replicaGen\"\xdb\x01\n" +
+	"replicaGen\x12'\n" +
+	"\x0fcopy_generation\x18\x05 \x01(\x04R\x0ecopyGeneration\"\xdb\x01\n" +
 	"\vAdoptVolume\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x1e\n" +

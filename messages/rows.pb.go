@@ -1416,11 +1416,11 @@ type ClusterRow struct {
 	Brake                    *StormBrake            `protobuf:"bytes,15,opt,name=brake,proto3" json:"brake,omitempty"`
 	Failover                 bool                   `protobuf:"varint,16,opt,name=failover,proto3" json:"failover,omitempty"` // licensed: voters may be more than one
 	Settings                 *Settings              `protobuf:"bytes,17,opt,name=settings,proto3" json:"settings,omitempty"`
-	// Set by a recovery: volumes with a lower number that no row names may hold what the
-	// recovered state does not know of, and copies of a lower replica generation may be
-	// members that it does not know of. They are set aside or adopted, never deleted.
-	SetAsideBelow uint64 `protobuf:"varint,65,opt,name=set_aside_below,json=setAsideBelow,proto3" json:"set_aside_below,omitempty"`
-	AdoptBelow    uint64 `protobuf:"varint,66,opt,name=adopt_below,json=adoptBelow,proto3" json:"adopt_below,omitempty"`
+	// Set by a recovery. Volumes whose number lies in one of these ranges and that no row
+	// names hold what the recovered state does not know of: they are set aside, never
+	// deleted. Copies of a lower replica generation may be members that it does not know of.
+	SetAside      []*VolumeRange `protobuf:"bytes,65,rep,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
+	AdoptBelow    uint64         `protobuf:"varint,66,opt,name=adopt_below,json=adoptBelow,proto3" json:"adopt_below,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1574,16 +1574,68 @@ func (x *ClusterRow) GetSettings() *Settings {
 	return nil
 }
 
-func (x *ClusterRow) GetSetAsideBelow() uint64 {
+func (x *ClusterRow) GetSetAside() []*VolumeRange {
 	if x != nil {
-		return x.SetAsideBelow
+		return x.SetAside
 	}
-	return 0
+	return nil
 }
 
 func (x *ClusterRow) GetAdoptBelow() uint64 {
 	if x != nil {
 		return x.AdoptBelow
+	}
+	return 0
+}
+
+type VolumeRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	Below         uint64                 `protobuf:"varint,2,opt,name=below,proto3" json:"below,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VolumeRange) Reset() {
+	*x = VolumeRange{}
+	mi := &file_messages_rows_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VolumeRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VolumeRange) ProtoMessage() {}
+
+func (x *VolumeRange) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_rows_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VolumeRange.ProtoReflect.Descriptor instead.
+func (*VolumeRange) Descriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *VolumeRange) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *VolumeRange) GetBelow() uint64 {
+	if x != nil {
+		return x.Below
 	}
 	return 0
 }
@@ -1614,7 +1666,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_messages_rows_proto_msgTypes[14]
+	mi := &file_messages_rows_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1678,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[14]
+	mi := &file_messages_rows_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1691,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{14}
+	return file_messages_rows_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Settings) GetVersion() uint64 {
@@ -1775,7 +1827,7 @@ type JobRow struct {
 
 func (x *JobRow) Reset() {
 	*x = JobRow{}
-	mi := &file_messages_rows_proto_msgTypes[15]
+	mi := &file_messages_rows_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1839,7 @@ func (x *JobRow) String() string {
 func (*JobRow) ProtoMessage() {}
 
 func (x *JobRow) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[15]
+	mi := &file_messages_rows_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1852,7 @@ func (x *JobRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRow.ProtoReflect.Descriptor instead.
 func (*JobRow) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{15}
+	return file_messages_rows_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JobRow) GetId() uint64 {
@@ -1941,7 +1993,7 @@ type JobQuarantine struct {
 
 func (x *JobQuarantine) Reset() {
 	*x = JobQuarantine{}
-	mi := &file_messages_rows_proto_msgTypes[16]
+	mi := &file_messages_rows_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +2005,7 @@ func (x *JobQuarantine) String() string {
 func (*JobQuarantine) ProtoMessage() {}
 
 func (x *JobQuarantine) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[16]
+	mi := &file_messages_rows_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +2018,7 @@ func (x *JobQuarantine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobQuarantine.ProtoReflect.Descriptor instead.
 func (*JobQuarantine) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{16}
+	return file_messages_rows_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JobQuarantine) GetVolume() uint64 {
@@ -2003,7 +2055,7 @@ type StormBrake struct {
 
 func (x *StormBrake) Reset() {
 	*x = StormBrake{}
-	mi := &file_messages_rows_proto_msgTypes[17]
+	mi := &file_messages_rows_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2067,7 @@ func (x *StormBrake) String() string {
 func (*StormBrake) ProtoMessage() {}
 
 func (x *StormBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[17]
+	mi := &file_messages_rows_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2080,7 @@ func (x *StormBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StormBrake.ProtoReflect.Descriptor instead.
 func (*StormBrake) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{17}
+	return file_messages_rows_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StormBrake) GetEngaged() bool {
@@ -2073,7 +2125,7 @@ type TierRow struct {
 
 func (x *TierRow) Reset() {
 	*x = TierRow{}
-	mi := &file_messages_rows_proto_msgTypes[18]
+	mi := &file_messages_rows_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2137,7 @@ func (x *TierRow) String() string {
 func (*TierRow) ProtoMessage() {}
 
 func (x *TierRow) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[18]
+	mi := &file_messages_rows_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2150,7 @@ func (x *TierRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierRow.ProtoReflect.Descriptor instead.
 func (*TierRow) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{18}
+	return file_messages_rows_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TierRow) GetTier() uint32 {
@@ -2162,7 +2214,7 @@ type CommandResult struct {
 
 func (x *CommandResult) Reset() {
 	*x = CommandResult{}
-	mi := &file_messages_rows_proto_msgTypes[19]
+	mi := &file_messages_rows_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +2226,7 @@ func (x *CommandResult) String() string {
 func (*CommandResult) ProtoMessage() {}
 
 func (x *CommandResult) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[19]
+	mi := &file_messages_rows_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +2239,7 @@ func (x *CommandResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandResult.ProtoReflect.Descriptor instead.
 func (*CommandResult) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{19}
+	return file_messages_rows_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CommandResult) GetCode() string {
@@ -2387,7 +2439,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\x05 \x01(\x03R\batUnixMs\x12\x14\n" +
-	"\x05index\x18\x06 \x01(\x04R\x05index\"\xeb\x05\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"\xf9\x05\n" +
 	"\n" +
 	"ClusterRow\x12\x1d\n" +
 	"\n" +
@@ -2411,10 +2463,13 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x04fork\x18\x0e \x01(\tR\x04fork\x12,\n" +
 	"\x05brake\x18\x0f \x01(\v2\x16.tiercel.v1.StormBrakeR\x05brake\x12\x1a\n" +
 	"\bfailover\x18\x10 \x01(\bR\bfailover\x120\n" +
-	"\bsettings\x18\x11 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x12&\n" +
-	"\x0fset_aside_below\x18A \x01(\x04R\rsetAsideBelow\x12\x1f\n" +
+	"\bsettings\x18\x11 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x124\n" +
+	"\tset_aside\x18A \x03(\v2\x17.tiercel.v1.VolumeRangeR\bsetAside\x12\x1f\n" +
 	"\vadopt_below\x18B \x01(\x04R\n" +
-	"adoptBelow\"\x97\x05\n" +
+	"adoptBelow\"7\n" +
+	"\vVolumeRange\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
+	"\x05below\x18\x02 \x01(\x04R\x05below\"\x97\x05\n" +
 	"\bSettings\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12=\n" +
 	"\x1bbackground_bytes_per_second\x18\x02 \x01(\x04R\x18backgroundBytesPerSecond\x12F\n" +
@@ -2541,7 +2596,7 @@ func file_messages_rows_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_rows_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_messages_rows_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_messages_rows_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_messages_rows_proto_goTypes = []any{
 	(VolumeState)(0),         // 0: tiercel.v1.VolumeState
 	(WorkerState)(0),         // 1: tiercel.v1.WorkerState
@@ -2561,41 +2616,43 @@ var file_messages_rows_proto_goTypes = []any{
 	(*WorkerRow)(nil),        // 15: tiercel.v1.WorkerRow
 	(*WorkerTransition)(nil), // 16: tiercel.v1.WorkerTransition
 	(*ClusterRow)(nil),       // 17: tiercel.v1.ClusterRow
-	(*Settings)(nil),         // 18: tiercel.v1.Settings
-	(*JobRow)(nil),           // 19: tiercel.v1.JobRow
-	(*JobQuarantine)(nil),    // 20: tiercel.v1.JobQuarantine
-	(*StormBrake)(nil),       // 21: tiercel.v1.StormBrake
-	(*TierRow)(nil),          // 22: tiercel.v1.TierRow
-	(*CommandResult)(nil),    // 23: tiercel.v1.CommandResult
-	nil,                      // 24: tiercel.v1.FileRow.MetaEntry
-	nil,                      // 25: tiercel.v1.CommandResult.DetailsEntry
+	(*VolumeRange)(nil),      // 18: tiercel.v1.VolumeRange
+	(*Settings)(nil),         // 19: tiercel.v1.Settings
+	(*JobRow)(nil),           // 20: tiercel.v1.JobRow
+	(*JobQuarantine)(nil),    // 21: tiercel.v1.JobQuarantine
+	(*StormBrake)(nil),       // 22: tiercel.v1.StormBrake
+	(*TierRow)(nil),          // 23: tiercel.v1.TierRow
+	(*CommandResult)(nil),    // 24: tiercel.v1.CommandResult
+	nil,                      // 25: tiercel.v1.FileRow.MetaEntry
+	nil,                      // 26: tiercel.v1.CommandResult.DetailsEntry
 }
 var file_messages_rows_proto_depIdxs = []int32{
 	4,  // 0: tiercel.v1.FileRow.extents:type_name -> tiercel.v1.Extent
-	24, // 1: tiercel.v1.FileRow.meta:type_name -> tiercel.v1.FileRow.MetaEntry
+	25, // 1: tiercel.v1.FileRow.meta:type_name -> tiercel.v1.FileRow.MetaEntry
 	4,  // 2: tiercel.v1.ManifestRow.extents:type_name -> tiercel.v1.Extent
 	0,  // 3: tiercel.v1.VolumeRow.state:type_name -> tiercel.v1.VolumeState
 	7,  // 4: tiercel.v1.VolumeRow.members:type_name -> tiercel.v1.VolumeMember
 	8,  // 5: tiercel.v1.VolumeRow.lost:type_name -> tiercel.v1.LostRange
 	12, // 6: tiercel.v1.SessionRow.results:type_name -> tiercel.v1.SessionResult
-	23, // 7: tiercel.v1.SessionResult.result:type_name -> tiercel.v1.CommandResult
-	23, // 8: tiercel.v1.IdempotencyRow.result:type_name -> tiercel.v1.CommandResult
+	24, // 7: tiercel.v1.SessionResult.result:type_name -> tiercel.v1.CommandResult
+	24, // 8: tiercel.v1.IdempotencyRow.result:type_name -> tiercel.v1.CommandResult
 	1,  // 9: tiercel.v1.WorkerRow.state:type_name -> tiercel.v1.WorkerState
 	16, // 10: tiercel.v1.WorkerRow.transitions:type_name -> tiercel.v1.WorkerTransition
 	1,  // 11: tiercel.v1.WorkerTransition.from:type_name -> tiercel.v1.WorkerState
 	1,  // 12: tiercel.v1.WorkerTransition.to:type_name -> tiercel.v1.WorkerState
-	22, // 13: tiercel.v1.ClusterRow.tiers:type_name -> tiercel.v1.TierRow
-	21, // 14: tiercel.v1.ClusterRow.brake:type_name -> tiercel.v1.StormBrake
-	18, // 15: tiercel.v1.ClusterRow.settings:type_name -> tiercel.v1.Settings
-	2,  // 16: tiercel.v1.JobRow.kind:type_name -> tiercel.v1.JobKind
-	3,  // 17: tiercel.v1.JobRow.state:type_name -> tiercel.v1.JobState
-	20, // 18: tiercel.v1.JobRow.quarantined:type_name -> tiercel.v1.JobQuarantine
-	25, // 19: tiercel.v1.CommandResult.details:type_name -> tiercel.v1.CommandResult.DetailsEntry
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	23, // 13: tiercel.v1.ClusterRow.tiers:type_name -> tiercel.v1.TierRow
+	22, // 14: tiercel.v1.ClusterRow.brake:type_name -> tiercel.v1.StormBrake
+	19, // 15: tiercel.v1.ClusterRow.settings:type_name -> tiercel.v1.Settings
+	18, // 16: tiercel.v1.ClusterRow.set_aside:type_name -> tiercel.v1.VolumeRange
+	2,  // 17: tiercel.v1.JobRow.kind:type_name -> tiercel.v1.JobKind
+	3,  // 18: tiercel.v1.JobRow.state:type_name -> tiercel.v1.JobState
+	21, // 19: tiercel.v1.JobRow.quarantined:type_name -> tiercel.v1.JobQuarantine
+	26, // 20: tiercel.v1.CommandResult.details:type_name -> tiercel.v1.CommandResult.DetailsEntry
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_messages_rows_proto_init() }
@@ -2609,7 +2666,7 @@ func file_messages_rows_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_rows_proto_rawDesc), len(file_messages_rows_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

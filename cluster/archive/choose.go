@@ -35,3 +35,9 @@ func Candidates(found []Item) (bases []Base) {
 	})
 	return bases
 }
+
+// Follow lists the segments that go on from a log index of a generation without a gap.
+func Follow(found []Item, generation, from uint64) []Item {
+	segments, _ := follow(found, generation, from)
+	return segments
+}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -13,6 +14,9 @@ import (
 // life of the cluster that is lost has given numbers above those that the recovered
 // state knows; so many it cannot have given.
 const RecoveryGap = 1 << 40
+
+// MaxRecoveries bounds how often the catalog of one cluster is recovered.
+const MaxRecoveries = 256
 
 // recovery runs the rule of a command that only recoveries need.
 func (c *Catalog) recovery(e entry) *messages.CommandResult {
@@ -38,16 +42,22 @@ func (c *Catalog) recoverCatalog(e entry, rec *messages.RecoverCatalog) *message
 		return refuse("bad_field", "field", "fork")
 	case !validText(rec.Cause, MaxDecisionBytes):
 		return refuse("bad_field", "field", "cause")
+	case len(old.SetAside) >= MaxRecoveries:
+		return refuse("bad_field", "field", "set_aside")
 	case rec.Generation <= old.Generation:
 		return refuse("stale_generation_of_cluster", "generation", decimal(old.Generation))
 	}
 	row := c.nextCluster()
 	row.Generation, row.Fork = rec.Generation, rec.Fork
+	row.SetAside = append(row.SetAside, &messages.VolumeRange{From: row.NextVolume, Below: row.NextVolume + RecoveryGap})
 	row.NextVolume += RecoveryGap
 	row.NextReplicaGen += RecoveryGap
-	row.SetAsideBelow, row.AdoptBelow = row.NextVolume, row.NextReplicaGen
+	row.AdoptBelow = row.NextReplicaGen
 	row.Brake = nil // it was engaged for workers of the life before
 	c.setCluster(row)
+	for _, id := range c.order {
+		c.doubt(c.volumes[id])
+	}
 	clear(c.raftIDs)
 	nodes, rows := c.Workers()
 	for i, node := range nodes {
@@ -56,6 +66,26 @@ func (c *Catalog) recoverCatalog(e entry, rec *messages.RecoverCatalog) *message
 		c.setWorker(node, next)
 	}
 	return &messages.CommandResult{Version: e.index}
+}
+
+// doubt forgets that copies of a sealed volume are verified: since the recovered state
+// they may have moved, and what counts is what a worker shows now.
+func (c *Catalog) doubt(v *volume) {
+	if v.row.State == messages.VolumeState_OPEN {
+		return // it is fenced and sealed by what its members hold
+	}
+	for _, m := range v.row.Members {
+		m.Verified, m.Job = false, 0
+	}
+	c.changed(v)
+}
+
+// MayBeData reports whether a volume that no row names may hold what a recovered state
+// does not know of.
+func MayBeData(cluster *messages.ClusterRow, volume uint64) bool {
+	return volume >= cluster.GetNextVolume() || slices.ContainsFunc(cluster.GetSetAside(), func(r *messages.VolumeRange) bool {
+		return r.From <= volume && volume < r.Below
+	})
 }
 
 // adoptCopy makes a copy from before a recovery a member: the state that was recovered
@@ -78,7 +108,7 @@ func (c *Catalog) adoptCopy(adopt *messages.AdoptCopy) *messages.CommandResult {
 	}
 	i := slices.IndexFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Node == adopt.Node })
 	switch {
-	case i >= 0 && row.Members[i].ReplicaGen == adopt.ReplicaGen:
+	case i >= 0 && row.Members[i].ReplicaGen == adopt.ReplicaGen && (adopt.CopyGeneration <= row.Generation || len(row.Members) > 1):
 		return volumeResult(row)
 	case i >= 0 && row.Members[i].ReplicaGen >= c.cluster.AdoptBelow:
 		return refuse("members_changed", "volume", decimal(row.Id)) // what is known of it is newer
@@ -88,6 +118,9 @@ func (c *Catalog) adoptCopy(adopt *messages.AdoptCopy) *messages.CommandResult {
 		return refuse("bad_field", "field", "node")
 	default:
 		row.Members = append(row.Members, &messages.VolumeMember{Node: adopt.Node, ReplicaGen: adopt.ReplicaGen})
+	}
+	if adopt.CopyGeneration > row.Generation && len(row.Members) == 1 {
+		row.Generation = adopt.CopyGeneration
 	}
 	c.changed(v)
 	return volumeResult(row)
@@ -101,7 +134,7 @@ func (c *Catalog) adoptVolume(e entry, adopt *messages.AdoptVolume) *messages.Co
 	}
 	field := ""
 	switch {
-	case adopt.GetVolume() == 0 || adopt.Volume >= c.cluster.SetAsideBelow || len(c.order) > 0 && adopt.Volume < c.order[len(c.order)-1]:
+	case adopt.GetVolume() >= c.cluster.NextVolume || !MayBeData(c.cluster, adopt.Volume) || len(c.order) > 0 && adopt.Volume < c.order[len(c.order)-1]:
 		field = "volume"
 	case !validTier(adopt.Tier):
 		field = "tier"
@@ -169,4 +202,21 @@ func checkOwner(tenant string) error {
 		return nil
 	}
 	return model.CheckTenant(tenant)
+}
+
+// OpenUpload is an upload that is under way.
+type OpenUpload struct {
+	ID, Session   uint64
+	Tenant        string
+	Extents, Size uint64
+	Tier          uint32
+}
+
+// Uploads lists the uploads under way, oldest first.
+func (c *Catalog) Uploads() (out []OpenUpload) {
+	for _, id := range slices.Sorted(maps.Keys(c.uploads)) {
+		u := c.uploads[id]
+		out = append(out, OpenUpload{ID: id, Session: u.row.Session, Tenant: u.row.Tenant, Extents: u.row.Extents, Size: u.row.SizeBytes, Tier: u.tier})
+	}
+	return out
 }

@@ -33,9 +33,11 @@ func TestRecovery_RaisesTheGenerationAndMovesEveryCounterOn(t *testing.T) {
 	assert.Equal(t, "f-1", after.Fork)
 	assert.Equal(t, before.NextVolume+catalog.RecoveryGap, after.NextVolume)
 	assert.Equal(t, before.NextReplicaGen+catalog.RecoveryGap, after.NextReplicaGen)
-	assert.Equal(t, after.NextVolume, after.SetAsideBelow, "what no row names may be data")
+	assert.True(t, catalog.MayBeData(after, before.NextVolume), "what no row names may be data")
+	assert.False(t, catalog.MayBeData(after, before.NextVolume-1), "it was dropped before")
+	assert.True(t, catalog.MayBeData(after, after.NextVolume), "the catalog never made it")
 	assert.Equal(t, after.NextReplicaGen, after.AdoptBelow)
-	assert.Equal(t, []string{"w-1", "w-2", "w-3"}, r.members(volume), "volumes and their members stay")
+	assert.Equal(t, []string{"w-1?", "w-2?", "w-3?"}, r.members(volume), "volumes and their members stay, and have to show what they hold")
 	// The log is a new one: w-1 comes with another Raft id, and w-2 with that of w-1.
 	r.mustDo(register("w-1", func(w *messages.WorkerRow) { w.RaftId = 1001 }))
 	r.mustDo(register("w-2", func(w *messages.WorkerRow) { w.RaftId = 1 }))
@@ -48,9 +50,9 @@ func TestRecovery_AdoptsACopyThatAMoveBroughtThereAfterTheRecoveredState(t *test
 	r.refuses(model.CodeConflict, adoptCopy(volume, "w-4", 100))
 	r.mustDo(recoverTo(2))
 	r.mustDo(adoptCopy(volume, "w-4", 100))
-	assert.Equal(t, []string{"w-1", "w-2", "w-3", "w-4?"}, r.members(volume))
+	assert.Equal(t, []string{"w-1?", "w-2?", "w-3?", "w-4?"}, r.members(volume))
 	r.mustDo(adoptCopy(volume, "w-1", 101))
-	assert.Equal(t, []string{"w-1?", "w-2", "w-3", "w-4?"}, r.members(volume), "it left and came back since")
+	assert.Equal(t, []string{"w-1?", "w-2?", "w-3?", "w-4?"}, r.members(volume), "it left and came back since")
 	r.mustDo(adoptCopy(volume, "w-1", 101))
 	r.refuses(model.CodeConflict, adoptCopy(volume, "w-5", r.c.Cluster().AdoptBelow))
 	r.refuses(model.CodeNotFound, adoptCopy(volume, "w-9", 100))
@@ -101,6 +103,13 @@ func TestRecovery_AReopenedVolumeFollowsTheGenerationOfItsFile(t *testing.T) {
 	r.mustDo(follow(open, 4, 400))
 	assert.EqualValues(t, 4, r.volume(open).Generation)
 	assert.EqualValues(t, 400, r.volume(open).GenerationStart)
+	// A sealed one follows the only copy there is.
+	r.mustDo(seal(open, 4, 400))
+	member := r.volume(open).Members[0]
+	later := adoptCopy(open, "w-1", member.ReplicaGen)
+	later.GetAdoptCopy().Generation, later.GetAdoptCopy().CopyGeneration = 4, 6
+	r.mustDo(later)
+	assert.EqualValues(t, 6, r.volume(open).Generation)
 	assert.Empty(t, r.c.Verify())
 }
 

@@ -40,7 +40,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		a.serverCommand(), a.putCommand(), a.getCommand(), a.lsCommand(), a.rmCommand(),
 		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.takeoverCommand(), a.versionCommand(), a.workersCommand(), a.masterCommand(), a.devCommand(), a.simCommand(),
 		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.configCommand(), a.explainCommand(),
-		a.backupCommand(),
+		a.backupCommand(), a.restoreCommand(), a.recoverCommand(),
 	)
 	return root
 }
