@@ -72,7 +72,7 @@ func (r *rebuilding) volumes() error {
 		}
 		for _, c := range copies {
 			if c.state.Generation == longest.Generation {
-				adopt.Copies = append(adopt.Copies, &messages.MemberRef{Node: string(c.dir.node.NodeID), ReplicaGen: c.state.ReplicaGen})
+				adopt.Copies = append(adopt.Copies, &messages.MemberRef{Node: string(c.dir.id), ReplicaGen: c.state.ReplicaGen})
 			}
 		}
 		res, err := r.apply(&messages.Command{Kind: &messages.Command_AdoptVolume{AdoptVolume: adopt}})

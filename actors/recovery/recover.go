@@ -20,6 +20,8 @@ const op = "recover"
 type Dir struct {
 	Name string
 	FS   store.FS
+	// Node is how the catalog knows it; empty: by the id in node.yaml.
+	Node model.NodeID
 }
 
 // Options say what to recover from, and into what.

@@ -66,7 +66,7 @@ func AsWorker(opt Options) (_ *Report, err error) {
 	}
 	report := &Report{ClusterID: s.dirs[0].node.ClusterID}
 	for _, d := range s.dirs {
-		out := DirReport{Name: d.name, Node: d.node.NodeID, Volumes: len(d.states)}
+		out := DirReport{Name: d.name, Node: d.id, Volumes: len(d.states)}
 		if opt.Apply {
 			if out.Aside, err = d.setLogAside(d.node.Generation); err != nil {
 				return nil, err

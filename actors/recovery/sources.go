@@ -15,6 +15,7 @@ type source struct {
 	name    string
 	dir     *store.DataDir
 	node    store.NodeFile
+	id      model.NodeID // as the catalog has it
 	volumes *store.Volumes
 	states  []store.VolumeState
 }
@@ -53,7 +54,10 @@ func (s *sources) open(d Dir, opt Options) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.Name, err)
 	}
-	src := &source{name: d.Name, dir: dir, node: dir.Identity()}
+	src := &source{name: d.Name, dir: dir, node: dir.Identity(), id: d.Node}
+	if src.id == "" {
+		src.id = src.node.NodeID
+	}
 	s.dirs = append(s.dirs, src)
 	first := s.dirs[0].node
 	switch {
@@ -107,7 +111,7 @@ func (s *sources) close() error {
 // catalog.
 func (s *sources) survey(report *Report) error {
 	for i, d := range s.dirs {
-		report.Dirs = append(report.Dirs, DirReport{Name: d.name, Node: d.node.NodeID, Founder: i == 0, Volumes: len(d.states)})
+		report.Dirs = append(report.Dirs, DirReport{Name: d.name, Node: d.id, Founder: i == 0, Volumes: len(d.states)})
 		for _, v := range d.states {
 			if v.Damage != "" {
 				report.note("%s: volume %d: %s", d.name, v.ID, v.Damage)

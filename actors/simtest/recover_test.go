@@ -1,0 +1,247 @@
+package simtest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/actors/recovery"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+// options name the disks of all hosts, the founder's first.
+func (s *story) recoverOptions(founder *host, apply bool) recovery.Options {
+	opt := recovery.Options{Random: randomReader{s.random}, Now: s.world.Now(), Apply: apply}
+	for _, h := range append([]*host{founder}, s.hosts...) {
+		if h == founder && len(opt.Dirs) > 0 {
+			continue
+		}
+		opt.Dirs = append(opt.Dirs, recovery.Dir{Name: string(h.name), FS: h.node.FS(), Node: h.name})
+	}
+	return opt
+}
+
+// journaled waits until every change that matters is in the archive.
+func (p *probe) journaled() {
+	p.t.Helper()
+	at := p.story.master().catalog.Applied()
+	require.True(p.t, p.story.world.RunUntil(func() bool {
+		r := p.archive()
+		return r.Error == nil && r.CheckpointIndex > 0 && r.JournalIndex >= at
+	}, time.Minute), "%v", p.archive())
+}
+
+func (p *probe) archive() *messages.DescribeArchiveReply {
+	return ask[*messages.DescribeArchiveReply](p, gatewayPath, &messages.DescribeArchive{Header: p.header()})
+}
+
+// loseTheLog takes every node down and the logs of all that ever voted.
+func (s *story) loseTheLog(t *testing.T, powerLoss bool) {
+	for _, h := range s.hosts {
+		h.turnOff(powerLoss)
+		h.wipe(t, "log", "snapshots")
+	}
+	s.watch = newWatched() // the next life begins with no copy known to be whole
+}
+
+// comeBack starts every host, and waits until all serve.
+func (p *probe) comeBack(founder *host) {
+	p.t.Helper()
+	founder.turnOn()
+	p.host = founder
+	p.waitReady()
+	for _, h := range p.story.hosts {
+		if h != founder {
+			h.turnOn()
+		}
+	}
+	require.True(p.t, p.story.world.RunUntil(p.story.serving, time.Minute), "%s", p.story.state())
+}
+
+func (p *probe) move(from, to string) {
+	p.t.Helper()
+	r := ask[*messages.MutationReply](p, gatewayPath, &messages.Move{Header: p.header(), Tenant: clientTenant, From: from, To: to, Overwrite: true})
+	require.Nil(p.t, r.Error)
+}
+
+func (p *probe) remove(path string) {
+	p.t.Helper()
+	require.Nil(p.t, ask[*messages.MutationReply](p, gatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: path}).Error)
+}
+
+// lostAndFound lists what lies under /lost+found.
+func (p *probe) lostAndFound() (paths []string) {
+	p.t.Helper()
+	r := ask[*messages.ListReply](p, gatewayPath, &messages.List{Header: p.header(), Tenant: clientTenant, Prefix: "/lost+found/"})
+	require.Nil(p.t, r.Error)
+	for _, f := range r.Files {
+		paths = append(paths, f.Path)
+	}
+	return paths
+}
+
+// mixed writes, replaces, renames and deletes, in all tiers; want is what is there then.
+func (p *probe) mixed(rounds int) (want map[string]string) {
+	p.t.Helper()
+	want = make(map[string]string)
+	for n := range rounds {
+		for _, dir := range []string{"/models", "/vectors", "/cache"} {
+			path := fmt.Sprintf("%s/%d", dir, n)
+			require.Nil(p.t, p.put(path, "first of "+path, nil).Error)
+			want[path] = "first of " + path
+			switch n % 4 {
+			case 1:
+				require.Nil(p.t, p.put(path, "second of "+path, nil).Error)
+				want[path] = "second of " + path
+			case 2:
+				p.move(path, path+"-renamed")
+				want[path+"-renamed"], want[path] = want[path], ""
+			case 3:
+				p.remove(path)
+				want[path] = ""
+			}
+		}
+	}
+	return want
+}
+
+func (p *probe) requireAll(want map[string]string) {
+	p.t.Helper()
+	for _, path := range slices.Sorted(maps.Keys(want)) {
+		require.Equal(p.t, want[path], p.value(path), path)
+	}
+}
+
+func TestStory_AllVotersLoseTheirLogsAndEveryFileIsThereAgain(t *testing.T) {
+	for i, nodes := range []int{1, 3, 5} {
+		t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
+			p := newClusterProbe(t, 900+uint64(i), nodes)
+			want := p.mixed(12)
+			p.story.world.Run(2 * time.Second) // checkpoints, compaction and moves go on
+			for path, value := range p.mixed(4) {
+				want[path] = value
+			}
+			p.journaled()
+			before := p.story.master().catalog.Cluster()
+			p.story.loseTheLog(t, false)
+
+			founder := p.story.hosts[nodes-1]
+			plan, err := recovery.Recover(p.story.recoverOptions(founder, false))
+			require.NoError(t, err)
+			assert.Empty(t, plan.Fork, "nothing is done")
+			report, err := recovery.Recover(p.story.recoverOptions(founder, true))
+			require.NoError(t, err)
+			assert.Equal(t, before.Generation+1, report.Generation)
+			assert.Equal(t, before.ClusterId, string(report.ClusterID))
+			assert.Empty(t, report.Found, "all of it was journaled")
+			assert.Empty(t, report.NotFound)
+			assert.Zero(t, report.Elsewhere, "%v", report.Missing)
+			p.comeBack(founder)
+			assert.Equal(t, report.Generation, p.story.master().catalog.Cluster().Generation)
+			p.requireAll(want)
+			assert.Empty(t, p.lostAndFound())
+
+			// It is a cluster like any other: it takes writes, comes to its copies and voters,
+			// and what it has now survives the next loss of power.
+			require.Nil(t, p.put("/models/after", "after", nil).Error)
+			want["/models/after"] = "after"
+			p.story.calm = true
+			require.True(t, p.story.checkAgreement(), "%v", p.story.bad)
+			p.story.checkCopies()
+			require.Empty(t, p.story.bad)
+			if nodes > 1 {
+				require.True(t, p.story.world.RunUntil(func() bool { return p.story.formed(nodes) }, time.Minute), "%s", p.story.state())
+			}
+			for _, h := range p.story.hosts {
+				h.node.Crash(true)
+			}
+			p.story.powerCut = true
+			require.True(t, p.story.world.RunUntil(p.story.serving, time.Minute), "%s", p.story.state())
+			maps.DeleteFunc(want, func(path, _ string) bool { return strings.HasPrefix(path, "/cache/") }) // rebuildable
+			p.requireAll(want)
+		})
+	}
+}
+
+func TestStory_WhatTheJournalHasNotSeenIsUnderLostAndFoundAndNothingComesBackToItsOldPath(t *testing.T) {
+	found := 0
+	for seed := range uint64(6) {
+		p := newClusterProbe(t, 920+seed, 3)
+		want := p.mixed(8)
+		p.journaled()
+		// From here on nothing is journaled: writes, and everything else, are lost.
+		p.remove("/models/0")
+		acked := make(map[string]string)
+		for n := range 5 {
+			path := fmt.Sprintf("/models/late-%d", n)
+			require.Nil(t, p.put(path, "late "+path, nil).Error)
+			acked[path] = "late " + path
+		}
+		covered := p.archive().JournalIndex
+		p.story.loseTheLog(t, seed%2 == 0)
+		report, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[seed%3], true))
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, report.JournalTo, covered, "what was said to be journaled is")
+		p.comeBack(p.story.hosts[seed%3])
+		delete(want, "/models/0") // whether its end was journaled in time
+		if p.story.powerCut = seed%2 == 0; p.story.powerCut {
+			maps.DeleteFunc(want, func(path, _ string) bool { return strings.HasPrefix(path, "/cache/") }) // rebuildable
+		}
+		p.requireAll(want)
+		lost := p.lostAndFound()
+		assert.Len(t, lost, len(report.Found))
+		found += len(lost)
+		for _, path := range slices.Sorted(maps.Keys(acked)) {
+			if p.value(path) == acked[path] {
+				continue // journaled in time
+			}
+			require.Empty(t, p.value(path))
+			at := slices.IndexFunc(lost, func(f string) bool { return strings.HasPrefix(f, fmt.Sprintf("/lost+found/%d%s~", report.Generation, path)) })
+			require.GreaterOrEqual(t, at, 0, "seed %d: %s was acknowledged: %v", seed, path, lost)
+			assert.Equal(t, acked[path], p.value(lost[at]))
+		}
+		for path := range want {
+			if strings.HasSuffix(path, "-renamed") {
+				assert.Empty(t, p.value(strings.TrimSuffix(path, "-renamed")), "seed %d: the rename holds", seed)
+			}
+		}
+	}
+	assert.Greater(t, found, 15, "the journal had not seen most of them")
+}
+
+func TestRecover_RefusesWhatAnotherWayMissesLessOf(t *testing.T) {
+	p := newClusterProbe(t, 940, 3)
+	require.Nil(t, p.put("/models/a", "a", nil).Error)
+	p.journaled()
+	for _, h := range p.story.hosts {
+		h.turnOff(false)
+	}
+	opt := p.story.recoverOptions(p.story.hosts[0], true)
+	_, err := recovery.Recover(opt)
+	assert.Equal(t, model.CodeConflict, model.CodeOf(err))
+	assert.ErrorContains(t, err, "tiercel takeover")
+	opt.DiscardLog = true
+	report, err := recovery.Recover(opt)
+	require.NoError(t, err)
+	assert.NotEmpty(t, report.Dirs[0].Aside, "the log is set aside, not deleted")
+	names := strings.Join(p.story.hosts[0].node.FS().Names(), "\n")
+	for _, want := range []string{"/node.yaml", "/reason.txt", "/log/", "/snapshots/"} {
+		assert.Contains(t, names, report.Dirs[0].Aside+want)
+	}
+	p.comeBack(p.story.hosts[0])
+	assert.Equal(t, "a", p.value("/models/a"))
+
+	alone := newClusterProbe(t, 941, 1)
+	alone.host.turnOff(false)
+	alone.host.wipe(t, "log", "snapshots", "volumes")
+	_, err = recovery.Recover(alone.story.recoverOptions(alone.host, true))
+	assert.Equal(t, model.CodeNotFound, model.CodeOf(err))
+	assert.ErrorContains(t, err, "--catalog")
+}
