@@ -203,7 +203,9 @@ func TestStory_WhatTheJournalHasNotSeenIsUnderLostAndFoundAndNothingComesBackToI
 				continue // journaled in time
 			}
 			require.Empty(t, p.value(path))
-			at := slices.IndexFunc(lost, func(f string) bool { return strings.HasPrefix(f, fmt.Sprintf("/lost+found/%d%s~", report.Generation, path)) })
+			at := slices.IndexFunc(lost, func(f string) bool {
+				return strings.HasPrefix(f, fmt.Sprintf("/lost+found/%d%s~", report.Generation, path))
+			})
 			require.GreaterOrEqual(t, at, 0, "seed %d: %s was acknowledged: %v", seed, path, lost)
 			assert.Equal(t, acked[path], p.value(lost[at]))
 		}

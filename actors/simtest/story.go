@@ -18,6 +18,7 @@ type Params struct {
 	Nodes      int  // 0: one
 	Still      bool // nothing is rebalanced or compacted by itself
 	NoFailover bool // one voter and a standby, whatever the number of nodes
+	NoArchive  bool // nothing but what the test does is written
 	Clients    int
 	Operations int // of each client
 	Horizon    time.Duration
