@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"tiercel/cluster/archive"
@@ -144,10 +147,7 @@ func newFork(random io.Reader) (string, error) {
 
 // base chooses what to build on: of what can be read, what goes furthest.
 func (s *sources) base(opt Options, report *Report) (*base, error) {
-	var items []archive.Item
-	for item := range s.items {
-		items = append(items, item)
-	}
+	items := slices.SortedFunc(maps.Keys(s.items), func(a, b archive.Item) int { return strings.Compare(a.Path(), b.Path()) })
 	if opt.Backup.Name != "" {
 		return s.fromBackup(opt.Backup, items, report)
 	}

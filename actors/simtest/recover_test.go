@@ -14,6 +14,7 @@ import (
 	"tiercel/actors/recovery"
 	"tiercel/cluster/model"
 	"tiercel/messages"
+	"tiercel/store"
 )
 
 // options name the disks of all hosts, the founder's first.
@@ -246,4 +247,106 @@ func TestRecover_RefusesWhatAnotherWayMissesLessOf(t *testing.T) {
 	_, err = recovery.Recover(alone.story.recoverOptions(alone.host, true))
 	assert.Equal(t, model.CodeNotFound, model.CodeOf(err))
 	assert.ErrorContains(t, err, "--catalog")
+}
+
+// backup fetches a snapshot of the catalog, as `tiercel backup` does, into a disk of its own.
+func (p *probe) backup() recovery.Dir {
+	p.t.Helper()
+	made := ask[*messages.PrepareBackupReply](p, gatewayPath, &messages.PrepareBackup{Header: p.header()})
+	require.Nil(p.t, made.Error)
+	disk := store.NewMemFS(1)
+	f, err := disk.Create("backup")
+	require.NoError(p.t, err)
+	for offset := uint64(0); ; {
+		piece := ask[*messages.FetchSnapshotReply](p, gatewayPath, &messages.FetchSnapshot{Header: p.header(), Index: made.Index, Offset: offset})
+		require.Nil(p.t, piece.Error)
+		_, err := f.WriteAt(piece.Data, int64(offset))
+		require.NoError(p.t, err)
+		if offset += uint64(len(piece.Data)); piece.Last {
+			require.Equal(p.t, offset, piece.TotalBytes)
+			require.NoError(p.t, f.Close())
+			return recovery.Dir{Name: "backup", FS: disk}
+		}
+	}
+}
+
+func TestStory_ABackupFromBeforeMovesIsRestoredAndWhatItDoesNotKnowIsSetAside(t *testing.T) {
+	p := newProbeOf(t, Params{Seed: 950, Nodes: 5, Still: true})
+	want := p.mixed(12)
+	file := p.backup()
+	applied := p.story.master().catalog.Applied()
+
+	// Copies move away from a worker, and files come that the backup does not know.
+	volumes := p.story.master().catalog.Volumes()
+	at := slices.IndexFunc(volumes, func(v *messages.VolumeRow) bool {
+		return v.State == messages.VolumeState_OPEN && v.LiveBytes > 0 && v.Members[0].Node != string(p.story.master().name)
+	})
+	require.GreaterOrEqual(t, at, 0)
+	victim := p.story.hostOf(volumes[at].Members[0].Node)
+	p.host = p.story.hosts[0]
+	require.Nil(t, ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: string(victim.name)}).Error)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		for _, v := range p.story.master().catalog.Volumes() {
+			for _, m := range v.Members {
+				if m.Node == string(victim.name) {
+					return false
+				}
+			}
+		}
+		return true
+	}, 2*time.Minute))
+	for n := range 20 {
+		require.Nil(t, p.put(fmt.Sprintf("/models/late-%d", n), "late", nil).Error)
+		require.Nil(t, p.put(fmt.Sprintf("/cache/late-%d", n), "late", nil).Error)
+	}
+	p.story.world.Run(5 * time.Second)
+	late := p.story.master().catalog.Volumes()
+	late = slices.DeleteFunc(late, func(v *messages.VolumeRow) bool { return v.CreatedAt <= applied || v.LiveBytes == 0 })
+	require.NotEmpty(t, late, "volumes that the backup does not know")
+	for _, h := range p.story.hosts {
+		h.turnOff(false)
+	}
+	p.story.watch = newWatched()
+
+	disk := store.NewMemFS(77)
+	opt := recovery.Options{Dirs: []recovery.Dir{{Name: "fresh", FS: disk}}, Backup: file, Random: randomReader{p.story.random}, Now: p.story.world.Now()}
+	report, err := recovery.Restore(opt)
+	require.NoError(t, err)
+	assert.Equal(t, uint64(2), report.Generation)
+	_, err = recovery.Restore(opt)
+	assert.Equal(t, model.CodeConflict, model.CodeOf(err), "it is not empty any more")
+	workers := p.story.recoverOptions(p.story.hosts[0], true)
+	workers.DiscardLog = true
+	_, err = recovery.AsWorker(workers)
+	require.NoError(t, err)
+	founder := p.story.addHostWith(disk)
+	p.host = founder
+	p.waitReady()
+	for _, h := range p.story.hosts[:5] {
+		h.turnOn()
+	}
+	require.True(t, p.story.world.RunUntil(p.story.serving, time.Minute), "%s", p.story.state())
+	// Copies that were moved since are found where they are.
+	require.True(t, p.story.world.RunUntil(func() bool { return len(p.story.unverified()) == 0 }, 2*time.Minute), "%v", p.story.unverified())
+	p.requireAll(want)
+	assert.Empty(t, p.value("/models/late-1"), "the backup does not know it")
+	for _, v := range late {
+		for _, m := range v.Members {
+			names := strings.Join(p.story.hostOf(m.Node).node.FS().Names(), "\n")
+			assert.Contains(t, names, fmt.Sprintf("quarantine/volume-%s.", model.VolumeID(v.Id)), "volume %d on %s is set aside, not deleted", v.Id, m.Node)
+		}
+	}
+	require.Nil(t, p.put("/models/after", "after", nil).Error)
+	assert.Equal(t, "after", p.value("/models/after"))
+}
+
+// unverified lists volumes with content of which no copy is known to be whole.
+func (s *story) unverified() (out []*messages.VolumeRow) {
+	for _, v := range s.master().catalog.Volumes() {
+		whole := slices.ContainsFunc(v.Members, func(m *messages.VolumeMember) bool { return m.Verified && !m.Damaged })
+		if v.LiveBytes > 0 && !whole {
+			out = append(out, v)
+		}
+	}
+	return out
 }
