@@ -8,9 +8,9 @@ import (
 )
 
 // Walk visits the records of a volume in order from a record boundary on (DataStart:
-// all) up to the end of the intact ones, and reads only their headers: a volume of
-// large records costs little. rec has no body; whether the body is right only reading it
-// tells. Bytes that are no header are passed over up to the next one that is.
+// all) and reads only their headers: a volume of large records costs little. rec has no
+// body; whether the body is right only reading it tells. Bytes that are no header are
+// passed over up to the next one that is, so it sees more than there is up to End.
 func (v *Volumes) Walk(id model.VolumeID, from uint64, fn func(rec Record, placed Placed) error) error {
 	const op = "walk volume"
 	vol, err := v.find(op, id)
@@ -21,7 +21,10 @@ func (v *Volumes) Walk(id model.VolumeID, from uint64, fn func(rec Record, place
 	if err != nil {
 		return failed(model.CodeUnavailable, op, fmt.Sprintf("volume %d cannot be opened", id), err)
 	}
-	err = walkHeaders(f, id, int64(max(from, DataStart)), int64(vol.snapshot().End), fn)
+	size, err := f.Size()
+	if err == nil {
+		err = walkHeaders(f, id, int64(max(from, DataStart)), size, fn)
+	}
 	return errors.Join(err, f.Close())
 }
 

@@ -26,6 +26,7 @@ type Archivist struct {
 
 	task    *archiveTask // nil: nothing is under way
 	read    *journalRead // the newest look at the log
+	gone    uint64       // the log is known to have been truncated up to here
 	covers  uint64       // what matters up to this log index is in the archive
 	coverAt time.Time    // when that was all there was
 	newest  time.Time    // when the newest checkpoint was complete; zero: by an earlier master
@@ -176,7 +177,7 @@ func (a *Archivist) onListed(ctx *runtime.Context, m *messages.LookupReply) {
 
 // plan compares what is there with what should be.
 func (a *Archivist) plan() archive.Output {
-	in := archive.Input{Generation: a.cfg.Generation, Items: make([]archive.Item, 0, len(a.items)), Broken: a.read.isBroken(), Segments: a.cfg.CheckpointAfter}
+	in := archive.Input{Generation: a.cfg.Generation, Items: make([]archive.Item, 0, len(a.items)), Gone: a.gone, Segments: a.cfg.CheckpointAfter}
 	for _, path := range sortedKeys(a.items) {
 		in.Items = append(in.Items, a.items[path])
 	}

@@ -86,9 +86,7 @@ func (a *Archivist) partWritten(ctx *runtime.Context, c *checkpointing, item arc
 		return
 	}
 	a.task, a.newest = nil, ctx.Now()
-	if a.read != nil {
-		a.read.broken = false
-	}
+	a.covered(ctx, c.index, a.coverAt)
 	ctx.Log().Info("a checkpoint of the catalog is complete", "index", c.index, "bytes", c.total)
 	a.next(ctx)
 }

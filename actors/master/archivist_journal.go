@@ -26,10 +26,7 @@ type journalRead struct {
 	from    uint64
 	at      time.Time
 	applied uint64 // as the answer says
-	broken  bool   // the log does not go back so far
 }
-
-func (r *journalRead) isBroken() bool { return r != nil && r.broken }
 
 func (r *journalRead) seen() uint64 {
 	if r == nil {
@@ -56,8 +53,8 @@ func (a *Archivist) onLogRead(ctx *runtime.Context, m *messages.ReadLogReply) {
 	}
 	switch err := m.Error.Err("read the log"); {
 	case model.CodeOf(err) == model.CodeNotFound:
-		r.broken = true // a new checkpoint makes up for it
-		a.task = nil
+		a.gone, a.task = max(a.gone, r.from), nil // a new checkpoint makes up for it
+		a.next(ctx)
 		return
 	case err != nil:
 		a.fail(ctx, err.Error())

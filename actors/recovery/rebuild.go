@@ -98,8 +98,8 @@ func (r *rebuilding) records() error {
 		best := copies[0]
 		var failed error
 		err := best.dir.volumes.Walk(id, r.base.floor[uint64(id)], func(rec store.Record, at store.Placed) error {
-			if !r.unknown(id, rec, at) {
-				return nil
+			if !r.unknown(id, rec, at) || at.Offset+at.RecordBytes > best.state.End {
+				return nil // what lies behind damage is cut when the volume is sealed
 			}
 			if beyond := row.State == messages.VolumeState_SEALED && at.Offset+at.RecordBytes > row.SealedEnd; beyond {
 				return nil // the log has ended the volume before it: nobody was told that it is stored

@@ -82,6 +82,9 @@ func (h *host) options(rt runtime.Runtime) actors.Options {
 	opt.ReserveBytes = 0
 	opt.HashEvery = 10
 	opt.ArchiveEvery, opt.CheckpointAfter = 250*time.Millisecond, 6
+	if every := h.story.params.ArchiveEvery; every > 0 {
+		opt.ArchiveEvery = every
+	}
 	if h.story.params.NoArchive {
 		opt.ArchiveEvery = 0
 	}

@@ -272,6 +272,7 @@ func (p *probe) backup() recovery.Dir {
 
 func TestStory_ABackupFromBeforeMovesIsRestoredAndWhatItDoesNotKnowIsSetAside(t *testing.T) {
 	p := newProbeOf(t, Params{Seed: 950, Nodes: 5, Still: true})
+	p.story.world.Run(25 * heartbeatInterval) // the lead has gone to the best candidate
 	want := p.mixed(12)
 	file := p.backup()
 	applied := p.story.master().catalog.Applied()
@@ -349,4 +350,98 @@ func (s *story) unverified() (out []*messages.VolumeRow) {
 		}
 	}
 	return out
+}
+
+func TestStory_WhatIsSaidToBeJournaledSurvivesTheNextMoment(t *testing.T) {
+	for seed := range uint64(12) {
+		p := newClusterProbe(t, 960+seed, 3)
+		p.host = p.story.master()
+		p.journaled()
+		put := p.put("/models/a", "a", nil)
+		require.Nil(t, put.Error)
+		require.True(t, p.story.world.RunUntil(func() bool { return p.archive().JournalIndex >= put.Row.Version }, time.Minute))
+		p.story.loseTheLog(t, true)
+		report, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[0], true))
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, report.JournalTo, put.Row.Version, "seed %d: it was said to be journaled", seed)
+		assert.Empty(t, report.Found)
+	}
+}
+
+func TestStory_AVolumeIsNotDroppedBeforeTheJournalKnowsThatItIsEmpty(t *testing.T) {
+	for seed := range uint64(3) {
+		p := newProbeOf(t, Params{Seed: 980 + seed, Nodes: 3, ArchiveEvery: 4 * time.Second})
+		kept := make(map[string]string)
+		p.journaled()
+		p.fill(40, model.TierCritical, kept)
+		before := p.volumes()
+		require.True(t, p.story.world.RunUntil(func() bool {
+			now := p.volumes()
+			for id, row := range before {
+				if row.LiveBytes > 0 && len(now) > 0 && now[id] == nil {
+					return true
+				}
+			}
+			return false
+		}, 2*time.Minute), "%v", p.volumes())
+		p.story.world.Run(2 * time.Second) // its copies are deleted
+		p.story.loseTheLog(t, false)
+		report, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[0], true))
+		require.NoError(t, err)
+		require.Zero(t, report.Elsewhere, "seed %d: content is gone with a volume that was dropped: %v", seed, report.Missing)
+		p.comeBack(p.story.hosts[0])
+		p.checkKept(kept)
+	}
+}
+
+// damageArchive flips a byte in every copy of the records whose paths begin so.
+func (s *story) damageArchive(t *testing.T, prefix string) (damaged int) {
+	for _, h := range s.hosts {
+		volumes, states, err := store.OpenVolumes(h.node.FS(), store.VolumeOptions{})
+		require.NoError(t, err)
+		for _, v := range states {
+			require.NoError(t, volumes.Walk(v.ID, 0, func(rec store.Record, at store.Placed) error {
+				if rec.Tenant != model.SystemTenant || !strings.HasPrefix(rec.Path, prefix) {
+					return nil
+				}
+				damaged++
+				f, err := h.node.FS().Open(fmt.Sprintf("volumes/t%d/%s.vol", v.Tier, v.ID))
+				require.NoError(t, err)
+				last := make([]byte, 1)
+				_, err = f.ReadAt(last, int64(at.Offset+at.RecordBytes-1))
+				require.NoError(t, err)
+				_, err = f.WriteAt([]byte{last[0] ^ 1}, int64(at.Offset+at.RecordBytes-1))
+				require.NoError(t, err)
+				return f.Close()
+			}))
+		}
+		require.NoError(t, volumes.Close())
+	}
+	return damaged
+}
+
+func TestRecover_ADamagedCheckpointIsPassedOverForAnother(t *testing.T) {
+	p := newClusterProbe(t, 990, 3)
+	want := p.mixed(8)
+	p.journaled()
+	checkpoints := make(map[uint64]bool)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		require.Nil(t, p.put("/models/more", fmt.Sprint(p.story.world.Elapsed()), nil).Error)
+		p.story.world.Run(300 * time.Millisecond)
+		checkpoints[p.archive().CheckpointIndex] = true
+		return len(checkpoints) > 2
+	}, time.Minute))
+	p.journaled()
+	p.story.loseTheLog(t, false)
+	opt := p.story.recoverOptions(p.story.hosts[0], false)
+	whole, err := recovery.Recover(opt)
+	require.NoError(t, err)
+	require.NotZero(t, p.story.damageArchive(t, fmt.Sprintf("/checkpoint/%016x-%016x/", 1, whole.Checkpoint)))
+	report, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[0], true))
+	require.NoError(t, err)
+	assert.NotEqual(t, whole.Checkpoint, report.Checkpoint, "another one is taken")
+	assert.Equal(t, whole.JournalTo, report.JournalTo, "and goes as far")
+	assert.NotEmpty(t, report.Notes)
+	p.comeBack(p.story.hosts[0])
+	p.requireAll(want)
 }

@@ -19,13 +19,15 @@ type Params struct {
 	Still      bool // nothing is rebalanced or compacted by itself
 	NoFailover bool // one voter and a standby, whatever the number of nodes
 	NoArchive  bool // nothing but what the test does is written
-	Clients    int
-	Operations int // of each client
-	Horizon    time.Duration
-	Faults     []Fault
-	FaultCount int
-	Log        *slog.Logger
-	Trace      io.Writer // every event, for a replay; nil: none
+	// ArchiveEvery is the pause between two pieces of the journal; 0: a short one.
+	ArchiveEvery time.Duration
+	Clients      int
+	Operations   int // of each client
+	Horizon      time.Duration
+	Faults       []Fault
+	FaultCount   int
+	Log          *slog.Logger
+	Trace        io.Writer // every event, for a replay; nil: none
 }
 
 // Outcome of one run.

@@ -26,8 +26,8 @@ type Input struct {
 	Under uint64
 	// Segments of journal come before another checkpoint; 0: MaxSegments.
 	Segments int
-	// Broken says that the log no longer has what follows the journal's end.
-	Broken bool
+	// Gone is a log index up to which the log is known to have been truncated; 0: none.
+	Gone uint64
 }
 
 // Output is what there is, and what to do.
@@ -35,7 +35,8 @@ type Output struct {
 	// Newest is the log index of the newest complete checkpoint of this generation, 0:
 	// there is none; Bytes are its size.
 	Newest, Bytes uint64
-	// Journaled is the log index up to which checkpoint and journal go without a gap.
+	// Journaled is the log index behind which the journal goes on. It may lie below
+	// Newest: the checkpoint before that one needs the journal without a gap, too.
 	Journaled uint64
 	// Checkpoint says that another one is due.
 	Checkpoint bool
@@ -113,6 +114,14 @@ func Plan(in Input) Output {
 	}
 	segments, to := follow(in.Items, in.Generation, out.Newest)
 	out.Journaled = to
+	for _, p := range points[:min(len(points), KeepCheckpoints)] {
+		if p.generation != in.Generation {
+			continue
+		}
+		if _, older := follow(in.Items, in.Generation, p.index); older < out.Newest && older >= in.Gone {
+			out.Journaled = older
+		}
+	}
 	bytes := uint64(0)
 	for _, s := range segments {
 		bytes += s.Bytes
@@ -121,7 +130,7 @@ func Plan(in Input) Output {
 	if in.Segments > 0 {
 		most = in.Segments
 	}
-	out.Checkpoint = in.Under == 0 && (in.Broken || len(segments) >= most || bytes >= max(MinCheckpointBytes, out.Bytes))
+	out.Checkpoint = in.Under == 0 && (to < in.Gone || len(segments) >= most || bytes >= max(MinCheckpointBytes, out.Bytes))
 	return out
 }
 
