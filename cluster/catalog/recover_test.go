@@ -29,7 +29,7 @@ func TestRecovery_RaisesTheGenerationAndMovesEveryCounterOn(t *testing.T) {
 	r.refuses(model.CodeStaleEpoch, recoverTo(before.Generation))
 	r.mustDo(recoverTo(7))
 	after := r.c.Cluster()
-	assert.EqualValues(t, 7, after.Generation)
+	assert.EqualValues(t, 7, after.Generation, "the generation is raised")
 	assert.Equal(t, "f-1", after.Fork)
 	assert.Equal(t, before.NextVolume+catalog.RecoveryGap, after.NextVolume)
 	assert.Equal(t, before.NextReplicaGen+catalog.RecoveryGap, after.NextReplicaGen)
