@@ -1,7 +1,6 @@
 package master
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -33,23 +32,24 @@ type Coordinator struct {
 	proposals map[uint64]*proposal // by our number
 	next      uint64
 
-	cluster   *messages.ClusterRow
-	nodes     []string // every worker in the catalog, in order
-	rows      []*messages.WorkerRow
-	roster    roster.Roster            // of those that have not left
-	told      [wordsOverlap + 1]uint64 // newest change of a peer at the last words
-	steward   steward
-	space     map[string]*space // by node
-	usable    map[model.Tier][]placement.Open
-	grants    map[uint64]grant // volume -> what a grant of it says
-	short     map[model.Tier]string
-	ready     bool
-	reason    string
-	latency   map[string]time.Duration  // median way of each worker to its peers
-	standby   *messages.StandbyMatch    // nil: the log has not said
-	held      []*messages.CommitOutcome // that wait for it
-	newest    uint64                    // log index that was seen applied here
-	journaled journaled
+	cluster *messages.ClusterRow
+	nodes   []string // every worker in the catalog, in order
+	rows    []*messages.WorkerRow
+	roster  roster.Roster            // of those that have not left
+	told    [wordsOverlap + 1]uint64 // newest change of a peer at the last words
+	steward steward
+	space   map[string]*space // by node
+	usable  map[model.Tier][]placement.Open
+	grants  map[uint64]grant // volume -> what a grant of it says
+	short   map[model.Tier]string
+	ready   bool
+	reason  string
+	latency map[string]time.Duration           // median way of each worker to its peers
+	ways    map[string][]*messages.PeerLatency // of each worker, to explain what it would see
+	standby *messages.StandbyMatch             // nil: the log has not said
+	held    []*messages.CommitOutcome          // that wait for it
+	newest  uint64                             // log index that was seen applied here
+	shipped journaled                          // of the catalog
 }
 
 // proposal remembers who asked for a command.
@@ -80,6 +80,7 @@ func newCoordinator(cfg Config) *Coordinator {
 	return &Coordinator{
 		cfg: cfg, proposals: make(map[uint64]*proposal), reason: "the master has just started", space: make(map[string]*space),
 		latency: make(map[string]time.Duration),
+		ways:    make(map[string][]*messages.PeerLatency),
 		usable:  make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(),
 	}
 }
@@ -119,6 +120,7 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 		c.onVolumeStopped(ctx, m)
 	case *messages.WorkerLatency:
 		c.latency[m.Node] = time.Duration(m.Micros) * time.Microsecond
+		c.ways[m.Node] = m.Ways
 		ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), m)
 	case *messages.JournalCovers:
 		c.onJournalCovers(m)
@@ -271,7 +273,7 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	out := &messages.Propose{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(m.Commands))}
 	to, now, bytes := ctx.Sender(), ctx.Now(), 0
 	for _, cmd := range m.Commands {
-		if c.tooSoon(cmd) {
+		if c.tooSoon(cmd) || c.notJournaled(cmd) {
 			ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{Proposal: cmd.Proposal, Dropped: true}}})
 			continue
 		}
@@ -384,15 +386,4 @@ func (c *Coordinator) onCapacity(ctx *runtime.Context, m *messages.CapacityRepor
 		c.reconcile(ctx)
 	}
 	c.judgeReady(ctx)
-}
-
-func (c *Coordinator) onHousekeeping(ctx *runtime.Context) {
-	ctx.After(c.cfg.ReconcileTick, housekeeping{})
-	old := ctx.Now().Add(-proposalPatience)
-	for _, id := range slices.Collect(maps.Keys(c.proposals)) {
-		if c.proposals[id].since.Before(old) {
-			delete(c.proposals, id)
-		}
-	}
-	c.reconcile(ctx)
 }

@@ -12,18 +12,19 @@ type journaled struct {
 
 func (c *Coordinator) onJournalCovers(m *messages.JournalCovers) {
 	if m.Generation == c.cfg.Generation {
-		c.journaled.covers = max(c.journaled.covers, m.Index)
+		c.shipped.covers = max(c.shipped.covers, m.Index)
 	}
 }
 
 // notJournaled holds a volume's drop back until the journal is as far as the state
 // that nothing names it in: a catalog recovered from the journal would name it again,
 // and its copies would be gone.
-func (c *Coordinator) notJournaled(drop *messages.DropVolume) bool {
-	if c.cfg.ArchiveEvery <= 0 {
+func (c *Coordinator) notJournaled(cmd *messages.Command) bool {
+	drop := cmd.GetDropVolume()
+	if drop == nil || c.cfg.ArchiveEvery <= 0 {
 		return false
 	}
-	j := &c.journaled
+	j := &c.shipped
 	at, known := j.after[drop.Volume]
 	if !known {
 		if at = c.newest; at == 0 {

@@ -68,8 +68,5 @@ func (c *Coordinator) tooSoon(cmd *messages.Command) bool {
 		return false
 	}
 	s := c.standby
-	if s == nil || c.newest == 0 || s.Standing && (!s.InContact || s.Match < c.newest) {
-		return true
-	}
-	return c.notJournaled(cmd.GetDropVolume())
+	return s == nil || c.newest == 0 || s.Standing && (!s.InContact || s.Match < c.newest)
 }
