@@ -22,7 +22,6 @@ type Archivist struct {
 	cluster *messages.ClusterRow
 	items   map[string]archive.Item // by path, as the rows have them
 	listed  bool
-	after   string // of the listing under way
 
 	task    *archiveTask // nil: nothing is under way
 	read    *journalRead // the newest look at the log

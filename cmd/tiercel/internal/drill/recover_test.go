@@ -105,7 +105,7 @@ func quiet(t *testing.T, c *procs.Cluster, n *procs.Node) {
 }
 
 func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
-	c := cluster(t, 3)
+	c := cluster(t, 3, "--journal-interval", "500ms")
 	load := procs.StartLoad(c, 4, uint64(time.Now().UnixNano()))
 	change(t, c.Nodes[0], "first")
 	quiet(t, c, c.Nodes[0])

@@ -144,6 +144,7 @@ func (s *serving) options() actors.Options {
 	opt.ElectionTicks = max(10, 9*opt.HeartbeatTicks/2)
 	opt.HeartbeatInterval, opt.Join, opt.Failover = s.cfg.HeartbeatInterval, s.cfg.Join, s.cfg.Failover
 	opt.Discovers = s.finder != nil
+	opt.ArchiveEvery = s.cfg.JournalInterval
 	// A heartbeat carries the capacity; the own disk is looked at every second at
 	// least, so that a full one is noticed before the log is in its way.
 	opt.ReportEvery = min(opt.ReportEvery, s.cfg.HeartbeatInterval)
