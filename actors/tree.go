@@ -46,6 +46,8 @@ type Options struct {
 	Discovers          bool                 // Discovered will be called with more of them
 	AppendPatience     time.Duration        // of a volume's primary for a follower
 	BrakeShare         float64              // of the workers, missing at once, that hold mass repair
+	ArchiveEvery       time.Duration        // between two pieces of the commit journal; 0: no archive of the catalog
+	CheckpointAfter    int                  // pieces of journal; 0: the default
 	HandOverAfter      int                  // heartbeat intervals until the lead goes to a better candidate; 0: never
 	Failover           bool                 // voters may be more than one
 	Settings           *messages.Settings   // of a new cluster
@@ -68,7 +70,7 @@ func DefaultOptions() Options {
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
 		VolumesOpen: 2, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
 		HeartbeatInterval: 30 * time.Second, Failover: true, AppendPatience: 1500 * time.Millisecond,
-		BrakeShare: 0.3, HandOverAfter: 10, Settings: DefaultSettings(),
+		BrakeShare: 0.3, HandOverAfter: 10, ArchiveEvery: 2 * time.Second, Settings: DefaultSettings(),
 	}
 }
 
@@ -96,6 +98,7 @@ const (
 	controllerPath  = nodePath + "/master/controller"
 	foremanPath     = nodePath + "/master/foreman"
 	bursarPath      = nodePath + "/master/bursar"
+	archivistPath   = nodePath + "/master/archivist"
 )
 
 // Start spawns the tree of a node. The runtime's node and incarnation must be
@@ -173,7 +176,7 @@ func (t *tree) children() []node.Child {
 		{Name: "gateway", Producer: func() runtime.Actor {
 			lives++
 			return gateway.New(gateway.Config{
-				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath, BursarPath: bursarPath,
+				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath, BursarPath: bursarPath, ArchivistPath: archivistPath,
 				LogPath: logPath, CatalogPath: catalogPath, MemberPath: memberPath,
 				VolumePath:  volumePath,
 				Incarnation: id.Incarnation<<20 + lives, Announced: opt.Announced,
@@ -207,6 +210,7 @@ func (t *tree) master(term uint64) runtime.Producer {
 			},
 			VolumesOpen: opt.VolumesOpen, HashEvery: opt.HashEvery, ReconcileTick: opt.ReportEvery,
 			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter, LicenseKeys: opt.LicenseKeys,
+			ArchiveEvery: opt.ArchiveEvery, CheckpointAfter: opt.CheckpointAfter,
 		})
 	}
 }

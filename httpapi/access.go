@@ -76,6 +76,7 @@ var needs = map[string]need{
 	"GET /cluster/config":                needWatch,
 	"PUT /cluster/config":                needManage,
 	"PUT /tiers/{id}/config":             needManage,
+	"GET /cluster/backup":                needManage, // it holds everything
 	"GET /license":                       needWatch,
 	"PUT /license":                       needManage,
 	"POST /quotas":                       needManage,

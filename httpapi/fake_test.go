@@ -22,6 +22,7 @@ type fakeGateway struct {
 	version     uint64
 	extentBytes int
 	now         time.Time
+	backup      fakeBackup
 
 	onStat   func(path string) error
 	onRead   func(e *messages.Extent, from, to uint64) error

@@ -45,6 +45,7 @@ type Gateway interface {
 	ReleaseBrake(ctx context.Context) error
 	operations
 	quotaKeeper
+	archives
 	// Status returns what this node knows of the cluster.
 	Status(ctx context.Context) (*messages.ClusterStatusReply, error)
 	// Ready reports whether requests can be served, and if not, why.

@@ -59,6 +59,7 @@ func (s *Server) table() []*route {
 		{method: "GET", pattern: basePath + "/cluster/placement/explain", serve: (*call).explainPlacement, limited: true},
 		{method: "GET", pattern: basePath + "/cluster/config", serve: (*call).showConfig, limited: true},
 		{method: "PUT", pattern: basePath + "/cluster/config", serve: (*call).changeConfig, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/backup", serve: (*call).backup, limited: true},
 		{method: "GET", pattern: basePath + "/tiers", serve: (*call).listTiers, limited: true},
 		{method: "PUT", pattern: basePath + "/tiers/{id}/config", serve: (*call).changeTier, expect: json, limited: true},
 		{method: "GET", pattern: basePath + "/license", serve: (*call).showLicense, limited: true},

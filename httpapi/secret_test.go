@@ -60,7 +60,7 @@ func TestTLS_CarriesWhatPlainConnectionsDo(t *testing.T) {
 // a deadline, and moves, is no reason to break the connection.
 func TestTLS_ASlowClientThatMakesProgressIsServedAndAStalledOneCut(t *testing.T) {
 	t.Parallel()
-	w, _ := overTLS(t, Config{StallTimeout: 200 * time.Millisecond, MinBytesPerSecond: 1, RateGrace: time.Minute})
+	w, _ := overTLS(t, Config{StallTimeout: time.Second, MinBytesPerSecond: 1, RateGrace: time.Minute})
 	content := pattern(7 << 20) // more than what the kernel takes at once
 	w.put("/a", content)
 	ask := func() (net.Conn, io.Reader) {
@@ -85,7 +85,7 @@ func TestTLS_ASlowClientThatMakesProgressIsServedAndAStalledOneCut(t *testing.T)
 
 	stalled, from := ask()
 	defer stalled.Close()
-	require.Eventually(t, func() bool { return valueOf(w.server.met.cutResponses) == 1 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return valueOf(w.server.met.cutResponses) == 1 }, 20*time.Second, 5*time.Millisecond)
 	cut, _ := io.Copy(io.Discard, from) // ends in the middle of a record
 	assert.Less(t, cut, int64(len(content)))
 }

@@ -21,6 +21,7 @@ type statusAnswer struct {
 	Files       *statusFiles    `json:"files"`
 	Replication *statusDebt     `json:"replication"`
 	StormBrake  *statusBrake    `json:"storm_brake"`
+	Archive     *statusArchive  `json:"archive,omitempty"`
 	License     *licenseAnswer  `json:"license"`
 	Unchecked   bool            `json:"unchecked,omitempty"` // answered without a quorum's word
 	Warnings    []string        `json:"warnings"`
@@ -91,6 +92,7 @@ func (c *call) clusterStatus() error {
 	} else {
 		a = newStatusAnswer(reply)
 		a.learnDebt(c, reply)
+		a.learnArchive(c, reply)
 	}
 	if more := c.s.cfg.Warnings; more != nil {
 		a.Warnings = append(a.Warnings, more()...)

@@ -10870,6 +10870,7 @@ type FetchSnapshotReply struct {
 	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
 	Last          bool                   `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
 	Error         *Error                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	TotalBytes    uint64                 `protobuf:"varint,20,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"` // of the whole file
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -10944,6 +10945,13 @@ func (x *FetchSnapshotReply) GetError() *Error {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *FetchSnapshotReply) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
 }
 
 // Log -> catalog: replace the state by the leader's snapshot; CatalogLoaded follows
@@ -13728,14 +13736,16 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\rFetchSnapshot\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\xbf\x01\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\xe0\x01\n" +
 	"\x12FetchSnapshotReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\fR\x04data\x12\x12\n" +
 	"\x04last\x18\x05 \x01(\bR\x04last\x12'\n" +
-	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"n\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x1f\n" +
+	"\vtotal_bytes\x18\x14 \x01(\x04R\n" +
+	"totalBytes\"n\n" +
 	"\x0fInstallSnapshot\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x12\n" +

@@ -73,6 +73,9 @@ type Command struct {
 	//	*Command_NoteLicenseTime
 	//	*Command_SetQuota
 	//	*Command_RemoveQuota
+	//	*Command_RecoverCatalog
+	//	*Command_AdoptCopy
+	//	*Command_AdoptVolume
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -486,6 +489,33 @@ func (x *Command) GetRemoveQuota() *RemoveQuota {
 	return nil
 }
 
+func (x *Command) GetRecoverCatalog() *RecoverCatalog {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_RecoverCatalog); ok {
+			return x.RecoverCatalog
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetAdoptCopy() *AdoptCopy {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_AdoptCopy); ok {
+			return x.AdoptCopy
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetAdoptVolume() *AdoptVolume {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_AdoptVolume); ok {
+			return x.AdoptVolume
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -630,6 +660,18 @@ type Command_RemoveQuota struct {
 	RemoveQuota *RemoveQuota `protobuf:"bytes,52,opt,name=remove_quota,json=removeQuota,proto3,oneof"`
 }
 
+type Command_RecoverCatalog struct {
+	RecoverCatalog *RecoverCatalog `protobuf:"bytes,65,opt,name=recover_catalog,json=recoverCatalog,proto3,oneof"`
+}
+
+type Command_AdoptCopy struct {
+	AdoptCopy *AdoptCopy `protobuf:"bytes,66,opt,name=adopt_copy,json=adoptCopy,proto3,oneof"`
+}
+
+type Command_AdoptVolume struct {
+	AdoptVolume *AdoptVolume `protobuf:"bytes,67,opt,name=adopt_volume,json=adoptVolume,proto3,oneof"`
+}
+
 func (*Command_Bootstrap) isCommand_Kind() {}
 
 func (*Command_OpenSession) isCommand_Kind() {}
@@ -699,6 +741,12 @@ func (*Command_NoteLicenseTime) isCommand_Kind() {}
 func (*Command_SetQuota) isCommand_Kind() {}
 
 func (*Command_RemoveQuota) isCommand_Kind() {}
+
+func (*Command_RecoverCatalog) isCommand_Kind() {}
+
+func (*Command_AdoptCopy) isCommand_Kind() {}
+
+func (*Command_AdoptVolume) isCommand_Kind() {}
 
 type Bootstrap struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
@@ -3347,12 +3395,251 @@ func (x *RemoveQuota) GetTenant() string {
 	return ""
 }
 
+// First command of a catalog that was restored or recovered: the generation grows, and
+// every counter jumps, so that no volume, replica generation or version that the life
+// before may have given is given again. Raft ids are forgotten: the log is a new one.
+type RecoverCatalog struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Fork          string                 `protobuf:"bytes,2,opt,name=fork,proto3" json:"fork,omitempty"`
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverCatalog) Reset() {
+	*x = RecoverCatalog{}
+	mi := &file_messages_commands_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverCatalog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverCatalog) ProtoMessage() {}
+
+func (x *RecoverCatalog) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverCatalog.ProtoReflect.Descriptor instead.
+func (*RecoverCatalog) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *RecoverCatalog) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RecoverCatalog) GetFork() string {
+	if x != nil {
+		return x.Fork
+	}
+	return ""
+}
+
+func (x *RecoverCatalog) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// A copy from before a recovery is here, which the recovered rows do not name (so): it
+// becomes a member, unverified until it was compared. Refused for a replica
+// generation that was given since.
+//
+// copy_generation, if it is higher, is that of the only copy of a volume that was
+// reopened since: the row follows it.
+type AdoptCopy struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Volume         uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation     uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Node           string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	ReplicaGen     uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	CopyGeneration uint64                 `protobuf:"varint,5,opt,name=copy_generation,json=copyGeneration,proto3" json:"copy_generation,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *AdoptCopy) Reset() {
+	*x = AdoptCopy{}
+	mi := &file_messages_commands_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptCopy) ProtoMessage() {}
+
+func (x *AdoptCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptCopy.ProtoReflect.Descriptor instead.
+func (*AdoptCopy) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *AdoptCopy) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *AdoptCopy) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetCopyGeneration() uint64 {
+	if x != nil {
+		return x.CopyGeneration
+	}
+	return 0
+}
+
+// A volume that was made after the recovered state: sealed at end, its copies unverified.
+// Of an open volume with one member, whose generation was raised since, the row follows.
+type AdoptVolume struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Volume          uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Tier            uint32                 `protobuf:"varint,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	Generation      uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	GenerationStart uint64                 `protobuf:"varint,4,opt,name=generation_start,json=generationStart,proto3" json:"generation_start,omitempty"`
+	End             uint64                 `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`
+	Copies          []*MemberRef           `protobuf:"bytes,6,rep,name=copies,proto3" json:"copies,omitempty"`
+	Cause           string                 `protobuf:"bytes,7,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AdoptVolume) Reset() {
+	*x = AdoptVolume{}
+	mi := &file_messages_commands_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptVolume) ProtoMessage() {}
+
+func (x *AdoptVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptVolume.ProtoReflect.Descriptor instead.
+func (*AdoptVolume) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *AdoptVolume) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetGenerationStart() uint64 {
+	if x != nil {
+		return x.GenerationStart
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetCopies() []*MemberRef {
+	if x != nil {
+		return x.Copies
+	}
+	return nil
+}
+
+func (x *AdoptVolume) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
 var File_messages_commands_proto protoreflect.FileDescriptor
 
 const file_messages_commands_proto_rawDesc = "" +
 	"\n" +
 	"\x17messages/commands.proto\x12\n" +
-	"tiercel.v1\x1a\x13messages/rows.proto\"\xb2\x13\n" +
+	"tiercel.v1\x1a\x13messages/rows.proto\"\xef\x14\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x18\n" +
@@ -3402,7 +3689,11 @@ const file_messages_commands_proto_rawDesc = "" +
 	"setLicense\x12I\n" +
 	"\x11note_license_time\x188 \x01(\v2\x1b.tiercel.v1.NoteLicenseTimeH\x00R\x0fnoteLicenseTime\x123\n" +
 	"\tset_quota\x183 \x01(\v2\x14.tiercel.v1.SetQuotaH\x00R\bsetQuota\x12<\n" +
-	"\fremove_quota\x184 \x01(\v2\x17.tiercel.v1.RemoveQuotaH\x00R\vremoveQuotaB\x06\n" +
+	"\fremove_quota\x184 \x01(\v2\x17.tiercel.v1.RemoveQuotaH\x00R\vremoveQuota\x12E\n" +
+	"\x0frecover_catalog\x18A \x01(\v2\x1a.tiercel.v1.RecoverCatalogH\x00R\x0erecoverCatalog\x126\n" +
+	"\n" +
+	"adopt_copy\x18B \x01(\v2\x15.tiercel.v1.AdoptCopyH\x00R\tadoptCopy\x12<\n" +
+	"\fadopt_volume\x18C \x01(\v2\x17.tiercel.v1.AdoptVolumeH\x00R\vadoptVolumeB\x06\n" +
 	"\x04kind\"\xec\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
@@ -3643,7 +3934,32 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\vlimit_bytes\x18\x02 \x01(\x03R\n" +
 	"limitBytes\"%\n" +
 	"\vRemoveQuota\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenantB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"Z\n" +
+	"\x0eRecoverCatalog\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04fork\x18\x02 \x01(\tR\x04fork\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"\xa1\x01\n" +
+	"\tAdoptCopy\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
+	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
+	"replicaGen\x12'\n" +
+	"\x0fcopy_generation\x18\x05 \x01(\x04R\x0ecopyGeneration\"\xdb\x01\n" +
+	"\vAdoptVolume\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x12\n" +
+	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12)\n" +
+	"\x10generation_start\x18\x04 \x01(\x04R\x0fgenerationStart\x12\x10\n" +
+	"\x03end\x18\x05 \x01(\x04R\x03end\x12-\n" +
+	"\x06copies\x18\x06 \x03(\v2\x15.tiercel.v1.MemberRefR\x06copies\x12\x14\n" +
+	"\x05cause\x18\a \x01(\tR\x05causeB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_commands_proto_rawDescOnce sync.Once
@@ -3657,7 +3973,7 @@ func file_messages_commands_proto_rawDescGZIP() []byte {
 	return file_messages_commands_proto_rawDescData
 }
 
-var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_messages_commands_proto_goTypes = []any{
 	(*Command)(nil),           // 0: tiercel.v1.Command
 	(*Bootstrap)(nil),         // 1: tiercel.v1.Bootstrap
@@ -3700,17 +4016,20 @@ var file_messages_commands_proto_goTypes = []any{
 	(*NoteLicenseTime)(nil),   // 38: tiercel.v1.NoteLicenseTime
 	(*SetQuota)(nil),          // 39: tiercel.v1.SetQuota
 	(*RemoveQuota)(nil),       // 40: tiercel.v1.RemoveQuota
-	nil,                       // 41: tiercel.v1.FileAttributes.MetaEntry
-	(*TierRow)(nil),           // 42: tiercel.v1.TierRow
-	(*Settings)(nil),          // 43: tiercel.v1.Settings
-	(*Extent)(nil),            // 44: tiercel.v1.Extent
-	(*WorkerRow)(nil),         // 45: tiercel.v1.WorkerRow
-	(WorkerState)(0),          // 46: tiercel.v1.WorkerState
-	(*StormBrake)(nil),        // 47: tiercel.v1.StormBrake
-	(JobKind)(0),              // 48: tiercel.v1.JobKind
-	(*JobQuarantine)(nil),     // 49: tiercel.v1.JobQuarantine
-	(JobState)(0),             // 50: tiercel.v1.JobState
-	(*LicenseRow)(nil),        // 51: tiercel.v1.LicenseRow
+	(*RecoverCatalog)(nil),    // 41: tiercel.v1.RecoverCatalog
+	(*AdoptCopy)(nil),         // 42: tiercel.v1.AdoptCopy
+	(*AdoptVolume)(nil),       // 43: tiercel.v1.AdoptVolume
+	nil,                       // 44: tiercel.v1.FileAttributes.MetaEntry
+	(*TierRow)(nil),           // 45: tiercel.v1.TierRow
+	(*Settings)(nil),          // 46: tiercel.v1.Settings
+	(*Extent)(nil),            // 47: tiercel.v1.Extent
+	(*WorkerRow)(nil),         // 48: tiercel.v1.WorkerRow
+	(WorkerState)(0),          // 49: tiercel.v1.WorkerState
+	(*StormBrake)(nil),        // 50: tiercel.v1.StormBrake
+	(JobKind)(0),              // 51: tiercel.v1.JobKind
+	(*JobQuarantine)(nil),     // 52: tiercel.v1.JobQuarantine
+	(JobState)(0),             // 53: tiercel.v1.JobState
+	(*LicenseRow)(nil),        // 54: tiercel.v1.LicenseRow
 }
 var file_messages_commands_proto_depIdxs = []int32{
 	1,  // 0: tiercel.v1.Command.bootstrap:type_name -> tiercel.v1.Bootstrap
@@ -3748,37 +4067,41 @@ var file_messages_commands_proto_depIdxs = []int32{
 	38, // 32: tiercel.v1.Command.note_license_time:type_name -> tiercel.v1.NoteLicenseTime
 	39, // 33: tiercel.v1.Command.set_quota:type_name -> tiercel.v1.SetQuota
 	40, // 34: tiercel.v1.Command.remove_quota:type_name -> tiercel.v1.RemoveQuota
-	42, // 35: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
-	43, // 36: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
-	37, // 37: tiercel.v1.Bootstrap.license:type_name -> tiercel.v1.SetLicense
-	41, // 38: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
-	3,  // 39: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
-	4,  // 40: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
-	44, // 41: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
-	4,  // 42: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
-	3,  // 43: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
-	44, // 44: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
-	13, // 45: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
-	45, // 46: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
-	46, // 47: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
-	46, // 48: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
-	47, // 49: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
-	23, // 50: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
-	23, // 51: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
-	28, // 52: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
-	44, // 53: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
-	44, // 54: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
-	48, // 55: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
-	49, // 56: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
-	50, // 57: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
-	43, // 58: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
-	42, // 59: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
-	51, // 60: tiercel.v1.SetLicense.license:type_name -> tiercel.v1.LicenseRow
-	61, // [61:61] is the sub-list for method output_type
-	61, // [61:61] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	41, // 35: tiercel.v1.Command.recover_catalog:type_name -> tiercel.v1.RecoverCatalog
+	42, // 36: tiercel.v1.Command.adopt_copy:type_name -> tiercel.v1.AdoptCopy
+	43, // 37: tiercel.v1.Command.adopt_volume:type_name -> tiercel.v1.AdoptVolume
+	45, // 38: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
+	46, // 39: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
+	37, // 40: tiercel.v1.Bootstrap.license:type_name -> tiercel.v1.SetLicense
+	44, // 41: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
+	3,  // 42: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
+	4,  // 43: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
+	47, // 44: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
+	4,  // 45: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,  // 46: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
+	47, // 47: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
+	13, // 48: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
+	48, // 49: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
+	49, // 50: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
+	49, // 51: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
+	50, // 52: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
+	23, // 53: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
+	23, // 54: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
+	28, // 55: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
+	47, // 56: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
+	47, // 57: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
+	51, // 58: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
+	52, // 59: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
+	53, // 60: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
+	46, // 61: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
+	45, // 62: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
+	54, // 63: tiercel.v1.SetLicense.license:type_name -> tiercel.v1.LicenseRow
+	23, // 64: tiercel.v1.AdoptVolume.copies:type_name -> tiercel.v1.MemberRef
+	65, // [65:65] is the sub-list for method output_type
+	65, // [65:65] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_messages_commands_proto_init() }
@@ -3823,6 +4146,9 @@ func file_messages_commands_proto_init() {
 		(*Command_NoteLicenseTime)(nil),
 		(*Command_SetQuota)(nil),
 		(*Command_RemoveQuota)(nil),
+		(*Command_RecoverCatalog)(nil),
+		(*Command_AdoptCopy)(nil),
+		(*Command_AdoptVolume)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3830,7 +4156,7 @@ func file_messages_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_commands_proto_rawDesc), len(file_messages_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   42,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

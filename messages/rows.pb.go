@@ -1457,8 +1457,13 @@ type ClusterRow struct {
 	Failover                 bool                   `protobuf:"varint,16,opt,name=failover,proto3" json:"failover,omitempty"` // licensed: voters may be more than one
 	Settings                 *Settings              `protobuf:"bytes,17,opt,name=settings,proto3" json:"settings,omitempty"`
 	License                  *LicenseRow            `protobuf:"bytes,55,opt,name=license,proto3" json:"license,omitempty"` // empty: none was ever installed, which is the level free
-	unknownFields            protoimpl.UnknownFields
-	sizeCache                protoimpl.SizeCache
+	// Set by a recovery. Volumes whose number lies in one of these ranges and that no row
+	// names hold what the recovered state does not know of: they are set aside, never
+	// deleted. Copies of a lower replica generation may be members that it does not know of.
+	SetAside      []*VolumeRange `protobuf:"bytes,65,rep,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
+	AdoptBelow    uint64         `protobuf:"varint,66,opt,name=adopt_below,json=adoptBelow,proto3" json:"adopt_below,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ClusterRow) Reset() {
@@ -1617,6 +1622,20 @@ func (x *ClusterRow) GetLicense() *LicenseRow {
 	return nil
 }
 
+func (x *ClusterRow) GetSetAside() []*VolumeRange {
+	if x != nil {
+		return x.SetAside
+	}
+	return nil
+}
+
+func (x *ClusterRow) GetAdoptBelow() uint64 {
+	if x != nil {
+		return x.AdoptBelow
+	}
+	return 0
+}
+
 // The licence of the cluster: facts that whoever proposed it has verified. No signature
 // is kept and none is checked in apply. Times are those of the signed text, except seen.
 type LicenseRow struct {
@@ -1759,6 +1778,58 @@ func (x *LicenseRow) GetNewestIssuedUnixMs() int64 {
 	return 0
 }
 
+type VolumeRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	Below         uint64                 `protobuf:"varint,2,opt,name=below,proto3" json:"below,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VolumeRange) Reset() {
+	*x = VolumeRange{}
+	mi := &file_messages_rows_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VolumeRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VolumeRange) ProtoMessage() {}
+
+func (x *VolumeRange) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_rows_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VolumeRange.ProtoReflect.Descriptor instead.
+func (*VolumeRange) Descriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *VolumeRange) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *VolumeRange) GetBelow() uint64 {
+	if x != nil {
+		return x.Below
+	}
+	return 0
+}
+
 // Settings of the cluster, written at bootstrap and changed by SetSettings.
 type Settings struct {
 	state                        protoimpl.MessageState `protogen:"open.v1"`
@@ -1786,7 +1857,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_messages_rows_proto_msgTypes[15]
+	mi := &file_messages_rows_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1869,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[15]
+	mi := &file_messages_rows_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1882,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{15}
+	return file_messages_rows_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Settings) GetVersion() uint64 {
@@ -1954,7 +2025,7 @@ type JobRow struct {
 
 func (x *JobRow) Reset() {
 	*x = JobRow{}
-	mi := &file_messages_rows_proto_msgTypes[16]
+	mi := &file_messages_rows_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1966,7 +2037,7 @@ func (x *JobRow) String() string {
 func (*JobRow) ProtoMessage() {}
 
 func (x *JobRow) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[16]
+	mi := &file_messages_rows_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1979,7 +2050,7 @@ func (x *JobRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRow.ProtoReflect.Descriptor instead.
 func (*JobRow) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{16}
+	return file_messages_rows_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JobRow) GetId() uint64 {
@@ -2120,7 +2191,7 @@ type JobQuarantine struct {
 
 func (x *JobQuarantine) Reset() {
 	*x = JobQuarantine{}
-	mi := &file_messages_rows_proto_msgTypes[17]
+	mi := &file_messages_rows_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2203,7 @@ func (x *JobQuarantine) String() string {
 func (*JobQuarantine) ProtoMessage() {}
 
 func (x *JobQuarantine) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[17]
+	mi := &file_messages_rows_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2216,7 @@ func (x *JobQuarantine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobQuarantine.ProtoReflect.Descriptor instead.
 func (*JobQuarantine) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{17}
+	return file_messages_rows_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *JobQuarantine) GetVolume() uint64 {
@@ -2182,7 +2253,7 @@ type StormBrake struct {
 
 func (x *StormBrake) Reset() {
 	*x = StormBrake{}
-	mi := &file_messages_rows_proto_msgTypes[18]
+	mi := &file_messages_rows_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2265,7 @@ func (x *StormBrake) String() string {
 func (*StormBrake) ProtoMessage() {}
 
 func (x *StormBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[18]
+	mi := &file_messages_rows_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2278,7 @@ func (x *StormBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StormBrake.ProtoReflect.Descriptor instead.
 func (*StormBrake) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{18}
+	return file_messages_rows_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StormBrake) GetEngaged() bool {
@@ -2252,7 +2323,7 @@ type TierRow struct {
 
 func (x *TierRow) Reset() {
 	*x = TierRow{}
-	mi := &file_messages_rows_proto_msgTypes[19]
+	mi := &file_messages_rows_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2264,7 +2335,7 @@ func (x *TierRow) String() string {
 func (*TierRow) ProtoMessage() {}
 
 func (x *TierRow) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[19]
+	mi := &file_messages_rows_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2277,7 +2348,7 @@ func (x *TierRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierRow.ProtoReflect.Descriptor instead.
 func (*TierRow) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{19}
+	return file_messages_rows_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TierRow) GetTier() uint32 {
@@ -2341,7 +2412,7 @@ type CommandResult struct {
 
 func (x *CommandResult) Reset() {
 	*x = CommandResult{}
-	mi := &file_messages_rows_proto_msgTypes[20]
+	mi := &file_messages_rows_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2424,7 @@ func (x *CommandResult) String() string {
 func (*CommandResult) ProtoMessage() {}
 
 func (x *CommandResult) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[20]
+	mi := &file_messages_rows_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2437,7 @@ func (x *CommandResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandResult.ProtoReflect.Descriptor instead.
 func (*CommandResult) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{20}
+	return file_messages_rows_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CommandResult) GetCode() string {
@@ -2572,7 +2643,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\x05 \x01(\x03R\batUnixMs\x12\x14\n" +
-	"\x05index\x18\x06 \x01(\x04R\x05index\"\xd4\x05\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"\xab\x06\n" +
 	"\n" +
 	"ClusterRow\x12\x1d\n" +
 	"\n" +
@@ -2597,7 +2668,10 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x05brake\x18\x0f \x01(\v2\x16.tiercel.v1.StormBrakeR\x05brake\x12\x1a\n" +
 	"\bfailover\x18\x10 \x01(\bR\bfailover\x120\n" +
 	"\bsettings\x18\x11 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x120\n" +
-	"\alicense\x187 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\"\xaf\x03\n" +
+	"\alicense\x187 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x124\n" +
+	"\tset_aside\x18A \x03(\v2\x17.tiercel.v1.VolumeRangeR\bsetAside\x12\x1f\n" +
+	"\vadopt_below\x18B \x01(\x04R\n" +
+	"adoptBelow\"\xaf\x03\n" +
 	"\n" +
 	"LicenseRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
@@ -2615,7 +2689,10 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\aexpired\x18\v \x01(\bR\aexpired\x12 \n" +
 	"\fseen_unix_ms\x18\f \x01(\x03R\n" +
 	"seenUnixMs\x121\n" +
-	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\"\xc7\x05\n" +
+	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\"7\n" +
+	"\vVolumeRange\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
+	"\x05below\x18\x02 \x01(\x04R\x05below\"\xc7\x05\n" +
 	"\bSettings\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12=\n" +
 	"\x1bbackground_bytes_per_second\x18\x02 \x01(\x04R\x18backgroundBytesPerSecond\x12F\n" +
@@ -2743,7 +2820,7 @@ func file_messages_rows_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_rows_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_messages_rows_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_messages_rows_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_messages_rows_proto_goTypes = []any{
 	(VolumeState)(0),         // 0: tiercel.v1.VolumeState
 	(WorkerState)(0),         // 1: tiercel.v1.WorkerState
@@ -2764,42 +2841,44 @@ var file_messages_rows_proto_goTypes = []any{
 	(*WorkerTransition)(nil), // 16: tiercel.v1.WorkerTransition
 	(*ClusterRow)(nil),       // 17: tiercel.v1.ClusterRow
 	(*LicenseRow)(nil),       // 18: tiercel.v1.LicenseRow
-	(*Settings)(nil),         // 19: tiercel.v1.Settings
-	(*JobRow)(nil),           // 20: tiercel.v1.JobRow
-	(*JobQuarantine)(nil),    // 21: tiercel.v1.JobQuarantine
-	(*StormBrake)(nil),       // 22: tiercel.v1.StormBrake
-	(*TierRow)(nil),          // 23: tiercel.v1.TierRow
-	(*CommandResult)(nil),    // 24: tiercel.v1.CommandResult
-	nil,                      // 25: tiercel.v1.FileRow.MetaEntry
-	nil,                      // 26: tiercel.v1.CommandResult.DetailsEntry
+	(*VolumeRange)(nil),      // 19: tiercel.v1.VolumeRange
+	(*Settings)(nil),         // 20: tiercel.v1.Settings
+	(*JobRow)(nil),           // 21: tiercel.v1.JobRow
+	(*JobQuarantine)(nil),    // 22: tiercel.v1.JobQuarantine
+	(*StormBrake)(nil),       // 23: tiercel.v1.StormBrake
+	(*TierRow)(nil),          // 24: tiercel.v1.TierRow
+	(*CommandResult)(nil),    // 25: tiercel.v1.CommandResult
+	nil,                      // 26: tiercel.v1.FileRow.MetaEntry
+	nil,                      // 27: tiercel.v1.CommandResult.DetailsEntry
 }
 var file_messages_rows_proto_depIdxs = []int32{
 	4,  // 0: tiercel.v1.FileRow.extents:type_name -> tiercel.v1.Extent
-	25, // 1: tiercel.v1.FileRow.meta:type_name -> tiercel.v1.FileRow.MetaEntry
+	26, // 1: tiercel.v1.FileRow.meta:type_name -> tiercel.v1.FileRow.MetaEntry
 	4,  // 2: tiercel.v1.ManifestRow.extents:type_name -> tiercel.v1.Extent
 	0,  // 3: tiercel.v1.VolumeRow.state:type_name -> tiercel.v1.VolumeState
 	7,  // 4: tiercel.v1.VolumeRow.members:type_name -> tiercel.v1.VolumeMember
 	8,  // 5: tiercel.v1.VolumeRow.lost:type_name -> tiercel.v1.LostRange
 	12, // 6: tiercel.v1.SessionRow.results:type_name -> tiercel.v1.SessionResult
-	24, // 7: tiercel.v1.SessionResult.result:type_name -> tiercel.v1.CommandResult
-	24, // 8: tiercel.v1.IdempotencyRow.result:type_name -> tiercel.v1.CommandResult
+	25, // 7: tiercel.v1.SessionResult.result:type_name -> tiercel.v1.CommandResult
+	25, // 8: tiercel.v1.IdempotencyRow.result:type_name -> tiercel.v1.CommandResult
 	1,  // 9: tiercel.v1.WorkerRow.state:type_name -> tiercel.v1.WorkerState
 	16, // 10: tiercel.v1.WorkerRow.transitions:type_name -> tiercel.v1.WorkerTransition
 	1,  // 11: tiercel.v1.WorkerTransition.from:type_name -> tiercel.v1.WorkerState
 	1,  // 12: tiercel.v1.WorkerTransition.to:type_name -> tiercel.v1.WorkerState
-	23, // 13: tiercel.v1.ClusterRow.tiers:type_name -> tiercel.v1.TierRow
-	22, // 14: tiercel.v1.ClusterRow.brake:type_name -> tiercel.v1.StormBrake
-	19, // 15: tiercel.v1.ClusterRow.settings:type_name -> tiercel.v1.Settings
+	24, // 13: tiercel.v1.ClusterRow.tiers:type_name -> tiercel.v1.TierRow
+	23, // 14: tiercel.v1.ClusterRow.brake:type_name -> tiercel.v1.StormBrake
+	20, // 15: tiercel.v1.ClusterRow.settings:type_name -> tiercel.v1.Settings
 	18, // 16: tiercel.v1.ClusterRow.license:type_name -> tiercel.v1.LicenseRow
-	2,  // 17: tiercel.v1.JobRow.kind:type_name -> tiercel.v1.JobKind
-	3,  // 18: tiercel.v1.JobRow.state:type_name -> tiercel.v1.JobState
-	21, // 19: tiercel.v1.JobRow.quarantined:type_name -> tiercel.v1.JobQuarantine
-	26, // 20: tiercel.v1.CommandResult.details:type_name -> tiercel.v1.CommandResult.DetailsEntry
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	19, // 17: tiercel.v1.ClusterRow.set_aside:type_name -> tiercel.v1.VolumeRange
+	2,  // 18: tiercel.v1.JobRow.kind:type_name -> tiercel.v1.JobKind
+	3,  // 19: tiercel.v1.JobRow.state:type_name -> tiercel.v1.JobState
+	22, // 20: tiercel.v1.JobRow.quarantined:type_name -> tiercel.v1.JobQuarantine
+	27, // 21: tiercel.v1.CommandResult.details:type_name -> tiercel.v1.CommandResult.DetailsEntry
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_messages_rows_proto_init() }
@@ -2813,7 +2892,7 @@ func file_messages_rows_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_rows_proto_rawDesc), len(file_messages_rows_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -38,6 +38,10 @@ type Config struct {
 	LicenseKeys       signed.Keys   // whose licences are believed
 	// HandOverAfter intervals of a candidate being better by class, the lead goes there.
 	HandOverAfter int
+	// ArchiveEvery is the pause between two pieces of the commit journal; 0: no archive.
+	ArchiveEvery time.Duration
+	// CheckpointAfter so many pieces the whole catalog is written again; 0: the default.
+	CheckpointAfter int
 }
 
 // Master supervises the tree of one epoch.
@@ -55,5 +59,6 @@ func (m *Master) Receive(ctx *runtime.Context, msg any) {
 		ctx.Spawn("foreman", func() runtime.Actor { return newForeman(cfg) })
 		ctx.Spawn("bursar", func() runtime.Actor { return newBursar(cfg) })
 		ctx.Spawn("compactor", func() runtime.Actor { return newCompactor(cfg) })
+		ctx.Spawn("archivist", func() runtime.Actor { return newArchivist(cfg) })
 	}
 }

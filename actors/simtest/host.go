@@ -84,6 +84,13 @@ func (h *host) options(rt runtime.Runtime) actors.Options {
 	opt.MaxVolumeBytes = 64 << 10
 	opt.ReserveBytes = 0
 	opt.HashEvery = 10
+	opt.ArchiveEvery, opt.CheckpointAfter = 250*time.Millisecond, 6
+	if every := h.story.params.ArchiveEvery; every > 0 {
+		opt.ArchiveEvery = every
+	}
+	if h.story.params.NoArchive {
+		opt.ArchiveEvery = 0
+	}
 	opt.UploadIdle = 5 * time.Second
 	opt.Announced = func(ready bool, reason string) { h.ready, h.reason = ready, reason }
 	opt.CatalogLoaded = func(c *rules.Catalog, conf func() *raftpb.ConfState) { h.catalog, h.conf = c, conf }

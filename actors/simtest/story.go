@@ -20,13 +20,16 @@ type Params struct {
 	Still      bool          // nothing is rebalanced or compacted by itself
 	License    license.Level // that the cluster is founded with; empty: enterprise
 	NoFailover bool          // one voter and a standby, whatever the number of nodes
-	Clients    int
-	Operations int // of each client
-	Horizon    time.Duration
-	Faults     []Fault
-	FaultCount int
-	Log        *slog.Logger
-	Trace      io.Writer // every event, for a replay; nil: none
+	NoArchive  bool          // nothing but what the test does is written
+	// ArchiveEvery is the pause between two pieces of the journal; 0: a short one.
+	ArchiveEvery time.Duration
+	Clients      int
+	Operations   int // of each client
+	Horizon      time.Duration
+	Faults       []Fault
+	FaultCount   int
+	Log          *slog.Logger
+	Trace        io.Writer // every event, for a replay; nil: none
 }
 
 // Outcome of one run.

@@ -129,7 +129,7 @@ func (c *Catalog) checkLicensedTier(t *messages.TierRow) *messages.CommandResult
 // checkTierAsked refuses a file of a tier that was asked for by name and that the licence
 // lacks. What has its tier by its path goes on, with the copies there are.
 func (c *Catalog) checkTierAsked(file *messages.FileAttributes) *messages.CommandResult {
-	if file.TierAsked == 0 {
+	if file.TierAsked == 0 || file.Tenant == model.SystemTenant { // the archive is kept at every level
 		return nil
 	}
 	return c.unlicensed(c.grant().DenyTier(model.Tier(file.TierAsked)))

@@ -99,7 +99,7 @@ func (c *Catalog) Tenants(after string, most int, limitedOnly bool) (tenants []*
 		c.flush()
 		c.ix.Ascend(prefixTenant+after, func(key, _ string) bool {
 			name, ok := strings.CutPrefix(key, prefixTenant)
-			if ok && name > after {
+			if ok && name > after && name != model.SystemTenant {
 				names = append(names, name)
 			}
 			return ok && len(names) <= most

@@ -62,6 +62,7 @@ var refusals = map[reason]refusal{
 	"unlicensed":                  {model.CodeLicenseDenied, "(cluster/license has the sentence)"},
 	"license_expired":             {model.CodeInvalidArgument, "the licence {license} has expired, by the highest time that this cluster has seen; a clock that was moved back does not change that"},
 	"no_member":                   {model.CodeConflict, "{node} is no member of volume {volume} with this replica generation"},
+	"copy_too_new":                {model.CodeConflict, "the copy of volume {volume} on {node} has replica generation {replica_gen}, which is not from before the recovery"},
 	"members_changed":             {model.CodeConflict, "the members of volume {volume} have changed meanwhile; look again"},
 	"member_already":              {model.CodeConflict, "{node} is a member of volume {volume} already"},
 	"last_copies":                 {model.CodeConflict, "volume {volume} would have {verified} verified copies on workers that are here, which is not enough"},

@@ -33,7 +33,7 @@ func TestLoad_DefaultsAreThoseOfTheContract(t *testing.T) {
 	assert.Equal(t, Server{
 		DataDir: "./tiercel-data", HTTP: "127.0.0.1:8880", RPC: "127.0.0.1:8892", DiskType: "auto",
 		Discovery:         Discovery{Kind: "static", Name: "tiercel"},
-		HeartbeatInterval: 30 * time.Second, MasterHeartbeatInterval: 500 * time.Millisecond, Failover: true,
+		HeartbeatInterval: 30 * time.Second, JournalInterval: 2 * time.Second, MasterHeartbeatInterval: 500 * time.Millisecond, Failover: true,
 		LogLevel: slog.LevelInfo, LogFormat: "text", Access: Access{TLSClients: "none"},
 	}, s)
 }

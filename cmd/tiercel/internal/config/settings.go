@@ -25,6 +25,7 @@ type Server struct {
 
 	HeartbeatInterval       time.Duration
 	MasterHeartbeatInterval time.Duration
+	JournalInterval         time.Duration
 	License                 string // file with a signed licence; empty: none
 	Failover                bool   // voters may be more than one; counts when a cluster is founded
 
@@ -57,6 +58,8 @@ const (
 	minHeartbeat       = 50 * time.Millisecond
 	maxHeartbeat       = time.Hour
 	maxMasterHeartbeat = time.Minute
+	minJournal         = 100 * time.Millisecond
+	maxJournal         = time.Hour
 	minCapacity        = 64 << 20 // below this not even one volume per tier fits
 	maxLabelBytes      = 128
 )
@@ -112,6 +115,10 @@ var settings = []setting{
 	{name: "master-heartbeat-interval", value: "500ms", usage: "`DURATION` between voters' heartbeats, 50ms to 1m",
 		parse: func(s *Server, v string) error {
 			return parseInterval(&s.MasterHeartbeatInterval, v, minHeartbeat, maxMasterHeartbeat)
+		}},
+	{name: "journal-interval", value: "2s", usage: "`DURATION` between two pieces of the commit journal that 'tiercel recover' reads, 100ms to 1h; counts on the master",
+		parse: func(s *Server, v string) error {
+			return parseInterval(&s.JournalInterval, v, minJournal, maxJournal)
 		}},
 	{name: "log-level", value: "info", usage: "least `LEVEL` that is logged: debug, info, warn or error",
 		parse: func(s *Server, v string) error { return parseLevel(&s.LogLevel, v) }},

@@ -32,7 +32,7 @@ type Options struct {
 	Heartbeat      time.Duration
 	MasterInterval time.Duration
 	License        string // text that the cluster runs under; empty: none
-	TLS            bool // certificates and a token, too
+	TLS            bool   // certificates and a token, too
 	Out            io.Writer
 }
 

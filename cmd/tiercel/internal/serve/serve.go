@@ -161,6 +161,7 @@ func (s *serving) options() actors.Options {
 	opt.HeartbeatInterval, opt.Join, opt.Failover = s.cfg.HeartbeatInterval, s.cfg.Join, s.cfg.Failover
 	opt.License, opt.LicenseKeys = s.founding(), s.licence.keys
 	opt.Discovers = s.finder != nil
+	opt.ArchiveEvery = s.cfg.JournalInterval
 	// A heartbeat carries the capacity; the own disk is looked at every second at
 	// least, so that a full one is noticed before the log is in its way.
 	opt.ReportEvery = min(opt.ReportEvery, s.cfg.HeartbeatInterval)
