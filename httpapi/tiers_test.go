@@ -184,3 +184,31 @@ func FuzzMergePatch(f *testing.F) {
 		require.True(t, proto.Equal(s, again), fmt.Sprint(s, again))
 	})
 }
+
+func TestConfigFields_AreDescribedInTheDocumentInTheSameWords(t *testing.T) {
+	doc, _ := readDocument(t)
+	type schema struct {
+		Description string             `json:"description"`
+		Properties  map[string]*schema `json:"properties"`
+	}
+	var root schema
+	require.NoError(t, json.Unmarshal(doc.Components.Schemas["Config"], &root))
+	documented := map[string]string{}
+	var walk func(prefix string, s *schema)
+	walk = func(prefix string, s *schema) {
+		for name, below := range s.Properties {
+			if len(below.Properties) > 0 {
+				walk(prefix+name+".", below)
+			} else if prefix+name != "version" {
+				documented[prefix+name] = below.Description
+			}
+		}
+	}
+	walk("", &root)
+	listed := map[string]string{}
+	for _, f := range ConfigFields() {
+		listed[f.Key] = f.About
+		assert.NotEmpty(t, f.About, f.Key)
+	}
+	assert.Equal(t, listed, documented)
+}

@@ -9,6 +9,7 @@ import (
 
 	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/client"
+	"tiercel/cmd/tiercel/internal/config"
 )
 
 const defaultServer = "http://127.0.0.1:8880"
@@ -56,6 +57,9 @@ func (a *app) connect(c *command, r *remote) (*client.Client, error) {
 		if env := a.variable(name); env != "" && !c.Flags().Changed(flag) {
 			*value = env
 		}
+	}
+	if err := config.UnknownVariables(a.environ); err != nil {
+		return nil, &usageError{err: err}
 	}
 	if err := checkOutput(r.output); err != nil {
 		return nil, err

@@ -35,12 +35,12 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(explainFlag)
-	root.CompletionOptions.DisableDefaultCmd = false
 	root.AddCommand(
 		a.serverCommand(), a.putCommand(), a.getCommand(), a.lsCommand(), a.rmCommand(),
 		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.takeoverCommand(), a.versionCommand(), a.workersCommand(), a.masterCommand(), a.devCommand(), a.simCommand(),
 		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.configCommand(), a.explainCommand(),
 	)
+	completeValues(root)
 	return root
 }
 
@@ -61,8 +61,10 @@ func explainFlag(c *command, err error) error {
 // wantArgs checks the number of arguments; most < 0: any number. names are the
 // arguments as the usage line has them.
 func wantArgs(least, most int, names string) cobra.PositionalArgs {
-	return func(_ *command, args []string) error {
+	return func(c *command, args []string) error {
 		switch {
+		case len(args) > max(0, most) && most >= 0 && c.HasAvailableSubCommands() && nearVerb(c, args[0]) != "":
+			return fmt.Errorf("unknown command %q for %q; did you mean %s?", args[0], c.CommandPath(), nearVerb(c, args[0]))
 		case most == 0 && len(args) > 0:
 			return fmt.Errorf("%q is too much: no arguments are taken", args[0])
 		case len(args) < least:
@@ -72,6 +74,17 @@ func wantArgs(least, most int, names string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// nearVerb is the verb below c that word probably stands for.
+func nearVerb(c *command, word string) string {
+	var known []string
+	for _, below := range c.Commands() {
+		if below.IsAvailableCommand() {
+			known = append(known, below.Name())
+		}
+	}
+	return config.Nearest(word, known)
 }
 
 func counted(n int, noun string) string {
