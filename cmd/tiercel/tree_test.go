@@ -53,7 +53,7 @@ func TestTree_EveryExampleIsACallThatIsUnderstood(t *testing.T) {
 	tried := 0
 	for _, c := range tree(t) {
 		for _, line := range strings.Split(c.Example, "\n") {
-			for _, call := range exampleCall.FindAllStringSubmatch(line, -1) {
+			for _, call := range exampleCall.FindAllStringSubmatch(strings.ReplaceAll(line, "2>", ">"), -1) {
 				args := words(call[1])
 				if len(args) == 0 || strings.HasPrefix(args[0], "tiercel") {
 					continue

@@ -29,6 +29,10 @@ const (
 	keepaliveInterval = 10 * time.Second // the least gRPC lets a client ask for
 	keepaliveTimeout  = 5 * time.Second
 	connectTimeout    = 3 * time.Second
+	handshakeTimeout  = 10 * time.Second // of a connection that a peer opens
+	// A peer has one stream for control and, on another connection, one for bulk.
+	maxStreams           = 16
+	maxStreamHeaderBytes = 16 << 10
 	firstRetry        = 100 * time.Millisecond
 	longestRetry      = time.Second
 
