@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -48,5 +49,6 @@ func FuzzEnvelope(f *testing.F) {
 		require.Zero(t, dropped)
 		require.True(t, strings.HasPrefix(name, "tiercel.v1."), name)
 		require.NotEqual(t, "tiercel.v1.Envelope", name)
+		require.False(t, inside[protoreflect.FullName(name)], name)
 	})
 }

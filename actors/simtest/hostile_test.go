@@ -2,14 +2,15 @@ package simtest
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -94,34 +95,54 @@ func targets(p *probe) []string {
 	return out
 }
 
-func TestHostile_NoMessageFromAnotherNodeBreaksAnActor(t *testing.T) {
-	p := newProbe(t, 1)
-	require.Nil(t, p.put("/models/a", "kept", nil).Error)
+// bombard sends every type of message, each in these shapes, to every actor of the node.
+func (p *probe) bombard(shapes map[string]func(protoreflect.Message)) {
+	p.t.Helper()
 	types := travellers()
-	require.Greater(t, len(types), 100)
-	shapes := []func(protoreflect.Message){
-		func(protoreflect.Message) {},
-		func(m protoreflect.Message) { fillIn(m, "", 1, 0) },
-		func(m protoreflect.Message) { fillIn(m, "n-1", 1, 3) },
-		func(m protoreflect.Message) { fillIn(m, "\x00\xff"[:1]+"../../x", math.MaxUint64, 3) },
-	}
+	require.Greater(p.t, len(types), 100)
+	slices.SortFunc(types, func(a, b protoreflect.MessageType) int {
+		return strings.Compare(string(a.Descriptor().FullName()), string(b.Descriptor().FullName()))
+	})
 	to := targets(p)
 	for _, typ := range types {
-		for i, shape := range shapes {
+		for _, name := range slices.Sorted(maps.Keys(shapes)) {
 			m := typ.New()
-			shape(m)
+			shapes[name](m)
 			for _, path := range to {
-				p.send(path, m.Interface().(proto.Message))
+				p.send(path, m.Interface())
 			}
 			p.story.world.Run(5 * time.Millisecond)
-			if !assert.Empty(t, p.story.bad, "%s in shape %d", typ.Descriptor().FullName(), i) {
+			if !assert.Empty(p.t, p.story.bad, "%s with %s", typ.Descriptor().FullName(), name) {
 				p.story.bad = nil
 			}
 		}
 	}
+}
+
+func TestHostile_NoMessageOfAnotherNodeOfAnEarlierEpochBreaksOrChangesAnything(t *testing.T) {
+	p := newProbe(t, 1)
+	require.Nil(t, p.put("/models/a", "kept", nil).Error)
+	p.bombard(map[string]func(protoreflect.Message){
+		"nothing": func(protoreflect.Message) {},
+		"ones":    func(m protoreflect.Message) { fillIn(m, "", 1, 0) },
+		"names":   func(m protoreflect.Message) { fillIn(m, "n-1", 1, 3) },
+	})
 	p.waitReady()
 	assert.Equal(t, "kept", p.value("/models/a"))
 	require.Nil(t, p.put("/models/a", "new", nil).Error)
 	assert.Equal(t, "new", p.value("/models/a"))
 	assert.Empty(t, p.story.catalogAt(0).Verify())
+}
+
+// A peer that speaks of an epoch beyond all others is obeyed, as a new master is: whoever
+// has a certificate can keep a node from its master. It can break nothing.
+func TestHostile_NoMessageAtTheEndsOfItsRangesBreaksAnActor(t *testing.T) {
+	for seed, number := range []uint64{math.MaxUint64, math.MaxInt64, 1 << 32} {
+		p := newProbe(t, uint64(seed+2))
+		p.bombard(map[string]func(protoreflect.Message){
+			"controls": func(m protoreflect.Message) { fillIn(m, "\x00../../x", number, 3) },
+			"paths":    func(m protoreflect.Message) { fillIn(m, "/models/a", number, 2) },
+			"shallow":  func(m protoreflect.Message) { fillIn(m, "n-1", number, 0) },
+		})
+	}
 }

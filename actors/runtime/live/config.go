@@ -33,8 +33,8 @@ const (
 	// A peer has one stream for control and, on another connection, one for bulk.
 	maxStreams           = 16
 	maxStreamHeaderBytes = 16 << 10
-	firstRetry        = 100 * time.Millisecond
-	longestRetry      = time.Second
+	firstRetry           = 100 * time.Millisecond
+	longestRetry         = time.Second
 
 	// maxOffloads is how many blocking works run at once; more wait.
 	maxOffloads = 256
