@@ -76,9 +76,9 @@ func scalar(f protoreflect.FieldDescriptor, text string, number uint64) protoref
 		return protoreflect.ValueOfInt32(int32(number))
 	case protoreflect.Int64Kind:
 		return protoreflect.ValueOfInt64(int64(number))
-	case protoreflect.Uint32Kind:
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
 		return protoreflect.ValueOfUint32(uint32(number))
-	case protoreflect.Uint64Kind:
+	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		return protoreflect.ValueOfUint64(number)
 	case protoreflect.DoubleKind:
 		return protoreflect.ValueOfFloat64(math.NaN())

@@ -48,6 +48,9 @@ func FuzzScreen(f *testing.F) {
 			require.Contains(t, []string{envelopeType, watchType}, b.TypeNames[e.TypeId])
 			require.Equal(t, n.system.Address(), b.Targets[e.Target].Address)
 			require.False(t, infrastructure(b.Targets[e.Target].Id))
+			if e.Sender > 0 {
+				require.NotEqual(t, n.system.Address(), b.Senders[e.Sender-1].GetAddress())
+			}
 		}
 	})
 }
