@@ -61,6 +61,9 @@ var prepare = map[string]func(*contract) []string{
 	},
 }
 
+// whole are operations that want more than the document can say is required.
+var whole = map[string]string{"explainPlacement": "a path, a tier, or both"}
+
 // refused are operations whose example cannot succeed here, with the status that is
 // right, and why.
 var refused = map[string]int{}
@@ -80,7 +83,9 @@ func TestContract_EveryExampleInTheDocumentIsAnsweredAsItSays(t *testing.T) {
 	for _, o := range operations {
 		t.Run(o.OperationID, func(t *testing.T) {
 			w.t = t
-			w.try(o, false)
+			if whole[o.OperationID] == "" {
+				w.try(o, false)
+			}
 			if o.optional() {
 				w.try(o, true)
 			}
@@ -184,14 +189,14 @@ func (w *contract) worker() []string {
 	return nil
 }
 
-// job starts one that lasts: a check of copies at a byte or so a second.
+// job starts one that lasts: where three copies lie on three workers, none can be emptied.
 func (w *contract) job() []string {
 	w.t.Helper()
 	w.file()
 	var j struct {
 		ID string `json:"job_id"`
 	}
-	require.NoError(w.t, json.Unmarshal(w.must("POST", "/cluster/scrub", `{"bandwidth_limit_bytes_per_second":1}`), &j))
+	require.NoError(w.t, json.Unmarshal(w.must("POST", "/cluster/workers/"+w.worker()[1]+"/drain", ""), &j))
 	require.NotEmpty(w.t, j.ID)
 	return []string{exampleJob, j.ID}
 }
