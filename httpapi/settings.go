@@ -177,9 +177,15 @@ func findSetting(known []setting, key string) (f *setting, branch bool) {
 	return nil, branch
 }
 
+// settingKeys lists the fields and the branches above them.
 func settingKeys(known []setting) []string {
-	keys := make([]string, 0, len(known))
+	keys := make([]string, 0, 2*len(known))
 	for _, f := range known {
+		for at, c := range f.key {
+			if c == '.' && !contains(keys, f.key[:at]) {
+				keys = append(keys, f.key[:at])
+			}
+		}
 		keys = append(keys, f.key)
 	}
 	return keys

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
-	"tiercel/cluster/catalog"
 	"tiercel/cluster/model"
 	"tiercel/cluster/placement"
 	"tiercel/cluster/roster"
@@ -268,13 +267,7 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	}
 	out := &messages.Propose{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(m.Commands))}
 	to, now, bytes := ctx.Sender(), ctx.Now(), 0
-	for _, cmd := range m.Commands {
-		if why := refuseAsked(ctx, cmd); why != "" {
-			ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{
-				Proposal: cmd.Proposal, Result: &messages.CommandResult{Code: string(model.CodeInvalidArgument), Message: why},
-			}}})
-			continue
-		}
+	for _, cmd := range admitted(ctx, m) {
 		if c.tooSoon(cmd) {
 			ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{Proposal: cmd.Proposal, Dropped: true}}})
 			continue
@@ -293,16 +286,6 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	if len(out.Commands) > 0 {
 		ctx.Request(ctx.Runtime().Local(c.cfg.LogPath), out)
 	}
-}
-
-// refuseAsked says why a command is not logged for its sender. The master's other actors,
-// which are on this node, may ask for what is the master's; that a sender is on this
-// node no other node can say (actors/runtime/live/inbound.go).
-func refuseAsked(ctx *runtime.Context, cmd *messages.Command) string {
-	if cmd.GetKind() != nil && ctx.Sender().GetAddress() == ctx.Runtime().Address() {
-		return ""
-	}
-	return catalog.RefuseAsked(cmd)
 }
 
 // arrived takes content that is about to be committed off its volume's load.

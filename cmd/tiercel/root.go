@@ -21,10 +21,16 @@ func (a *app) rootCommand() *command {
 the client hears "stored", important data a moment later, rebuildable data has
 one copy on cheap disk.
 
-Start a node with 'tiercel server', then put, get, ls, rm, mv and cp files.
-The verbs find the server by --server or TIERCEL_SERVER.
+Start a node with 'tiercel server', or a cluster to play with by 'tiercel dev', then
+put, get, ls, rm, mv and cp files; 'tiercel status' and 'tiercel workers' show how it
+is, 'tiercel explain' where things are and why, 'tiercel config' and 'tiercel tier'
+change how it behaves. The verbs find the server by --server or TIERCEL_SERVER.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
+		Example: `  tiercel dev --nodes 3
+  tiercel put ./model /models/
+  tiercel status --server http://127.0.0.1:8880
+  tiercel config keys`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(c *command, _ []string) error {

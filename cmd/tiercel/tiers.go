@@ -34,12 +34,12 @@ func (a *app) tierCommand() *command {
 		Long: `Shows the three tiers: how many copies each keeps, when a write counts as stored, on which
 disks, and which paths belong to it. 'tiercel tier set' changes one, and says what becomes
 of the copies there are.`,
-		Example: "  tiercel tier\n  tiercel tier set 3 --copies 2 --prefix /tmp/ --prefix /cache/",
+		Example: "  tiercel tier\n  tiercel tier move 2 /models/old.bin\n  tiercel tier set 3 --copies 2 --prefix /tmp/ --prefix /cache/",
 		Args:    wantArgs(0, 0, ""),
 		RunE:    func(c *command, _ []string) error { return a.showTiers(c, &r, 0) },
 	}
 	r.addTo(cmd.Flags())
-	cmd.AddCommand(a.showTierCommand(), a.setTierCommand())
+	cmd.AddCommand(a.showTierCommand(), a.setTierCommand(), a.moveTierCommand())
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tiercel/cmd/tiercel/internal/client/clienttest"
 	"tiercel/httpapi"
 )
 
@@ -168,4 +169,33 @@ func TestVerbs_RefuseAVariableThatIsNearlyTheirs(t *testing.T) {
 	assert.Equal(t, exitUsage, o.status)
 	assert.Contains(t, o.stderr, "did you mean TIERCEL_SERVER?")
 	assert.Empty(t, c.server.Requests)
+}
+
+func TestTierMove_GoesOnBehindWhatTheServerReached(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("POST /retier",
+		said(`{"moved":2,"unchanged":1,"moved_bytes":10,"failed":[],"next":"/a/m"}`),
+		said(`{"moved":1,"unchanged":0,"moved_bytes":5,"failed":[{"path":"/a/z","code":"cluster_full","message":"no room"}],"next":""}`))
+	o := c.run("tier", "move", "3", "-r", "/a/")
+	assert.Equal(t, exitFailed, o.status)
+	assert.Equal(t, "moved 3 files, 15 B, to tier 3; 1 were there already\n", o.stdout)
+	assert.Equal(t, "tiercel: /a/z: no room (cluster_full)\n", o.stderr)
+	require.Len(t, c.server.Asked, 2)
+	assert.JSONEq(t, `{"prefix":"/a/","tier":3}`, c.server.Asked[0].Body)
+	assert.JSONEq(t, `{"prefix":"/a/","tier":3,"after":"/a/m"}`, c.server.Asked[1].Body)
+
+	c.server.Say("POST /retier", said(`{"moved":1,"unchanged":0,"moved_bytes":5,"failed":[],"next":""}`))
+	assert.Equal(t, "moved 1 file, 5 B, to tier 1; 0 were there already\n", c.must("tier", "move", "1", "/a/b"))
+	for line, want := range map[string]string{"tier move 4 /a": "is not 1", "tier move 1": "at least one PATH", "tier move 1 a": "is no path", "tier move 1 /a/": "is no path"} {
+		o := c.run(strings.Fields(line)...)
+		assert.Equal(t, exitUsage, o.status, line)
+		assert.Contains(t, o.stderr, want)
+	}
+}
+
+func TestReleaseBrake_SaysThatItIsReleasedOrWhyNot(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("POST /cluster/storm-brake/release", said(`{}`), clienttest.Answer{Status: 409, Body: "conflict"})
+	assert.Equal(t, "mass repair goes on\n", c.must("workers", "release-brake"))
+	assert.Equal(t, exitFailed, c.run("workers", "release-brake").status)
 }

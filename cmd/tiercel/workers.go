@@ -72,7 +72,7 @@ other verbs take, are in the first column.`,
 		},
 	}
 	r.addTo(cmd.Flags())
-	cmd.AddCommand(a.showWorkerCommand(), a.removeWorkerCommand())
+	cmd.AddCommand(a.showWorkerCommand(), a.removeWorkerCommand(), a.releaseBrakeCommand())
 	return cmd
 }
 

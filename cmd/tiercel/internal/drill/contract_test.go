@@ -129,21 +129,19 @@ func (w *contract) try(o *operation, everything bool) {
 // send repeats a request while it is answered 503 or 429, as those answers ask for.
 func (w *contract) send(request func() *http.Request) (*http.Request, *http.Response, []byte) {
 	w.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		req := request()
-		resp, err := http.DefaultTransport.RoundTrip(req)
+	var resp *http.Response
+	var body []byte
+	procs.Until(30*time.Second, func() bool {
+		var err error
+		resp, err = http.DefaultTransport.RoundTrip(request())
 		require.NoError(w.t, err)
-		body, err := io.ReadAll(resp.Body)
+		body, err = io.ReadAll(resp.Body)
 		require.NoError(w.t, err)
 		require.NoError(w.t, resp.Body.Close())
-		if busy := resp.StatusCode == 503 || resp.StatusCode == 429; busy && time.Now().Before(deadline) {
-			time.Sleep(100 * time.Millisecond)
-			continue
-		}
-		resp.Body = io.NopCloser(bytes.NewReader(body))
-		return request(), resp, body
-	}
+		return resp.StatusCode != http.StatusServiceUnavailable && resp.StatusCode != http.StatusTooManyRequests
+	})
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return request(), resp, body
 }
 
 func (w *contract) do(method, path, body string) (int, []byte) {
