@@ -110,6 +110,7 @@ var inside = map[protoreflect.FullName]bool{
 	"tiercel.v1.TakeSnapshot": true, "tiercel.v1.SnapshotTaken": true, "tiercel.v1.InstallSnapshot": true, "tiercel.v1.SnapshotInstalled": true,
 	"tiercel.v1.LeadershipChanged": true, "tiercel.v1.CandidateRanks": true, "tiercel.v1.Admitted": true, "tiercel.v1.DiscoveredPeers": true,
 	"tiercel.v1.Propose": true, "tiercel.v1.ProposeReply": true, "tiercel.v1.TransferLeadership": true, "tiercel.v1.TransferLeadershipReply": true,
+	"tiercel.v1.ChangeVoters": true, "tiercel.v1.ChangeVotersReply": true,
 	"tiercel.v1.DescribeLog": true, "tiercel.v1.DescribeLogReply": true, "tiercel.v1.StandbyMatch": true,
 }
 
