@@ -57,7 +57,8 @@ type memberAnswer struct {
 	WorkerID string  `json:"worker_id"`
 	Primary  bool    `json:"primary"`
 	Verified bool    `json:"verified"`
-	JobID    *string `json:"job_id"` // that brought the copy here; null: here since the volume was made
+	JobID    *string `json:"job_id"` // that brings the copy here; null: the move is done, or there was none
+	Cause    string  `json:"cause"`  // why the copy came later; empty: the decision of the volume chose it
 }
 
 // currentAnswer is where a file is, and why.
@@ -175,7 +176,7 @@ func newPlacedVolume(v *messages.VolumeRow) placedVolume {
 		Members: []memberAnswer{}, Decision: v.Decision,
 	}
 	for i, m := range v.Members {
-		a := memberAnswer{WorkerID: m.Node, Primary: i == 0, Verified: m.Verified}
+		a := memberAnswer{WorkerID: m.Node, Primary: i == 0, Verified: m.Verified, Cause: m.Cause}
 		if m.Job != 0 {
 			id := strconv.FormatUint(m.Job, 10)
 			a.JobID = &id

@@ -21,7 +21,7 @@ func TestExplain_SaysWhereContentWouldGoAndWhy(t *testing.T) {
 	  {"worker_id":"n-1","terms":{"free_capacity":1,"disk_type":0.5,"io_load":0.25,"latency":0.75},"score":0.6,"refusal":null,"detail":"","open_volumes":2,"chosen":true,"place":1},
 	  {"worker_id":"n-2","terms":{"free_capacity":0,"disk_type":0,"io_load":0,"latency":0},"score":0,"refusal":"draining","detail":"it is being drained","open_volumes":0,"chosen":false,"place":null}],
 	 "choice":["n-1"],
-	 "open_volumes":[{"volume_id":5,"state":"open","tier":2,"end_bytes":9,"members":[{"worker_id":"n-1","primary":true,"verified":true,"job_id":"7"}],"decision":"n-1 0.60"}],
+	 "open_volumes":[{"volume_id":5,"state":"open","tier":2,"end_bytes":9,"members":[{"worker_id":"n-1","primary":true,"verified":true,"job_id":"7","cause":"n-9 left: n-1 0.70"}],"decision":"n-1 0.60"}],
 	 "current":null}`, string(r.body))
 	assertDescribed(t, doc, "Explanation", r.body)
 

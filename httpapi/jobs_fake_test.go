@@ -135,7 +135,7 @@ func (g *fakeGateway) ExplainPlacement(_ context.Context, tier model.Tier, bytes
 		Workers: []*messages.JudgedWorker{
 			{Node: "n-1", Free: 1, Disk: 0.5, Load: 0.25, Latency: 0.75, Score: 0.6, Chosen: 1, Open: 2}, {Node: "n-2", Refusal: "draining", Detail: "it is being drained"},
 		},
-		Volumes: []*messages.VolumeRow{{Id: 5, Tier: uint32(tier), State: messages.VolumeState_OPEN, CommittedEnd: 9, Decision: "n-1 0.60", Members: []*messages.VolumeMember{{Node: "n-1", Verified: true, Job: 7}}}},
+		Volumes: []*messages.VolumeRow{{Id: 5, Tier: uint32(tier), State: messages.VolumeState_OPEN, CommittedEnd: 9, Decision: "n-1 0.60", Members: []*messages.VolumeMember{{Node: "n-1", Verified: true, Job: 7, Cause: "n-9 left: n-1 0.70"}}}},
 	}, nil
 }
 
@@ -147,7 +147,7 @@ func (g *fakeGateway) Cluster(context.Context) (*messages.ClusterStatusReply, er
 	if g.noSettings {
 		c.Settings = nil
 	}
-	return &messages.ClusterStatusReply{Cluster: c, Unchecked: g.unchecked, WorkerNodes: []string{"n-1", "n-2", "n-3"}, Workers: []*messages.WorkerRow{{}, {}, {State: messages.WorkerState_LEFT}}}, nil
+	return &messages.ClusterStatusReply{Cluster: c, Unchecked: g.unchecked, Tiers: []*messages.TierUse{{Tier: 1, Files: 2, LogicalBytes: 142}, {Tier: 2}}, WorkerNodes: []string{"n-1", "n-2", "n-3"}, Workers: []*messages.WorkerRow{{}, {}, {State: messages.WorkerState_LEFT}}}, nil
 }
 
 func (g *fakeGateway) TierOf(rows []*messages.TierRow, path string) (model.Tier, string) {

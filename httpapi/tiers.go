@@ -19,8 +19,8 @@ type tierAnswer struct {
 	Prefixes       []string   `json:"prefixes"`
 	Suffixes       []string   `json:"suffixes"`
 	Defaults       []string   `json:"defaults"`         // fields that nobody has set
-	Files          *uint64    `json:"files"`            // null: nobody counts them by tier
-	LogicalBytes   *uint64    `json:"logical_bytes"`    // the same
+	Files          *int64     `json:"files"`            // stored in it; null: this node cannot know now
+	LogicalBytes   *int64     `json:"logical_bytes"`    // the same
 	JobID          *string    `json:"job_id,omitempty"` // that adapts the copies after a change
 }
 
@@ -30,6 +30,11 @@ func newTierAnswer(status *messages.ClusterStatusReply, tier model.Tier) tierAns
 		ID: tier, Name: tier.Name(), Copies: copiesOf(status.GetCluster(), tier), MinCopies: minCopiesOf(status, tier),
 		DiskPreference: row.GetDiskPreference(), Defaults: []string{},
 		Prefixes: append([]string{}, row.GetPrefixes()...), Suffixes: append([]string{}, row.GetSuffixes()...),
+	}
+	for _, u := range status.GetTiers() {
+		if u.Tier == uint32(tier) {
+			a.Files, a.LogicalBytes = &u.Files, &u.LogicalBytes
+		}
 	}
 	a.Replication, a.Consistency = replicationOf(tier, a.Copies)
 	if a.DiskPreference == "" {

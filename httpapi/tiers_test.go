@@ -20,9 +20,9 @@ func TestTiers_AreShownWithTheirDefaultsFilledIn(t *testing.T) {
 	require.Equal(t, 200, r.status, "%s", r.body)
 	assert.JSONEq(t, `{"tiers":[
 	 {"id":1,"name":"critical","replication":"sync","copies":3,"consistency":"strong","min_copies":2,"disk_preference":"ssd","prefixes":["/models/"],"suffixes":[".emm"],
-	  "defaults":["copies","min_copies","disk_preference"],"files":null,"logical_bytes":null},
+	  "defaults":["copies","min_copies","disk_preference"],"files":2,"logical_bytes":142},
 	 {"id":2,"name":"important","replication":"async","copies":2,"consistency":"eventual","min_copies":1,"disk_preference":"any","prefixes":["/audit/"],"suffixes":[],
-	  "defaults":["copies","min_copies","disk_preference"],"files":null,"logical_bytes":null},
+	  "defaults":["copies","min_copies","disk_preference"],"files":0,"logical_bytes":0},
 	 {"id":3,"name":"rebuildable","replication":"async","copies":2,"consistency":"best_effort","min_copies":2,"disk_preference":"any","prefixes":["/tmp/"],"suffixes":[],
 	  "defaults":[],"files":null,"logical_bytes":null}]}`, string(r.body))
 }

@@ -1720,11 +1720,11 @@ type ClusterStatusReply struct {
 	Capacity      []*CapacityReport      `protobuf:"bytes,13,rep,name=capacity,proto3" json:"capacity,omitempty"`
 	State         string                 `protobuf:"bytes,14,opt,name=state,proto3" json:"state,omitempty"`
 	Warnings      []string               `protobuf:"bytes,15,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	FilesByTier_1 uint64                 `protobuf:"varint,16,opt,name=files_by_tier_1,json=filesByTier1,proto3" json:"files_by_tier_1,omitempty"`
 	Unchecked     bool                   `protobuf:"varint,17,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
 	ConfState     []byte                 `protobuf:"bytes,18,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"` // raftpb.ConfState at applied
 	LeaderAddress string                 `protobuf:"bytes,19,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
 	Jobs          []*JobRow              `protobuf:"bytes,20,rep,name=jobs,proto3" json:"jobs,omitempty"` // that have not ended, and the newest that have
+	Tiers         []*TierUse             `protobuf:"bytes,21,rep,name=tiers,proto3" json:"tiers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1864,13 +1864,6 @@ func (x *ClusterStatusReply) GetWarnings() []string {
 	return nil
 }
 
-func (x *ClusterStatusReply) GetFilesByTier_1() uint64 {
-	if x != nil {
-		return x.FilesByTier_1
-	}
-	return 0
-}
-
 func (x *ClusterStatusReply) GetUnchecked() bool {
 	if x != nil {
 		return x.Unchecked
@@ -1899,6 +1892,74 @@ func (x *ClusterStatusReply) GetJobs() []*JobRow {
 	return nil
 }
 
+func (x *ClusterStatusReply) GetTiers() []*TierUse {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+// What the files stored in a tier add up to.
+type TierUse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tier          uint32                 `protobuf:"varint,1,opt,name=tier,proto3" json:"tier,omitempty"`
+	Files         int64                  `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	LogicalBytes  int64                  `protobuf:"varint,3,opt,name=logical_bytes,json=logicalBytes,proto3" json:"logical_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TierUse) Reset() {
+	*x = TierUse{}
+	mi := &file_messages_actors_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TierUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TierUse) ProtoMessage() {}
+
+func (x *TierUse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TierUse.ProtoReflect.Descriptor instead.
+func (*TierUse) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *TierUse) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *TierUse) GetFiles() int64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *TierUse) GetLogicalBytes() int64 {
+	if x != nil {
+		return x.LogicalBytes
+	}
+	return 0
+}
+
 type Begin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -1909,7 +1970,7 @@ type Begin struct {
 
 func (x *Begin) Reset() {
 	*x = Begin{}
-	mi := &file_messages_actors_proto_msgTypes[24]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +1982,7 @@ func (x *Begin) String() string {
 func (*Begin) ProtoMessage() {}
 
 func (x *Begin) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[24]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +1995,7 @@ func (x *Begin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Begin.ProtoReflect.Descriptor instead.
 func (*Begin) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{24}
+	return file_messages_actors_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Begin) GetHeader() *Header {
@@ -1965,7 +2026,7 @@ type BeginItem struct {
 
 func (x *BeginItem) Reset() {
 	*x = BeginItem{}
-	mi := &file_messages_actors_proto_msgTypes[25]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2038,7 @@ func (x *BeginItem) String() string {
 func (*BeginItem) ProtoMessage() {}
 
 func (x *BeginItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[25]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2051,7 @@ func (x *BeginItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginItem.ProtoReflect.Descriptor instead.
 func (*BeginItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{25}
+	return file_messages_actors_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BeginItem) GetItem() uint64 {
@@ -2045,7 +2106,7 @@ type BeginReply struct {
 
 func (x *BeginReply) Reset() {
 	*x = BeginReply{}
-	mi := &file_messages_actors_proto_msgTypes[26]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2057,7 +2118,7 @@ func (x *BeginReply) String() string {
 func (*BeginReply) ProtoMessage() {}
 
 func (x *BeginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[26]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2070,7 +2131,7 @@ func (x *BeginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginReply.ProtoReflect.Descriptor instead.
 func (*BeginReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{26}
+	return file_messages_actors_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BeginReply) GetHeader() *Header {
@@ -2101,7 +2162,7 @@ type BeginGrant struct {
 
 func (x *BeginGrant) Reset() {
 	*x = BeginGrant{}
-	mi := &file_messages_actors_proto_msgTypes[27]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2174,7 @@ func (x *BeginGrant) String() string {
 func (*BeginGrant) ProtoMessage() {}
 
 func (x *BeginGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[27]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2187,7 @@ func (x *BeginGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginGrant.ProtoReflect.Descriptor instead.
 func (*BeginGrant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{27}
+	return file_messages_actors_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BeginGrant) GetItem() uint64 {
@@ -2181,7 +2242,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_messages_actors_proto_msgTypes[28]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2254,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[28]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2267,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{28}
+	return file_messages_actors_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Commit) GetHeader() *Header {
@@ -2233,7 +2294,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2306,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2319,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{29}
+	return file_messages_actors_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CommitReply) GetHeader() *Header {
@@ -2287,7 +2348,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2360,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2373,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{30}
+	return file_messages_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CommitOutcome) GetProposal() uint64 {
@@ -2365,7 +2426,7 @@ type MasterReady struct {
 
 func (x *MasterReady) Reset() {
 	*x = MasterReady{}
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2438,7 @@ func (x *MasterReady) String() string {
 func (*MasterReady) ProtoMessage() {}
 
 func (x *MasterReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2451,7 @@ func (x *MasterReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterReady.ProtoReflect.Descriptor instead.
 func (*MasterReady) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{31}
+	return file_messages_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MasterReady) GetNode() string {
@@ -2483,7 +2544,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2495,7 +2556,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2508,7 +2569,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{32}
+	return file_messages_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Peer) GetNode() string {
@@ -2558,7 +2619,7 @@ type AppendRecords struct {
 
 func (x *AppendRecords) Reset() {
 	*x = AppendRecords{}
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2570,7 +2631,7 @@ func (x *AppendRecords) String() string {
 func (*AppendRecords) ProtoMessage() {}
 
 func (x *AppendRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2583,7 +2644,7 @@ func (x *AppendRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecords.ProtoReflect.Descriptor instead.
 func (*AppendRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{33}
+	return file_messages_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AppendRecords) GetHeader() *Header {
@@ -2630,7 +2691,7 @@ type AppendItem struct {
 
 func (x *AppendItem) Reset() {
 	*x = AppendItem{}
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2703,7 @@ func (x *AppendItem) String() string {
 func (*AppendItem) ProtoMessage() {}
 
 func (x *AppendItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2716,7 @@ func (x *AppendItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendItem.ProtoReflect.Descriptor instead.
 func (*AppendItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{34}
+	return file_messages_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AppendItem) GetItem() uint64 {
@@ -2725,7 +2786,7 @@ type AppendRecordsReply struct {
 
 func (x *AppendRecordsReply) Reset() {
 	*x = AppendRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2798,7 @@ func (x *AppendRecordsReply) String() string {
 func (*AppendRecordsReply) ProtoMessage() {}
 
 func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2811,7 @@ func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecordsReply.ProtoReflect.Descriptor instead.
 func (*AppendRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{35}
+	return file_messages_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AppendRecordsReply) GetHeader() *Header {
@@ -2788,7 +2849,7 @@ type AppendedItem struct {
 
 func (x *AppendedItem) Reset() {
 	*x = AppendedItem{}
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2800,7 +2861,7 @@ func (x *AppendedItem) String() string {
 func (*AppendedItem) ProtoMessage() {}
 
 func (x *AppendedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2813,7 +2874,7 @@ func (x *AppendedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendedItem.ProtoReflect.Descriptor instead.
 func (*AppendedItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{36}
+	return file_messages_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AppendedItem) GetItem() uint64 {
@@ -2875,7 +2936,7 @@ type ReplicateRecords struct {
 
 func (x *ReplicateRecords) Reset() {
 	*x = ReplicateRecords{}
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +2948,7 @@ func (x *ReplicateRecords) String() string {
 func (*ReplicateRecords) ProtoMessage() {}
 
 func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +2961,7 @@ func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecords.ProtoReflect.Descriptor instead.
 func (*ReplicateRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{37}
+	return file_messages_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReplicateRecords) GetHeader() *Header {
@@ -2960,7 +3021,7 @@ type ReplicateRecordsReply struct {
 
 func (x *ReplicateRecordsReply) Reset() {
 	*x = ReplicateRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3033,7 @@ func (x *ReplicateRecordsReply) String() string {
 func (*ReplicateRecordsReply) ProtoMessage() {}
 
 func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3046,7 @@ func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecordsReply.ProtoReflect.Descriptor instead.
 func (*ReplicateRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{38}
+	return file_messages_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReplicateRecordsReply) GetHeader() *Header {
@@ -3048,7 +3109,7 @@ type ReportVolumes struct {
 
 func (x *ReportVolumes) Reset() {
 	*x = ReportVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3121,7 @@ func (x *ReportVolumes) String() string {
 func (*ReportVolumes) ProtoMessage() {}
 
 func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3134,7 @@ func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumes.ProtoReflect.Descriptor instead.
 func (*ReportVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{39}
+	return file_messages_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReportVolumes) GetHeader() *Header {
@@ -3112,7 +3173,7 @@ type ReportVolumesReply struct {
 
 func (x *ReportVolumesReply) Reset() {
 	*x = ReportVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3185,7 @@ func (x *ReportVolumesReply) String() string {
 func (*ReportVolumesReply) ProtoMessage() {}
 
 func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3198,7 @@ func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumesReply.ProtoReflect.Descriptor instead.
 func (*ReportVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{40}
+	return file_messages_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReportVolumesReply) GetHeader() *Header {
@@ -3211,7 +3272,7 @@ type VolumeReport struct {
 
 func (x *VolumeReport) Reset() {
 	*x = VolumeReport{}
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3223,7 +3284,7 @@ func (x *VolumeReport) String() string {
 func (*VolumeReport) ProtoMessage() {}
 
 func (x *VolumeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3236,7 +3297,7 @@ func (x *VolumeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeReport.ProtoReflect.Descriptor instead.
 func (*VolumeReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{41}
+	return file_messages_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *VolumeReport) GetVolume() uint64 {
@@ -3349,7 +3410,7 @@ type FollowerLag struct {
 
 func (x *FollowerLag) Reset() {
 	*x = FollowerLag{}
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3361,7 +3422,7 @@ func (x *FollowerLag) String() string {
 func (*FollowerLag) ProtoMessage() {}
 
 func (x *FollowerLag) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3374,7 +3435,7 @@ func (x *FollowerLag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowerLag.ProtoReflect.Descriptor instead.
 func (*FollowerLag) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{42}
+	return file_messages_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FollowerLag) GetNode() string {
@@ -3425,7 +3486,7 @@ type CapacityReport struct {
 
 func (x *CapacityReport) Reset() {
 	*x = CapacityReport{}
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3437,7 +3498,7 @@ func (x *CapacityReport) String() string {
 func (*CapacityReport) ProtoMessage() {}
 
 func (x *CapacityReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3450,7 +3511,7 @@ func (x *CapacityReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapacityReport.ProtoReflect.Descriptor instead.
 func (*CapacityReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{43}
+	return file_messages_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CapacityReport) GetNode() string {
@@ -3555,7 +3616,7 @@ type OpenVolume struct {
 
 func (x *OpenVolume) Reset() {
 	*x = OpenVolume{}
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3567,7 +3628,7 @@ func (x *OpenVolume) String() string {
 func (*OpenVolume) ProtoMessage() {}
 
 func (x *OpenVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3580,7 +3641,7 @@ func (x *OpenVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolume.ProtoReflect.Descriptor instead.
 func (*OpenVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{44}
+	return file_messages_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *OpenVolume) GetHeader() *Header {
@@ -3645,7 +3706,7 @@ type OpenVolumeReply struct {
 
 func (x *OpenVolumeReply) Reset() {
 	*x = OpenVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3657,7 +3718,7 @@ func (x *OpenVolumeReply) String() string {
 func (*OpenVolumeReply) ProtoMessage() {}
 
 func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3670,7 +3731,7 @@ func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolumeReply.ProtoReflect.Descriptor instead.
 func (*OpenVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{45}
+	return file_messages_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OpenVolumeReply) GetHeader() *Header {
@@ -3721,7 +3782,7 @@ type FenceVolume struct {
 
 func (x *FenceVolume) Reset() {
 	*x = FenceVolume{}
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3733,7 +3794,7 @@ func (x *FenceVolume) String() string {
 func (*FenceVolume) ProtoMessage() {}
 
 func (x *FenceVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3746,7 +3807,7 @@ func (x *FenceVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolume.ProtoReflect.Descriptor instead.
 func (*FenceVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{46}
+	return file_messages_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *FenceVolume) GetHeader() *Header {
@@ -3786,7 +3847,7 @@ type FenceVolumeReply struct {
 
 func (x *FenceVolumeReply) Reset() {
 	*x = FenceVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3798,7 +3859,7 @@ func (x *FenceVolumeReply) String() string {
 func (*FenceVolumeReply) ProtoMessage() {}
 
 func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3811,7 +3872,7 @@ func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolumeReply.ProtoReflect.Descriptor instead.
 func (*FenceVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{47}
+	return file_messages_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FenceVolumeReply) GetHeader() *Header {
@@ -3894,7 +3955,7 @@ type SettleVolume struct {
 
 func (x *SettleVolume) Reset() {
 	*x = SettleVolume{}
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3906,7 +3967,7 @@ func (x *SettleVolume) String() string {
 func (*SettleVolume) ProtoMessage() {}
 
 func (x *SettleVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3919,7 +3980,7 @@ func (x *SettleVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolume.ProtoReflect.Descriptor instead.
 func (*SettleVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{48}
+	return file_messages_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SettleVolume) GetHeader() *Header {
@@ -4009,7 +4070,7 @@ type SettleVolumeReply struct {
 
 func (x *SettleVolumeReply) Reset() {
 	*x = SettleVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4021,7 +4082,7 @@ func (x *SettleVolumeReply) String() string {
 func (*SettleVolumeReply) ProtoMessage() {}
 
 func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4034,7 +4095,7 @@ func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolumeReply.ProtoReflect.Descriptor instead.
 func (*SettleVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{49}
+	return file_messages_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SettleVolumeReply) GetHeader() *Header {
@@ -4114,7 +4175,7 @@ type ReadVolume struct {
 
 func (x *ReadVolume) Reset() {
 	*x = ReadVolume{}
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4126,7 +4187,7 @@ func (x *ReadVolume) String() string {
 func (*ReadVolume) ProtoMessage() {}
 
 func (x *ReadVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4139,7 +4200,7 @@ func (x *ReadVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolume.ProtoReflect.Descriptor instead.
 func (*ReadVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{50}
+	return file_messages_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReadVolume) GetHeader() *Header {
@@ -4191,7 +4252,7 @@ type ReadVolumeReply struct {
 
 func (x *ReadVolumeReply) Reset() {
 	*x = ReadVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4203,7 +4264,7 @@ func (x *ReadVolumeReply) String() string {
 func (*ReadVolumeReply) ProtoMessage() {}
 
 func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4216,7 +4277,7 @@ func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolumeReply.ProtoReflect.Descriptor instead.
 func (*ReadVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{51}
+	return file_messages_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReadVolumeReply) GetHeader() *Header {
@@ -4275,7 +4336,7 @@ type AskBandwidth struct {
 
 func (x *AskBandwidth) Reset() {
 	*x = AskBandwidth{}
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4287,7 +4348,7 @@ func (x *AskBandwidth) String() string {
 func (*AskBandwidth) ProtoMessage() {}
 
 func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4300,7 +4361,7 @@ func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskBandwidth.ProtoReflect.Descriptor instead.
 func (*AskBandwidth) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+	return file_messages_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AskBandwidth) GetHeader() *Header {
@@ -4344,7 +4405,7 @@ type BandwidthGranted struct {
 
 func (x *BandwidthGranted) Reset() {
 	*x = BandwidthGranted{}
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4356,7 +4417,7 @@ func (x *BandwidthGranted) String() string {
 func (*BandwidthGranted) ProtoMessage() {}
 
 func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4369,7 +4430,7 @@ func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BandwidthGranted.ProtoReflect.Descriptor instead.
 func (*BandwidthGranted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+	return file_messages_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *BandwidthGranted) GetHeader() *Header {
@@ -4422,7 +4483,7 @@ type DropCopy struct {
 
 func (x *DropCopy) Reset() {
 	*x = DropCopy{}
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4434,7 +4495,7 @@ func (x *DropCopy) String() string {
 func (*DropCopy) ProtoMessage() {}
 
 func (x *DropCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4447,7 +4508,7 @@ func (x *DropCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopy.ProtoReflect.Descriptor instead.
 func (*DropCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+	return file_messages_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DropCopy) GetHeader() *Header {
@@ -4498,7 +4559,7 @@ type DropCopyReply struct {
 
 func (x *DropCopyReply) Reset() {
 	*x = DropCopyReply{}
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4510,7 +4571,7 @@ func (x *DropCopyReply) String() string {
 func (*DropCopyReply) ProtoMessage() {}
 
 func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4523,7 +4584,7 @@ func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopyReply.ProtoReflect.Descriptor instead.
 func (*DropCopyReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+	return file_messages_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DropCopyReply) GetHeader() *Header {
@@ -4575,7 +4636,7 @@ type CopyDamaged struct {
 
 func (x *CopyDamaged) Reset() {
 	*x = CopyDamaged{}
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4587,7 +4648,7 @@ func (x *CopyDamaged) String() string {
 func (*CopyDamaged) ProtoMessage() {}
 
 func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4600,7 +4661,7 @@ func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyDamaged.ProtoReflect.Descriptor instead.
 func (*CopyDamaged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+	return file_messages_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *CopyDamaged) GetNode() string {
@@ -4649,7 +4710,7 @@ type CheckCopy struct {
 
 func (x *CheckCopy) Reset() {
 	*x = CheckCopy{}
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4661,7 +4722,7 @@ func (x *CheckCopy) String() string {
 func (*CheckCopy) ProtoMessage() {}
 
 func (x *CheckCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4674,7 +4735,7 @@ func (x *CheckCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCopy.ProtoReflect.Descriptor instead.
 func (*CheckCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CheckCopy) GetVolume() uint64 {
@@ -4705,7 +4766,7 @@ type ScrubCopies struct {
 
 func (x *ScrubCopies) Reset() {
 	*x = ScrubCopies{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4717,7 +4778,7 @@ func (x *ScrubCopies) String() string {
 func (*ScrubCopies) ProtoMessage() {}
 
 func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4730,7 +4791,7 @@ func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopies.ProtoReflect.Descriptor instead.
 func (*ScrubCopies) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ScrubCopies) GetHeader() *Header {
@@ -4778,7 +4839,7 @@ type ScrubCopiesReply struct {
 
 func (x *ScrubCopiesReply) Reset() {
 	*x = ScrubCopiesReply{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4790,7 +4851,7 @@ func (x *ScrubCopiesReply) String() string {
 func (*ScrubCopiesReply) ProtoMessage() {}
 
 func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4803,7 +4864,7 @@ func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopiesReply.ProtoReflect.Descriptor instead.
 func (*ScrubCopiesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ScrubCopiesReply) GetHeader() *Header {
@@ -4879,7 +4940,7 @@ type SettingsChanged struct {
 
 func (x *SettingsChanged) Reset() {
 	*x = SettingsChanged{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4891,7 +4952,7 @@ func (x *SettingsChanged) String() string {
 func (*SettingsChanged) ProtoMessage() {}
 
 func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4904,7 +4965,7 @@ func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingsChanged.ProtoReflect.Descriptor instead.
 func (*SettingsChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SettingsChanged) GetSettings() *Settings {
@@ -4928,7 +4989,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4940,7 +5001,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4953,7 +5014,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -4996,7 +5057,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5008,7 +5069,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5021,7 +5082,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -5068,7 +5129,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5080,7 +5141,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5093,7 +5154,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -5165,7 +5226,7 @@ type Greet struct {
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5177,7 +5238,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5190,7 +5251,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -5292,7 +5353,7 @@ type GreetReply struct {
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5304,7 +5365,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5317,7 +5378,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -5428,7 +5489,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5440,7 +5501,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5453,7 +5514,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -5475,7 +5536,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5487,7 +5548,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5500,7 +5561,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -5542,7 +5603,7 @@ type DiscoveredPeers struct {
 
 func (x *DiscoveredPeers) Reset() {
 	*x = DiscoveredPeers{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5554,7 +5615,7 @@ func (x *DiscoveredPeers) String() string {
 func (*DiscoveredPeers) ProtoMessage() {}
 
 func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5567,7 +5628,7 @@ func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoveredPeers.ProtoReflect.Descriptor instead.
 func (*DiscoveredPeers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DiscoveredPeers) GetAddresses() []string {
@@ -5586,7 +5647,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5598,7 +5659,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5611,7 +5672,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 type Heartbeat struct {
@@ -5632,7 +5693,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5644,7 +5705,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5657,7 +5718,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -5734,14 +5795,15 @@ func (x *Heartbeat) GetSequence() uint64 {
 type WorkerLatency struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Micros        int64                  `protobuf:"varint,2,opt,name=micros,proto3" json:"micros,omitempty"`
+	Micros        int64                  `protobuf:"varint,2,opt,name=micros,proto3" json:"micros,omitempty"` // median
+	Ways          []*PeerLatency         `protobuf:"bytes,3,rep,name=ways,proto3" json:"ways,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WorkerLatency) Reset() {
 	*x = WorkerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5753,7 +5815,7 @@ func (x *WorkerLatency) String() string {
 func (*WorkerLatency) ProtoMessage() {}
 
 func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5766,7 +5828,7 @@ func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLatency.ProtoReflect.Descriptor instead.
 func (*WorkerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *WorkerLatency) GetNode() string {
@@ -5783,6 +5845,13 @@ func (x *WorkerLatency) GetMicros() int64 {
 	return 0
 }
 
+func (x *WorkerLatency) GetWays() []*PeerLatency {
+	if x != nil {
+		return x.Ways
+	}
+	return nil
+}
+
 type PeerLatency struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -5793,7 +5862,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5805,7 +5874,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5818,7 +5887,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -5852,7 +5921,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5864,7 +5933,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5877,7 +5946,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -5958,7 +6027,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5970,7 +6039,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5983,7 +6052,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Candidate) GetNode() string {
@@ -6040,7 +6109,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6052,7 +6121,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6065,7 +6134,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -6100,7 +6169,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6112,7 +6181,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6125,7 +6194,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -6154,7 +6223,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6166,7 +6235,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6179,7 +6248,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -6233,7 +6302,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6245,7 +6314,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6258,7 +6327,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -6375,7 +6444,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6387,7 +6456,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6400,7 +6469,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -6426,7 +6495,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6438,7 +6507,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6451,7 +6520,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -6520,7 +6589,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6532,7 +6601,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6545,7 +6614,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -6575,7 +6644,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6587,7 +6656,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6600,7 +6669,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -6649,7 +6718,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6661,7 +6730,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6674,7 +6743,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -6708,7 +6777,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6720,7 +6789,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6733,7 +6802,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -6759,7 +6828,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6771,7 +6840,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6784,7 +6853,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -6804,7 +6873,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6816,7 +6885,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6829,7 +6898,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -6858,7 +6927,7 @@ type StartRebalance struct {
 
 func (x *StartRebalance) Reset() {
 	*x = StartRebalance{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6870,7 +6939,7 @@ func (x *StartRebalance) String() string {
 func (*StartRebalance) ProtoMessage() {}
 
 func (x *StartRebalance) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6883,7 +6952,7 @@ func (x *StartRebalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRebalance.ProtoReflect.Descriptor instead.
 func (*StartRebalance) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *StartRebalance) GetHeader() *Header {
@@ -6923,7 +6992,7 @@ type StartJobReply struct {
 
 func (x *StartJobReply) Reset() {
 	*x = StartJobReply{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6935,7 +7004,7 @@ func (x *StartJobReply) String() string {
 func (*StartJobReply) ProtoMessage() {}
 
 func (x *StartJobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6948,7 +7017,7 @@ func (x *StartJobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartJobReply.ProtoReflect.Descriptor instead.
 func (*StartJobReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *StartJobReply) GetHeader() *Header {
@@ -7020,7 +7089,7 @@ type PlannedMove struct {
 
 func (x *PlannedMove) Reset() {
 	*x = PlannedMove{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7032,7 +7101,7 @@ func (x *PlannedMove) String() string {
 func (*PlannedMove) ProtoMessage() {}
 
 func (x *PlannedMove) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7045,7 +7114,7 @@ func (x *PlannedMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMove.ProtoReflect.Descriptor instead.
 func (*PlannedMove) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PlannedMove) GetVolume() uint64 {
@@ -7096,7 +7165,7 @@ type DrainWorker struct {
 
 func (x *DrainWorker) Reset() {
 	*x = DrainWorker{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7108,7 +7177,7 @@ func (x *DrainWorker) String() string {
 func (*DrainWorker) ProtoMessage() {}
 
 func (x *DrainWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7121,7 +7190,7 @@ func (x *DrainWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorker.ProtoReflect.Descriptor instead.
 func (*DrainWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *DrainWorker) GetHeader() *Header {
@@ -7163,7 +7232,7 @@ type StartScrub struct {
 
 func (x *StartScrub) Reset() {
 	*x = StartScrub{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7175,7 +7244,7 @@ func (x *StartScrub) String() string {
 func (*StartScrub) ProtoMessage() {}
 
 func (x *StartScrub) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7188,7 +7257,7 @@ func (x *StartScrub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartScrub.ProtoReflect.Descriptor instead.
 func (*StartScrub) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *StartScrub) GetHeader() *Header {
@@ -7216,7 +7285,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7228,7 +7297,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7241,7 +7310,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ListJobs) GetHeader() *Header {
@@ -7276,7 +7345,7 @@ type ListJobsReply struct {
 
 func (x *ListJobsReply) Reset() {
 	*x = ListJobsReply{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7288,7 +7357,7 @@ func (x *ListJobsReply) String() string {
 func (*ListJobsReply) ProtoMessage() {}
 
 func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7301,7 +7370,7 @@ func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
 func (*ListJobsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ListJobsReply) GetHeader() *Header {
@@ -7337,7 +7406,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7349,7 +7418,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7362,7 +7431,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *JobInfo) GetRow() *JobRow {
@@ -7404,7 +7473,7 @@ type ChangeJob struct {
 
 func (x *ChangeJob) Reset() {
 	*x = ChangeJob{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7416,7 +7485,7 @@ func (x *ChangeJob) String() string {
 func (*ChangeJob) ProtoMessage() {}
 
 func (x *ChangeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7429,7 +7498,7 @@ func (x *ChangeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeJob.ProtoReflect.Descriptor instead.
 func (*ChangeJob) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ChangeJob) GetHeader() *Header {
@@ -7462,7 +7531,7 @@ type DescribeReplication struct {
 
 func (x *DescribeReplication) Reset() {
 	*x = DescribeReplication{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7474,7 +7543,7 @@ func (x *DescribeReplication) String() string {
 func (*DescribeReplication) ProtoMessage() {}
 
 func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7487,7 +7556,7 @@ func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplication.ProtoReflect.Descriptor instead.
 func (*DescribeReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *DescribeReplication) GetHeader() *Header {
@@ -7509,7 +7578,7 @@ type DescribeReplicationReply struct {
 
 func (x *DescribeReplicationReply) Reset() {
 	*x = DescribeReplicationReply{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7521,7 +7590,7 @@ func (x *DescribeReplicationReply) String() string {
 func (*DescribeReplicationReply) ProtoMessage() {}
 
 func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7534,7 +7603,7 @@ func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplicationReply.ProtoReflect.Descriptor instead.
 func (*DescribeReplicationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *DescribeReplicationReply) GetHeader() *Header {
@@ -7583,7 +7652,7 @@ type TierReplication struct {
 
 func (x *TierReplication) Reset() {
 	*x = TierReplication{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7595,7 +7664,7 @@ func (x *TierReplication) String() string {
 func (*TierReplication) ProtoMessage() {}
 
 func (x *TierReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7608,7 +7677,7 @@ func (x *TierReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierReplication.ProtoReflect.Descriptor instead.
 func (*TierReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *TierReplication) GetTier() uint32 {
@@ -7694,7 +7763,7 @@ type ExplainPlacement struct {
 
 func (x *ExplainPlacement) Reset() {
 	*x = ExplainPlacement{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7706,7 +7775,7 @@ func (x *ExplainPlacement) String() string {
 func (*ExplainPlacement) ProtoMessage() {}
 
 func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7719,7 +7788,7 @@ func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacement.ProtoReflect.Descriptor instead.
 func (*ExplainPlacement) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ExplainPlacement) GetHeader() *Header {
@@ -7770,7 +7839,7 @@ type ExplainPlacementReply struct {
 
 func (x *ExplainPlacementReply) Reset() {
 	*x = ExplainPlacementReply{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7782,7 +7851,7 @@ func (x *ExplainPlacementReply) String() string {
 func (*ExplainPlacementReply) ProtoMessage() {}
 
 func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7795,7 +7864,7 @@ func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacementReply.ProtoReflect.Descriptor instead.
 func (*ExplainPlacementReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ExplainPlacementReply) GetHeader() *Header {
@@ -7900,7 +7969,7 @@ type JudgedWorker struct {
 
 func (x *JudgedWorker) Reset() {
 	*x = JudgedWorker{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7912,7 +7981,7 @@ func (x *JudgedWorker) String() string {
 func (*JudgedWorker) ProtoMessage() {}
 
 func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7925,7 +7994,7 @@ func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgedWorker.ProtoReflect.Descriptor instead.
 func (*JudgedWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *JudgedWorker) GetNode() string {
@@ -8009,7 +8078,7 @@ type ChangeTier struct {
 
 func (x *ChangeTier) Reset() {
 	*x = ChangeTier{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8021,7 +8090,7 @@ func (x *ChangeTier) String() string {
 func (*ChangeTier) ProtoMessage() {}
 
 func (x *ChangeTier) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8034,7 +8103,7 @@ func (x *ChangeTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeTier.ProtoReflect.Descriptor instead.
 func (*ChangeTier) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *ChangeTier) GetHeader() *Header {
@@ -8062,7 +8131,7 @@ type ChangeSettings struct {
 
 func (x *ChangeSettings) Reset() {
 	*x = ChangeSettings{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8074,7 +8143,7 @@ func (x *ChangeSettings) String() string {
 func (*ChangeSettings) ProtoMessage() {}
 
 func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8087,7 +8156,7 @@ func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSettings.ProtoReflect.Descriptor instead.
 func (*ChangeSettings) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ChangeSettings) GetHeader() *Header {
@@ -8123,7 +8192,7 @@ type ChangeClusterReply struct {
 
 func (x *ChangeClusterReply) Reset() {
 	*x = ChangeClusterReply{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8135,7 +8204,7 @@ func (x *ChangeClusterReply) String() string {
 func (*ChangeClusterReply) ProtoMessage() {}
 
 func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8148,7 +8217,7 @@ func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeClusterReply.ProtoReflect.Descriptor instead.
 func (*ChangeClusterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *ChangeClusterReply) GetHeader() *Header {
@@ -8189,7 +8258,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8201,7 +8270,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8214,7 +8283,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -8243,7 +8312,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8255,7 +8324,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8268,7 +8337,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -8308,7 +8377,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8320,7 +8389,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8333,7 +8402,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+	return file_messages_actors_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -8355,7 +8424,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8367,7 +8436,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8380,7 +8449,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{108}
+	return file_messages_actors_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -8421,7 +8490,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8433,7 +8502,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8446,7 +8515,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{109}
+	return file_messages_actors_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -8475,7 +8544,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8487,7 +8556,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8500,7 +8569,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{110}
+	return file_messages_actors_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -8541,7 +8610,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8553,7 +8622,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8566,7 +8635,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{111}
+	return file_messages_actors_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -8594,7 +8663,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8606,7 +8675,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8619,7 +8688,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{112}
+	return file_messages_actors_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -8657,7 +8726,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8669,7 +8738,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8682,7 +8751,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{113}
+	return file_messages_actors_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -8722,7 +8791,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8734,7 +8803,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8747,7 +8816,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{114}
+	return file_messages_actors_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -8765,7 +8834,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8777,7 +8846,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8790,7 +8859,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{115}
+	return file_messages_actors_proto_rawDescGZIP(), []int{116}
 }
 
 type SnapshotTaken struct {
@@ -8805,7 +8874,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8817,7 +8886,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8830,7 +8899,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{116}
+	return file_messages_actors_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -8875,7 +8944,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8887,7 +8956,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8900,7 +8969,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{117}
+	return file_messages_actors_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -8946,7 +9015,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8958,7 +9027,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8971,7 +9040,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{118}
+	return file_messages_actors_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -9029,7 +9098,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9041,7 +9110,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9054,7 +9123,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{119}
+	return file_messages_actors_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -9098,7 +9167,7 @@ type StandbyMatch struct {
 
 func (x *StandbyMatch) Reset() {
 	*x = StandbyMatch{}
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9110,7 +9179,7 @@ func (x *StandbyMatch) String() string {
 func (*StandbyMatch) ProtoMessage() {}
 
 func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9123,7 +9192,7 @@ func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandbyMatch.ProtoReflect.Descriptor instead.
 func (*StandbyMatch) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+	return file_messages_actors_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *StandbyMatch) GetStanding() bool {
@@ -9160,7 +9229,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9172,7 +9241,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9185,7 +9254,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{121}
+	return file_messages_actors_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -9228,7 +9297,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9240,7 +9309,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9253,7 +9322,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{122}
+	return file_messages_actors_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -9291,7 +9360,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9303,7 +9372,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9316,7 +9385,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{123}
+	return file_messages_actors_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -9375,7 +9444,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9387,7 +9456,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9400,7 +9469,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{124}
+	return file_messages_actors_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -9441,7 +9510,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9453,7 +9522,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9466,7 +9535,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{125}
+	return file_messages_actors_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -9495,7 +9564,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9507,7 +9576,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9520,7 +9589,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{126}
+	return file_messages_actors_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -9558,7 +9627,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9570,7 +9639,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9583,7 +9652,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{127}
+	return file_messages_actors_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -9631,7 +9700,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9643,7 +9712,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9656,7 +9725,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{128}
+	return file_messages_actors_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -9682,7 +9751,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9694,7 +9763,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9707,7 +9776,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{129}
+	return file_messages_actors_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -9734,7 +9803,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9746,7 +9815,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9759,7 +9828,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{130}
+	return file_messages_actors_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -9839,7 +9908,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9851,7 +9920,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9864,7 +9933,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{131}
+	return file_messages_actors_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -9919,7 +9988,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9931,7 +10000,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9944,7 +10013,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{132}
+	return file_messages_actors_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -9971,7 +10040,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9983,7 +10052,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9996,7 +10065,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{133}
+	return file_messages_actors_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -10024,7 +10093,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10036,7 +10105,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10049,7 +10118,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{134}
+	return file_messages_actors_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -10090,7 +10159,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10102,7 +10171,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10115,7 +10184,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{135}
+	return file_messages_actors_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -10230,7 +10299,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10242,7 +10311,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10255,7 +10324,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{136}
+	return file_messages_actors_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -10296,7 +10365,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10308,7 +10377,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10321,7 +10390,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{137}
+	return file_messages_actors_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -10439,7 +10508,7 @@ type FindExtents struct {
 
 func (x *FindExtents) Reset() {
 	*x = FindExtents{}
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10451,7 +10520,7 @@ func (x *FindExtents) String() string {
 func (*FindExtents) ProtoMessage() {}
 
 func (x *FindExtents) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10464,7 +10533,7 @@ func (x *FindExtents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtents.ProtoReflect.Descriptor instead.
 func (*FindExtents) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{138}
+	return file_messages_actors_proto_rawDescGZIP(), []int{139}
 }
 
 func (x *FindExtents) GetHeader() *Header {
@@ -10507,7 +10576,7 @@ type FindExtentsReply struct {
 
 func (x *FindExtentsReply) Reset() {
 	*x = FindExtentsReply{}
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10519,7 +10588,7 @@ func (x *FindExtentsReply) String() string {
 func (*FindExtentsReply) ProtoMessage() {}
 
 func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10532,7 +10601,7 @@ func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtentsReply.ProtoReflect.Descriptor instead.
 func (*FindExtentsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{139}
+	return file_messages_actors_proto_rawDescGZIP(), []int{140}
 }
 
 func (x *FindExtentsReply) GetHeader() *Header {
@@ -10578,7 +10647,7 @@ type NamedExtent struct {
 
 func (x *NamedExtent) Reset() {
 	*x = NamedExtent{}
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10590,7 +10659,7 @@ func (x *NamedExtent) String() string {
 func (*NamedExtent) ProtoMessage() {}
 
 func (x *NamedExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10603,7 +10672,7 @@ func (x *NamedExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedExtent.ProtoReflect.Descriptor instead.
 func (*NamedExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{140}
+	return file_messages_actors_proto_rawDescGZIP(), []int{141}
 }
 
 func (x *NamedExtent) GetTenant() string {
@@ -10660,7 +10729,7 @@ type DescribeVolumes struct {
 
 func (x *DescribeVolumes) Reset() {
 	*x = DescribeVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10672,7 +10741,7 @@ func (x *DescribeVolumes) String() string {
 func (*DescribeVolumes) ProtoMessage() {}
 
 func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10685,7 +10754,7 @@ func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumes.ProtoReflect.Descriptor instead.
 func (*DescribeVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{141}
+	return file_messages_actors_proto_rawDescGZIP(), []int{142}
 }
 
 func (x *DescribeVolumes) GetHeader() *Header {
@@ -10714,7 +10783,7 @@ type DescribeVolumesReply struct {
 
 func (x *DescribeVolumesReply) Reset() {
 	*x = DescribeVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10726,7 +10795,7 @@ func (x *DescribeVolumesReply) String() string {
 func (*DescribeVolumesReply) ProtoMessage() {}
 
 func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10739,7 +10808,7 @@ func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumesReply.ProtoReflect.Descriptor instead.
 func (*DescribeVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{142}
+	return file_messages_actors_proto_rawDescGZIP(), []int{143}
 }
 
 func (x *DescribeVolumesReply) GetHeader() *Header {
@@ -10918,7 +10987,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x03row\x18\x02 \x01(\v2\x13.tiercel.v1.FileRowR\x03row\"g\n" +
 	"\rClusterStatus\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12*\n" +
-	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xf0\x05\n" +
+	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xfa\x05\n" +
 	"\x12ClusterStatusReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
@@ -10936,13 +11005,17 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05ready\x18\f \x01(\bR\x05ready\x126\n" +
 	"\bcapacity\x18\r \x03(\v2\x1a.tiercel.v1.CapacityReportR\bcapacity\x12\x14\n" +
 	"\x05state\x18\x0e \x01(\tR\x05state\x12\x1a\n" +
-	"\bwarnings\x18\x0f \x03(\tR\bwarnings\x12%\n" +
-	"\x0ffiles_by_tier_1\x18\x10 \x01(\x04R\ffilesByTier1\x12\x1c\n" +
+	"\bwarnings\x18\x0f \x03(\tR\bwarnings\x12\x1c\n" +
 	"\tunchecked\x18\x11 \x01(\bR\tunchecked\x12\x1d\n" +
 	"\n" +
 	"conf_state\x18\x12 \x01(\fR\tconfState\x12%\n" +
 	"\x0eleader_address\x18\x13 \x01(\tR\rleaderAddress\x12&\n" +
-	"\x04jobs\x18\x14 \x03(\v2\x12.tiercel.v1.JobRowR\x04jobs\"`\n" +
+	"\x04jobs\x18\x14 \x03(\v2\x12.tiercel.v1.JobRowR\x04jobs\x12)\n" +
+	"\x05tiers\x18\x15 \x03(\v2\x13.tiercel.v1.TierUseR\x05tiersJ\x04\b\x10\x10\x11\"X\n" +
+	"\aTierUse\x12\x12\n" +
+	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x14\n" +
+	"\x05files\x18\x02 \x01(\x03R\x05files\x12#\n" +
+	"\rlogical_bytes\x18\x03 \x01(\x03R\flogicalBytes\"`\n" +
 	"\x05Begin\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12+\n" +
 	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\"\x93\x01\n" +
@@ -11319,10 +11392,11 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\alatency\x18\b \x03(\v2\x17.tiercel.v1.PeerLatencyR\alatency\x12\x18\n" +
 	"\aapplied\x18\t \x01(\x04R\aapplied\x12\x1a\n" +
 	"\bsequence\x18\n" +
-	" \x01(\x04R\bsequence\";\n" +
+	" \x01(\x04R\bsequence\"h\n" +
 	"\rWorkerLatency\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
-	"\x06micros\x18\x02 \x01(\x03R\x06micros\"9\n" +
+	"\x06micros\x18\x02 \x01(\x03R\x06micros\x12+\n" +
+	"\x04ways\x18\x03 \x03(\v2\x17.tiercel.v1.PeerLatencyR\x04ways\"9\n" +
 	"\vPeerLatency\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06micros\x18\x02 \x01(\x03R\x06micros\"\xdd\x02\n" +
@@ -11745,7 +11819,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 145)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 146)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
 	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
@@ -11771,374 +11845,377 @@ var file_messages_actors_proto_goTypes = []any{
 	(*ListedFile)(nil),               // 21: tiercel.v1.ListedFile
 	(*ClusterStatus)(nil),            // 22: tiercel.v1.ClusterStatus
 	(*ClusterStatusReply)(nil),       // 23: tiercel.v1.ClusterStatusReply
-	(*Begin)(nil),                    // 24: tiercel.v1.Begin
-	(*BeginItem)(nil),                // 25: tiercel.v1.BeginItem
-	(*BeginReply)(nil),               // 26: tiercel.v1.BeginReply
-	(*BeginGrant)(nil),               // 27: tiercel.v1.BeginGrant
-	(*Commit)(nil),                   // 28: tiercel.v1.Commit
-	(*CommitReply)(nil),              // 29: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),            // 30: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),              // 31: tiercel.v1.MasterReady
-	(*Peer)(nil),                     // 32: tiercel.v1.Peer
-	(*AppendRecords)(nil),            // 33: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),               // 34: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil),       // 35: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),             // 36: tiercel.v1.AppendedItem
-	(*ReplicateRecords)(nil),         // 37: tiercel.v1.ReplicateRecords
-	(*ReplicateRecordsReply)(nil),    // 38: tiercel.v1.ReplicateRecordsReply
-	(*ReportVolumes)(nil),            // 39: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil),       // 40: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),             // 41: tiercel.v1.VolumeReport
-	(*FollowerLag)(nil),              // 42: tiercel.v1.FollowerLag
-	(*CapacityReport)(nil),           // 43: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),               // 44: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),          // 45: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),              // 46: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),         // 47: tiercel.v1.FenceVolumeReply
-	(*SettleVolume)(nil),             // 48: tiercel.v1.SettleVolume
-	(*SettleVolumeReply)(nil),        // 49: tiercel.v1.SettleVolumeReply
-	(*ReadVolume)(nil),               // 50: tiercel.v1.ReadVolume
-	(*ReadVolumeReply)(nil),          // 51: tiercel.v1.ReadVolumeReply
-	(*AskBandwidth)(nil),             // 52: tiercel.v1.AskBandwidth
-	(*BandwidthGranted)(nil),         // 53: tiercel.v1.BandwidthGranted
-	(*DropCopy)(nil),                 // 54: tiercel.v1.DropCopy
-	(*DropCopyReply)(nil),            // 55: tiercel.v1.DropCopyReply
-	(*CopyDamaged)(nil),              // 56: tiercel.v1.CopyDamaged
-	(*CheckCopy)(nil),                // 57: tiercel.v1.CheckCopy
-	(*ScrubCopies)(nil),              // 58: tiercel.v1.ScrubCopies
-	(*ScrubCopiesReply)(nil),         // 59: tiercel.v1.ScrubCopiesReply
-	(*SettingsChanged)(nil),          // 60: tiercel.v1.SettingsChanged
-	(*ReadExtent)(nil),               // 61: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),          // 62: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),            // 63: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                    // 64: tiercel.v1.Greet
-	(*GreetReply)(nil),               // 65: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),              // 66: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                  // 67: tiercel.v1.IAmHere
-	(*DiscoveredPeers)(nil),          // 68: tiercel.v1.DiscoveredPeers
-	(*Admitted)(nil),                 // 69: tiercel.v1.Admitted
-	(*Heartbeat)(nil),                // 70: tiercel.v1.Heartbeat
-	(*WorkerLatency)(nil),            // 71: tiercel.v1.WorkerLatency
-	(*PeerLatency)(nil),              // 72: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),             // 73: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),                // 74: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),           // 75: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),              // 76: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),         // 77: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),               // 78: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),           // 79: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),      // 80: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),            // 81: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),       // 82: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),               // 83: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),          // 84: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),             // 85: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),        // 86: tiercel.v1.ReleaseBrakeReply
-	(*StartRebalance)(nil),           // 87: tiercel.v1.StartRebalance
-	(*StartJobReply)(nil),            // 88: tiercel.v1.StartJobReply
-	(*PlannedMove)(nil),              // 89: tiercel.v1.PlannedMove
-	(*DrainWorker)(nil),              // 90: tiercel.v1.DrainWorker
-	(*StartScrub)(nil),               // 91: tiercel.v1.StartScrub
-	(*ListJobs)(nil),                 // 92: tiercel.v1.ListJobs
-	(*ListJobsReply)(nil),            // 93: tiercel.v1.ListJobsReply
-	(*JobInfo)(nil),                  // 94: tiercel.v1.JobInfo
-	(*ChangeJob)(nil),                // 95: tiercel.v1.ChangeJob
-	(*DescribeReplication)(nil),      // 96: tiercel.v1.DescribeReplication
-	(*DescribeReplicationReply)(nil), // 97: tiercel.v1.DescribeReplicationReply
-	(*TierReplication)(nil),          // 98: tiercel.v1.TierReplication
-	(*ExplainPlacement)(nil),         // 99: tiercel.v1.ExplainPlacement
-	(*ExplainPlacementReply)(nil),    // 100: tiercel.v1.ExplainPlacementReply
-	(*JudgedWorker)(nil),             // 101: tiercel.v1.JudgedWorker
-	(*ChangeTier)(nil),               // 102: tiercel.v1.ChangeTier
-	(*ChangeSettings)(nil),           // 103: tiercel.v1.ChangeSettings
-	(*ChangeClusterReply)(nil),       // 104: tiercel.v1.ChangeClusterReply
-	(*Propose)(nil),                  // 105: tiercel.v1.Propose
-	(*ProposeReply)(nil),             // 106: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),                // 107: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),           // 108: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),             // 109: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                 // 110: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),           // 111: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),          // 112: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),            // 113: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),            // 114: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),             // 115: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),            // 116: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),        // 117: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),             // 118: tiercel.v1.RaftMessages
-	(*Superseded)(nil),               // 119: tiercel.v1.Superseded
-	(*StandbyMatch)(nil),             // 120: tiercel.v1.StandbyMatch
-	(*LogMembers)(nil),               // 121: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),            // 122: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),       // 123: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),          // 124: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),        // 125: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),          // 126: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),             // 127: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),        // 128: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),              // 129: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),         // 130: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),              // 131: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),       // 132: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil),  // 133: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                   // 134: tiercel.v1.Lookup
-	(*LookupItem)(nil),               // 135: tiercel.v1.LookupItem
-	(*LookupReply)(nil),              // 136: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),             // 137: tiercel.v1.LookupAnswer
-	(*FindExtents)(nil),              // 138: tiercel.v1.FindExtents
-	(*FindExtentsReply)(nil),         // 139: tiercel.v1.FindExtentsReply
-	(*NamedExtent)(nil),              // 140: tiercel.v1.NamedExtent
-	(*DescribeVolumes)(nil),          // 141: tiercel.v1.DescribeVolumes
-	(*DescribeVolumesReply)(nil),     // 142: tiercel.v1.DescribeVolumesReply
-	nil,                              // 143: tiercel.v1.Error.DetailsEntry
-	nil,                              // 144: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),           // 145: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),            // 146: tiercel.v1.CommandResult
-	(*FileRow)(nil),                  // 147: tiercel.v1.FileRow
-	(*VolumeRow)(nil),                // 148: tiercel.v1.VolumeRow
-	(*Conditions)(nil),               // 149: tiercel.v1.Conditions
-	(*Extent)(nil),                   // 150: tiercel.v1.Extent
-	(*ClusterRow)(nil),               // 151: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),                // 152: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),                // 153: tiercel.v1.WorkerRow
-	(*JobRow)(nil),                   // 154: tiercel.v1.JobRow
-	(*Command)(nil),                  // 155: tiercel.v1.Command
-	(*Settings)(nil),                 // 156: tiercel.v1.Settings
-	(JobKind)(0),                     // 157: tiercel.v1.JobKind
-	(JobState)(0),                    // 158: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 159: tiercel.v1.TierRow
+	(*TierUse)(nil),                  // 24: tiercel.v1.TierUse
+	(*Begin)(nil),                    // 25: tiercel.v1.Begin
+	(*BeginItem)(nil),                // 26: tiercel.v1.BeginItem
+	(*BeginReply)(nil),               // 27: tiercel.v1.BeginReply
+	(*BeginGrant)(nil),               // 28: tiercel.v1.BeginGrant
+	(*Commit)(nil),                   // 29: tiercel.v1.Commit
+	(*CommitReply)(nil),              // 30: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),            // 31: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),              // 32: tiercel.v1.MasterReady
+	(*Peer)(nil),                     // 33: tiercel.v1.Peer
+	(*AppendRecords)(nil),            // 34: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),               // 35: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),       // 36: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),             // 37: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),         // 38: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),    // 39: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),            // 40: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),       // 41: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),             // 42: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),              // 43: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),           // 44: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),               // 45: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),          // 46: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),              // 47: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),         // 48: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),             // 49: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),        // 50: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),               // 51: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),          // 52: tiercel.v1.ReadVolumeReply
+	(*AskBandwidth)(nil),             // 53: tiercel.v1.AskBandwidth
+	(*BandwidthGranted)(nil),         // 54: tiercel.v1.BandwidthGranted
+	(*DropCopy)(nil),                 // 55: tiercel.v1.DropCopy
+	(*DropCopyReply)(nil),            // 56: tiercel.v1.DropCopyReply
+	(*CopyDamaged)(nil),              // 57: tiercel.v1.CopyDamaged
+	(*CheckCopy)(nil),                // 58: tiercel.v1.CheckCopy
+	(*ScrubCopies)(nil),              // 59: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 60: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 61: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 62: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 63: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 64: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 65: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 66: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 67: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 68: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 69: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 70: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 71: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 72: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 73: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 74: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 75: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 76: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 77: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 78: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 79: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 80: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 81: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 82: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 83: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 84: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 85: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 86: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 87: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 88: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 89: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 90: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 91: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 92: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 93: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 94: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 95: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 96: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 97: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 98: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 99: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 100: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 101: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 102: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 103: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 104: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 105: tiercel.v1.ChangeClusterReply
+	(*Propose)(nil),                  // 106: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 107: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 108: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 109: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 110: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 111: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 112: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 113: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 114: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 115: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 116: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 117: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 118: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 119: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 120: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 121: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 122: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 123: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 124: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 125: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 126: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 127: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 128: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 129: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 130: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 131: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 132: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 133: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 134: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 135: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 136: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 137: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 138: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 139: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 140: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 141: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 142: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 143: tiercel.v1.DescribeVolumesReply
+	nil,                              // 144: tiercel.v1.Error.DetailsEntry
+	nil,                              // 145: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 146: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 147: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 148: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 149: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 150: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 151: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 152: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 153: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 154: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 155: tiercel.v1.JobRow
+	(*Command)(nil),                  // 156: tiercel.v1.Command
+	(*Settings)(nil),                 // 157: tiercel.v1.Settings
+	(JobKind)(0),                     // 158: tiercel.v1.JobKind
+	(JobState)(0),                    // 159: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 160: tiercel.v1.TierRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	143, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	144, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	145, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	146, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	146, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	147, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	148, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	147, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	148, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	149, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 9: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	145, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	146, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 11: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	3,   // 12: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	2,   // 13: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	2,   // 14: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	3,   // 15: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	2,   // 16: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	145, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	146, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 18: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	2,   // 19: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	149, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	150, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	2,   // 21: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	2,   // 22: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	3,   // 23: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	146, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	147, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	2,   // 25: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	2,   // 26: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	3,   // 27: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	147, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	148, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	148, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	149, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 30: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	3,   // 32: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	150, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	148, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	151, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	149, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 35: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	3,   // 37: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	21,  // 38: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	147, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	148, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	2,   // 40: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	3,   // 42: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	151, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	152, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	148, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	153, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
-	43,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	154, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
-	2,   // 49: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	25,  // 50: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	2,   // 51: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	27,  // 52: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	3,   // 53: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	2,   // 54: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	155, // 55: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	2,   // 56: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	30,  // 57: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	146, // 58: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	151, // 59: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	43,  // 60: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	32,  // 61: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	2,   // 62: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	34,  // 63: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 64: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	36,  // 65: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	3,   // 66: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	150, // 67: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	2,   // 68: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	34,  // 69: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 70: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	3,   // 71: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	2,   // 72: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 73: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	41,  // 74: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	43,  // 75: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	3,   // 76: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	42,  // 77: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 78: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	2,   // 79: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 80: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 81: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	2,   // 82: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 83: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 84: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	2,   // 85: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 86: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 87: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	2,   // 88: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 89: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 90: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
-	2,   // 91: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
-	3,   // 92: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
-	2,   // 93: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
-	2,   // 94: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
-	3,   // 95: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 96: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
-	2,   // 97: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
-	3,   // 98: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	156, // 99: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
-	2,   // 100: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	150, // 101: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 102: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 103: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 104: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	153, // 105: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 106: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 107: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	32,  // 108: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 109: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 110: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 111: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	43,  // 112: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	153, // 113: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	72,  // 114: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	2,   // 115: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 116: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	74,  // 117: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	32,  // 118: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	144, // 119: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	74,  // 120: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 121: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 122: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 123: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	78,  // 124: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	153, // 125: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	43,  // 126: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	148, // 127: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 128: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 129: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 130: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	74,  // 131: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 132: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 133: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 134: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 135: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 136: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 137: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 138: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 139: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 140: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 141: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 142: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 143: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	94,  // 144: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	89,  // 145: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 146: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 147: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 148: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	157, // 149: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 150: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 151: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	94,  // 152: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	154, // 153: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	89,  // 154: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 155: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	158, // 156: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 157: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 158: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 159: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	98,  // 160: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	42,  // 161: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 162: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 163: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 164: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	101, // 165: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	148, // 166: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 167: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	159, // 168: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 169: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	156, // 170: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 171: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 172: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	151, // 173: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 174: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	155, // 175: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 176: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 177: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 178: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 179: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 180: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	110, // 181: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	30,  // 182: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	155, // 183: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 184: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	32,  // 185: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 186: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 187: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 188: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 189: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 190: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 191: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 192: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 193: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 194: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 195: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	131, // 196: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 197: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 198: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 199: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 200: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	135, // 201: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	15,  // 202: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	17,  // 203: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	19,  // 204: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	22,  // 205: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	138, // 206: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	141, // 207: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	2,   // 208: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	137, // 209: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	16,  // 210: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	18,  // 211: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	20,  // 212: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	23,  // 213: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	139, // 214: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	142, // 215: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	2,   // 216: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 217: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 218: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	140, // 219: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	150, // 220: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 221: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 222: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 223: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	148, // 224: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	225, // [225:225] is the sub-list for method output_type
-	225, // [225:225] is the sub-list for method input_type
-	225, // [225:225] is the sub-list for extension type_name
-	225, // [225:225] is the sub-list for extension extendee
-	0,   // [0:225] is the sub-list for field type_name
+	152, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	153, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	149, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	154, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	44,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
+	155, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	24,  // 49: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
+	2,   // 50: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	26,  // 51: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	2,   // 52: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	28,  // 53: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	3,   // 54: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	2,   // 55: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	156, // 56: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	2,   // 57: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	31,  // 58: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	147, // 59: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	152, // 60: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	44,  // 61: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	33,  // 62: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	2,   // 63: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	35,  // 64: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 65: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	37,  // 66: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	3,   // 67: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	151, // 68: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	2,   // 69: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	35,  // 70: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 71: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	3,   // 72: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	2,   // 73: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 74: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	42,  // 75: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	44,  // 76: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	3,   // 77: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	43,  // 78: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 79: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	2,   // 80: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 81: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 82: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	2,   // 83: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 84: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 85: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	2,   // 86: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 87: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 88: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	2,   // 89: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 90: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 91: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
+	2,   // 92: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
+	3,   // 93: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
+	2,   // 94: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
+	2,   // 95: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
+	3,   // 96: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
+	2,   // 97: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	2,   // 98: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	3,   // 99: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	157, // 100: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	2,   // 101: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	151, // 102: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 103: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 104: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 105: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	154, // 106: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 107: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 108: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	33,  // 109: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 110: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 111: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 112: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	44,  // 113: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	154, // 114: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	73,  // 115: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	73,  // 116: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	2,   // 117: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 118: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	75,  // 119: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	33,  // 120: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	145, // 121: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	75,  // 122: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 123: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 124: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 125: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	79,  // 126: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	154, // 127: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	44,  // 128: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	149, // 129: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 130: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 131: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 132: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	75,  // 133: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 134: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 135: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 136: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 137: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 138: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 139: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 140: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 141: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 142: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 143: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 144: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 145: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	95,  // 146: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	90,  // 147: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 148: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 149: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 150: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	158, // 151: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 152: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 153: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	95,  // 154: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	155, // 155: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	90,  // 156: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 157: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	159, // 158: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 159: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 160: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 161: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	99,  // 162: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	43,  // 163: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 164: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 165: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 166: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	102, // 167: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	149, // 168: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 169: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	160, // 170: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 171: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	157, // 172: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 173: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 174: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	152, // 175: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 176: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	156, // 177: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 178: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 179: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 180: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 181: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 182: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	111, // 183: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	31,  // 184: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	156, // 185: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 186: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	33,  // 187: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 188: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 189: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 190: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 191: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 192: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 193: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 194: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 195: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 196: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 197: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	132, // 198: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 199: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 200: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 201: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 202: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	136, // 203: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	15,  // 204: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	17,  // 205: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	19,  // 206: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	22,  // 207: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	139, // 208: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	142, // 209: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	2,   // 210: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	138, // 211: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	16,  // 212: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	18,  // 213: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	20,  // 214: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	23,  // 215: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	140, // 216: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	143, // 217: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	2,   // 218: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 219: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 220: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	141, // 221: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	151, // 222: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 223: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 224: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 225: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	149, // 226: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	227, // [227:227] is the sub-list for method output_type
+	227, // [227:227] is the sub-list for method input_type
+	227, // [227:227] is the sub-list for extension type_name
+	227, // [227:227] is the sub-list for extension extendee
+	0,   // [0:227] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -12148,7 +12225,7 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[135].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[136].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
@@ -12156,7 +12233,7 @@ func file_messages_actors_proto_init() {
 		(*LookupItem_FindExtents)(nil),
 		(*LookupItem_DescribeVolumes)(nil),
 	}
-	file_messages_actors_proto_msgTypes[137].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[138].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -12170,7 +12247,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   145,
+			NumMessages:   146,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -518,6 +518,8 @@ type VolumeMember struct {
 	FencedEnd     uint64                 `protobuf:"varint,5,opt,name=fenced_end,json=fencedEnd,proto3" json:"fenced_end,omitempty"` // intact and durable at the seal
 	Damaged       bool                   `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"`                      // its copy was found damaged; a good one replaces it, never the other way round
 	Job           uint64                 `protobuf:"varint,7,opt,name=job,proto3" json:"job,omitempty"`                              // that brought it here, until what it replaces is gone; 0: none
+	Cause         string                 `protobuf:"bytes,8,opt,name=cause,proto3" json:"cause,omitempty"`                           // why it came later, and by which scores; empty: since the volume was made
+	DamagedAt     uint64                 `protobuf:"varint,9,opt,name=damaged_at,json=damagedAt,proto3" json:"damaged_at,omitempty"` // log index at which it was last found damaged, 0: never
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -597,6 +599,20 @@ func (x *VolumeMember) GetDamaged() bool {
 func (x *VolumeMember) GetJob() uint64 {
 	if x != nil {
 		return x.Job
+	}
+	return 0
+}
+
+func (x *VolumeMember) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *VolumeMember) GetDamagedAt() uint64 {
+	if x != nil {
+		return x.DamagedAt
 	}
 	return 0
 }
@@ -2276,7 +2292,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\vManifestRow\x12,\n" +
-	"\aextents\x18\x01 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\"\xc2\x01\n" +
+	"\aextents\x18\x01 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\"\xf7\x01\n" +
 	"\fVolumeMember\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\x02 \x01(\x04R\n" +
@@ -2286,7 +2302,10 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\n" +
 	"fenced_end\x18\x05 \x01(\x04R\tfencedEnd\x12\x18\n" +
 	"\adamaged\x18\x06 \x01(\bR\adamaged\x12\x10\n" +
-	"\x03job\x18\a \x01(\x04R\x03job\"L\n" +
+	"\x03job\x18\a \x01(\x04R\x03job\x12\x14\n" +
+	"\x05cause\x18\b \x01(\tR\x05cause\x12\x1d\n" +
+	"\n" +
+	"damaged_at\x18\t \x01(\x04R\tdamagedAt\"L\n" +
 	"\tLostRange\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\x12\x1b\n" +

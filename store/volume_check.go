@@ -26,8 +26,9 @@ type CopyCheck struct {
 	cause   string // what is wrong, empty if nothing
 }
 
-// OpenCheck begins a check. A copy that was never sealed has no digest; its records
-// are verified one by one instead, in one piece.
+// OpenCheck begins a check. A copy that was never sealed, because its volume is open
+// or its seal has not come yet, has no digest; its records are verified one by one
+// instead, as far as they are durable now.
 //
 // conflict: the copy is still being received; unavailable: it is not here.
 func (v *Volumes) OpenCheck(id model.VolumeID) (*CopyCheck, error) {
@@ -57,8 +58,7 @@ func (c *CopyCheck) TotalBytes() uint64 { return c.end }
 // Step reads up to most bytes and returns how many it was, and whether it has seen enough.
 func (c *CopyCheck) Step(most int) (read uint64, done bool, err error) {
 	if !c.meta.sealed {
-		read, c.at = c.end-c.at, c.end
-		return read, true, c.scan()
+		return c.stepRecords(uint64(max(most, 1)))
 	}
 	p := make([]byte, min(uint64(max(most, 1)), c.end-c.at))
 	err = readFull(c.file, p, int64(c.at))
@@ -75,6 +75,32 @@ func (c *CopyCheck) Step(most int) (read uint64, done bool, err error) {
 		return 0, true, nil
 	}
 	return 0, true, failed(model.CodeUnavailable, "check volume", fmt.Sprintf("volume %d cannot be read at byte %d", c.vol.id, c.at), err)
+}
+
+// stepRecords verifies whole records, most bytes of them or one more than that.
+func (c *CopyCheck) stepRecords(most uint64) (read uint64, done bool, err error) {
+	size, err := c.file.Size()
+	if err != nil {
+		return 0, true, failed(model.CodeUnavailable, "check volume", fmt.Sprintf("volume %d cannot be measured", c.vol.id), err)
+	}
+	w, from := newWindow(c.file, min(size, int64(c.end))), c.at
+	for c.at = max(c.at, DataStart); c.at < c.end && c.at-from < most; {
+		h, _, err := recordAt(w, c.vol.id, int64(c.at))
+		var bad *recordError
+		switch {
+		case errors.As(err, &bad):
+			c.cause = fmt.Sprintf("the record at byte %d is damaged: %s", c.at, bad.what)
+		case errors.Is(err, syscall.EIO):
+			c.cause = fmt.Sprintf("the disk cannot read it beyond byte %d", c.at)
+		case err != nil:
+			return c.at - from, true, failed(model.CodeUnavailable, "check volume", fmt.Sprintf("volume %d cannot be read at byte %d", c.vol.id, c.at), err)
+		}
+		if c.cause != "" {
+			return c.at - from, true, nil
+		}
+		c.at += uint64(h.recordBytes())
+	}
+	return c.at - from, c.at >= c.end, nil
 }
 
 // scan verifies every record, and says what is wrong with the first that is.

@@ -198,6 +198,6 @@ func (c *Catalog) status(m *messages.ClusterStatus) *messages.ClusterStatusReply
 	return &messages.ClusterStatusReply{
 		Header: messages.ReplyHeader(m.Header), Cluster: c.cat.Cluster(), Totals: []*messages.TenantRow{c.cat.Totals()},
 		Volumes: volumes, ConfState: conf, WorkerNodes: nodes, Workers: workers,
-		Applied: c.cat.Applied(), StateHash: c.cat.StateHash(), RaftTerm: c.term, Jobs: c.cat.Jobs(),
+		Applied: c.cat.Applied(), StateHash: c.cat.StateHash(), RaftTerm: c.term, Jobs: c.cat.Jobs(), Tiers: c.cat.TierUse(),
 	}
 }

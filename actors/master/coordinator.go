@@ -45,10 +45,11 @@ type Coordinator struct {
 	short   map[model.Tier]string
 	ready   bool
 	reason  string
-	latency map[string]time.Duration  // median way of each worker to its peers
-	standby *messages.StandbyMatch    // nil: the log has not said
-	held    []*messages.CommitOutcome // that wait for it
-	newest  uint64                    // log index that was seen applied here
+	latency map[string]time.Duration           // median way of each worker to its peers
+	ways    map[string][]*messages.PeerLatency // of each worker, to explain what it would see
+	standby *messages.StandbyMatch             // nil: the log has not said
+	held    []*messages.CommitOutcome          // that wait for it
+	newest  uint64                             // log index that was seen applied here
 }
 
 // proposal remembers who asked for a command.
@@ -79,6 +80,7 @@ func newCoordinator(cfg Config) *Coordinator {
 	return &Coordinator{
 		cfg: cfg, proposals: make(map[uint64]*proposal), reason: "the master has just started", space: make(map[string]*space),
 		latency: make(map[string]time.Duration),
+		ways:    make(map[string][]*messages.PeerLatency),
 		usable:  make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(),
 	}
 }
@@ -118,6 +120,7 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 		c.onVolumeStopped(ctx, m)
 	case *messages.WorkerLatency:
 		c.latency[m.Node] = time.Duration(m.Micros) * time.Microsecond
+		c.ways[m.Node] = m.Ways
 		ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), m)
 	case *messages.StandbyMatch:
 		c.onStandby(ctx, m)

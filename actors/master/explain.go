@@ -2,6 +2,7 @@ package master
 
 import (
 	"slices"
+	"time"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
@@ -10,16 +11,40 @@ import (
 	"tiercel/messages"
 )
 
+// explainable says why a placement cannot be explained, if it cannot.
+func (c *Coordinator) explainable(t model.Tier, from string) error {
+	const op = "explain placement"
+	switch {
+	case !t.Valid():
+		return model.Errorf(model.CodeInvalidArgument, op, "tier %d does not exist; there are 1, 2 and 3", t)
+	case c.steward.last == nil:
+		return model.Errorf(model.CodeUnavailable, op, "the master has not looked at its workers yet; try again")
+	case from != "" && !c.known(from):
+		return model.Errorf(model.CodeNotFound, op, "there is no worker %q to look from; /cluster/workers lists them", from)
+	}
+	return nil
+}
+
+// way is how long a message takes from one worker to another, as the first measured it.
+func (c *Coordinator) way(from, to string) (time.Duration, bool) {
+	if from == to {
+		return 0, true
+	}
+	for _, l := range c.ways[from] {
+		if l.Node == to {
+			return time.Duration(l.Micros) * time.Microsecond, true
+		}
+	}
+	return 0, false
+}
+
 // onExplainPlacement answers where a new volume of a tier would go at this moment, by
 // the same function that chooses, and which volumes a write goes to now.
 func (c *Coordinator) onExplainPlacement(ctx *runtime.Context, m *messages.ExplainPlacement) {
 	r := &messages.ExplainPlacementReply{Header: messages.ReplyHeader(m.Header), Tier: m.Tier}
 	t := model.Tier(m.Tier)
-	if l := c.steward.last; !t.Valid() || l == nil {
-		r.Error = messages.FromError(model.Errorf(model.CodeUnavailable, "explain placement", "the master has not looked at its workers yet; try again"))
-		if !t.Valid() {
-			r.Error = messages.FromError(model.Errorf(model.CodeInvalidArgument, "explain placement", "tier %d does not exist; there are 1, 2 and 3", m.Tier))
-		}
+	if err := c.explainable(t, m.From); err != nil {
+		r.Error = messages.FromError(err)
 		ctx.Reply(r)
 		return
 	}
@@ -38,6 +63,9 @@ func (c *Coordinator) onExplainPlacement(ctx *runtime.Context, m *messages.Expla
 	var workers []placement.Worker
 	for _, w := range c.workers(c.steward.last) {
 		w.Open = open[w.Node]
+		if m.From != "" {
+			w.Latency, w.HasLatency = c.way(m.From, w.Node)
+		}
 		workers = append(workers, w.Worker)
 	}
 	members, judged := placement.Pick(placement.Request{Tier: t, Bytes: m.Bytes, Copies: int(r.Copies), Preference: tier.Preference(c.cluster.GetTiers(), t)}, workers, weights)

@@ -44,12 +44,16 @@ func (f *Foreman) driveScrub(ctx *runtime.Context, j *messages.JobRow) {
 		switch {
 		case r.GetFinished():
 			continue
-		case !f.present(node, ctx.Now()):
+		case f.status.Workers[i].State >= messages.WorkerState_UNREACHABLE:
 			v.Blockers = append(v.Blockers, node+" is away; its copies are not checked now")
 			continue
 		}
 		waiting++
 		v.RemainingItems++
+		if !f.present(node, ctx.Now()) { // a new master has not heard of it; that is not to be away
+			v.Blockers = append(v.Blockers, node+" has not reported to this master yet")
+			continue
+		}
 		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), f.cfg.WorkerPath), &messages.ScrubCopies{
 			Header: f.header(), Job: j.Id, BytesPerSecond: j.BytesPerSecond, Cancel: j.State == messages.JobState_PAUSED,
 		})

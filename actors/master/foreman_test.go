@@ -168,6 +168,85 @@ func TestForeman_AMissingFileAndAShortOneAreMarkedDamaged(t *testing.T) {
 	assert.Equal(t, []string{"w-1 its file is gone", "w-2 it has 400 of 1000 bytes"}, slices.Compact(marked))
 }
 
+// Found by a seed: the job was done while a worker was away with a copy for it, which
+// then asked for bandwidth for ever.
+func TestForeman_GrantsBytesOfAJobThatIsDoneButNotOfOneThatWasCancelled(t *testing.T) {
+	y := newYard(t, 3)
+	y.status.Jobs = []*messages.JobRow{
+		{Id: 5, Kind: messages.JobKind_REPAIR, Subject: "a", State: messages.JobState_DONE},
+		{Id: 6, Kind: messages.JobKind_REPAIR, Subject: "b", State: messages.JobState_CANCELLED},
+	}
+	y.world.Run(time.Second)
+	y.tell("w-1", &messages.AskBandwidth{Header: &messages.Header{Request: 1}, Job: 5, Bytes: 100})
+	y.world.Run(time.Second)
+	require.Len(t, y.grants, 1)
+	assert.EqualValues(t, 100, y.grants[0].bytes)
+	y.tell("w-1", &messages.AskBandwidth{Header: &messages.Header{Request: 2}, Job: 6, Bytes: 100})
+	y.world.Run(time.Second)
+	require.Len(t, y.grants, 2)
+	assert.Equal(t, "unavailable", y.grants[1].err)
+}
+
+// Found by seed 60128: a master that had heard of nobody yet ended a scrub at once.
+func TestForeman_AScrubWaitsForWorkersThatHaveNotReportedToANewMaster(t *testing.T) {
+	y := newYard(t, 3)
+	y.status.Jobs = []*messages.JobRow{{Id: 5, Kind: messages.JobKind_SCRUB, State: messages.JobState_RUNNING}}
+	ended := func() bool {
+		return slices.ContainsFunc(y.logged, func(c *messages.Command) bool { return c.GetChangeJobState().GetTo() == messages.JobState_DONE })
+	}
+	y.world.Run(20 * time.Second) // its workers told of themselves once, long ago
+	assert.False(t, ended(), "they are healthy, and none has said that it is done")
+	for _, w := range y.status.Workers {
+		w.State = messages.WorkerState_UNREACHABLE
+	}
+	y.world.Run(5 * time.Second)
+	assert.True(t, ended(), "what is away cannot be checked")
+}
+
+// Found by a seed: a tier 3 volume whose only disk lost the unsynced end of it was
+// ordered to be settled again and again.
+func TestForeman_LogsWhatTheOnlyHolderHasLostAndNothingElse(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		nodes []string
+		reply *messages.SettleVolumeReply
+		want  bool
+	}{
+		{"it is intact and shorter", []string{"w-1"}, &messages.SettleVolumeReply{Intact: true, End: 400}, true},
+		{"its copy is damaged: another reading may find more", []string{"w-1"}, &messages.SettleVolumeReply{End: 400}, false},
+		{"another holds it too", []string{"w-1", "w-2"}, &messages.SettleVolumeReply{Intact: true, End: 400}, false},
+		{"it has all of it", []string{"w-1"}, &messages.SettleVolumeReply{Intact: true, End: 1000}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			y := newYard(t, 3)
+			y.keepReporting()
+			row := y.sealed(1, tc.nodes...)
+			for _, m := range row.Members {
+				m.Verified = false
+			}
+			y.world.Run(3 * time.Second)
+			require.NotEmpty(t, y.orders["w-1"], "it is told to settle its copy")
+			r := tc.reply
+			r.Header, r.Volume, r.Node, r.Generation, r.ReplicaGen = &messages.Header{}, 1, "w-1", 1, 10
+			r.Error = &messages.Error{Code: "unavailable", Message: "the copy is not whole"}
+			y.tell("w-1", r)
+			y.world.Run(3 * time.Second)
+			var logged []*messages.TruncateVolume
+			for _, cmd := range y.logged {
+				if k := cmd.GetTruncateVolume(); k != nil {
+					logged = append(logged, k)
+				}
+			}
+			if !tc.want {
+				assert.Empty(t, logged)
+				return
+			}
+			require.NotEmpty(t, logged)
+			assert.True(t, proto.Equal(&messages.TruncateVolume{Volume: 1, Generation: 1, Node: "w-1", ReplicaGen: 10, End: 400}, logged[0]))
+		})
+	}
+}
+
 func TestForeman_BandwidthStaysWithinTheLimitOfTheClusterAndOfTheJob(t *testing.T) {
 	y := newYard(t, 3)
 	const limit, own = 1 << 20, 256 << 10

@@ -41,7 +41,7 @@ func (c *Controller) takeBeat(ctx *runtime.Context, to *actor.PID, m *messages.H
 		c.register(ctx, m.Node, m.Worker)
 	}
 	if micros := median(m.Latency); micros > 0 {
-		ctx.Send(ctx.Runtime().Local(c.cfg.CoordinatorPath), &messages.WorkerLatency{Node: m.Node, Micros: micros})
+		ctx.Send(ctx.Runtime().Local(c.cfg.CoordinatorPath), &messages.WorkerLatency{Node: m.Node, Micros: micros, Ways: m.Latency})
 	}
 	ack := c.ack(ctx, m)
 	if c.holdsLog(row) {

@@ -143,6 +143,9 @@ func (s *story) readExtent(volume *messages.VolumeRow, e *messages.Extent) ([]by
 		if errors.Is(readErr, store.ErrCrashed) {
 			continue // by this very look: a crash was due within some disk operations
 		}
+		if s.lied[e.Volume] == m.Node && !s.scrubbed && model.CodeOf(readErr) == model.CodeCorrupt {
+			continue // its disk lies, and it says so
+		}
 		if s.covers(h, e) {
 			s.violate("%s covers extent %v and cannot read it: %v", m.Node, e, readErr)
 		}

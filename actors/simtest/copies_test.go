@@ -316,6 +316,25 @@ func TestStory_ADroppedCopyCanBeSetAside(t *testing.T) {
 	assert.Contains(t, string(c.fileOn(c.host, "quarantine/volume-900.1/reason.txt")), "a test")
 }
 
+// Found by seeds: a worker that was cut off while its volume was sealed and given to
+// others still had it open, refused each delete, and kept the copy for good.
+func TestStory_ACopyThatStillTakesAppendsIsFencedAndDropped(t *testing.T) {
+	c := newCopies(t, 507)
+	const gen = 5
+	me := string(c.host.name)
+	opened := ask[*messages.OpenVolumeReply](c.probe, workerPath, &messages.OpenVolume{
+		Header: c.order(), Volume: testVolume, Tier: 1, Generation: 1, Members: []string{me}, ReplicaGen: gen,
+	})
+	require.Nil(t, opened.Error)
+	require.True(t, c.report(testVolume).Writable)
+	s := &sealedCopy{id: testVolume}
+	assert.Equal(t, "conflict", c.drop(s, gen-1, false).Error.GetCode(), "a delete of an earlier copy")
+	assert.NotNil(t, c.report(testVolume))
+	require.Nil(t, c.drop(s, gen, false).Error)
+	assert.Nil(t, c.report(testVolume))
+	assert.NotContains(t, c.listed(c.host, "volumes/t1"), "900.vol")
+}
+
 func TestStory_NobodyOfAnOlderEpochDropsOrScrubs(t *testing.T) {
 	c := newCopies(t, 506)
 	s := c.seal(c.story.hosts[0], testVolume, 100)

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
 )
@@ -79,7 +80,12 @@ func (s *story) flip() {
 	}
 	var choices []func()
 	for _, row := range c.Volumes() {
-		if row.State == messages.VolumeState_OPEN || row.SealedEnd <= store.DataStart {
+		end := row.SealedEnd
+		if row.State == messages.VolumeState_OPEN {
+			end = row.CommittedEnd
+		}
+		// What is committed of an open volume is on every member in tier 1 only.
+		if end <= store.DataStart || row.State == messages.VolumeState_OPEN && row.Tier != uint32(model.TierCritical) {
 			continue
 		}
 		whole := 0
@@ -90,15 +96,18 @@ func (s *story) flip() {
 		}
 		for _, m := range row.Members {
 			h := s.hostOf(m.Node)
-			if whole < 2 || h == nil || h.gone || !m.Verified || !h.node.Up() || s.lied[row.Id] {
+			if whole < 2 || h == nil || h.gone || !m.Verified || !h.node.Up() || s.lied[row.Id] != "" {
 				continue
 			}
-			name, at := fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+int64(s.world.Rand().IntN(int(row.SealedEnd-store.DataStart)))
+			name, at := fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+int64(s.world.Rand().IntN(int(end-store.DataStart)))
 			choices = append(choices, func() {
 				if err := h.node.FS().Damage(name, at); err == nil {
-					s.lied[row.Id] = true // one disk lies about a volume, not all of them
+					s.lied[row.Id] = m.Node // one disk lies about a volume, not all of them
 					s.flipped = true
 					s.count("byte flipped")
+					if row.State == messages.VolumeState_OPEN {
+						s.count("byte of an open volume flipped")
+					}
 				}
 			})
 		}
@@ -146,4 +155,5 @@ func (s *story) scrubAll() {
 	}, 5*time.Minute) {
 		s.violate("a scrub does not end: %s", s.state())
 	}
+	s.scrubbed = true
 }

@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,42 @@ func (p *probe) stateOf(h *host) messages.WorkerState {
 	return row.GetState()
 }
 
+func TestStory_APlacementIsExplainedAsAWorkerSeesItAndACopySaysWhyItCame(t *testing.T) {
+	p := filled(t, 1012, 5)
+	victim := p.other()
+	at := p.story.master()
+	explain := func(from string) *messages.ExplainPlacementReply {
+		return ask[*messages.ExplainPlacementReply](p, gatewayPath, &messages.ExplainPlacement{Header: p.header(), Tier: 1, From: from})
+	}
+	r := explain(string(at.name))
+	require.Nil(t, r.Error)
+	for _, w := range r.Workers {
+		if w.Node == string(at.name) {
+			assert.EqualValues(t, 1, w.Latency, "it is at no distance from itself")
+		} else {
+			assert.Less(t, w.Latency, 1.0)
+		}
+	}
+	assert.EqualValues(t, model.CodeNotFound, explain("nobody").Error.GetCode())
+	victim.gone = true
+	victim.node.Crash(true)
+	require.True(t, p.story.world.RunUntil(func() bool { return p.story.master() != nil && p.stateOf(victim) >= messages.WorkerState_UNREACHABLE }, time.Minute))
+	p.wholeAgain("after the repair")
+	later := 0
+	for _, row := range p.catalogRows() {
+		for _, m := range row.Members {
+			if m.Cause == "" {
+				continue
+			}
+			assert.Contains(t, m.Cause, ": "+m.Node+" 0.", "the score of a copy of volume %d", row.Id)
+			if strings.Contains(m.Cause, string(victim.name)+" missed 5 heartbeats: ") {
+				later++
+			}
+		}
+	}
+	assert.NotZero(t, later)
+}
+
 func TestStory_WhatADeadWorkerHeldIsCopiedAtFiveMissedAndEvacuatedAtTen(t *testing.T) {
 	p := filled(t, 1001, 6)
 	victim := p.other()
@@ -218,6 +255,41 @@ func TestStory_ABadCopyIsFoundByAScrubAndReplacedFromAGoodOne(t *testing.T) {
 	p.story.compareCopies(row)
 	require.Empty(t, p.story.bad)
 	p.readBack()
+}
+
+func TestStory_ABadRecordOfAnOpenVolumeIsFoundByAScrubAndMended(t *testing.T) {
+	p := newProbeOf(t, Params{Seed: 1011, Nodes: 4, Still: true})
+	p.story.world.Run(15 * time.Second) // volumes with fewer members have given way
+	p.host = p.story.master()
+	for n := range 5 {
+		p.large(fmt.Sprintf("/models/%d", n), fmt.Sprint("value ", n), 3000)
+	}
+	var row *messages.VolumeRow
+	for _, v := range p.catalogRows() {
+		if v.State == messages.VolumeState_OPEN && v.Tier == uint32(model.TierCritical) && v.CommittedEnd > 3000 && len(v.Members) == 3 {
+			row = v
+		}
+	}
+	require.NotNil(t, row)
+	liar := p.story.hostOf(row.Members[0].Node)
+	require.NoError(t, liar.node.FS().Damage(fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+1500))
+	require.Nil(t, ask[*messages.StartJobReply](p, gatewayPath, &messages.StartScrub{Header: p.header()}).Error)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		m := p.story.master()
+		if m == nil || m.catalog == nil {
+			return false
+		}
+		now, ok := m.catalog.Volume(row.Id)
+		member := memberOn(now, liar)
+		return ok && now.State == messages.VolumeState_SEALED && member != nil && member.Verified
+	}, 5*time.Minute), "nobody found it")
+	p.wholeAgain("after the scrub")
+	row, _ = p.story.master().catalog.Volume(row.Id)
+	p.story.compareCopies(row)
+	require.Empty(t, p.story.bad)
+	for n := range 5 {
+		require.Equal(t, fmt.Sprint("value ", n), p.value(fmt.Sprintf("/models/%d", n)))
+	}
 }
 
 func TestStory_APausedJobCopiesNothingAndACancelledOneTakesBackWhatItBegan(t *testing.T) {

@@ -51,13 +51,14 @@ type story struct {
 	bad      []string
 	seen     map[string]bool // violations told already
 	working  int
-	calm     bool            // no more faults
-	powerCut bool            // unsynced data may be gone: tier 3 may have lost some
-	replaced bool            // a disk is gone for good: so may single copies be
-	limited  bool            // the cluster has a background limit
-	added    int             // machines, beside those that replace others
-	drained  []string        // nodes
-	lied     map[uint64]bool // volumes of which a disk lies
+	calm     bool              // no more faults
+	powerCut bool              // unsynced data may be gone: tier 3 may have lost some
+	replaced bool              // a disk is gone for good: so may single copies be
+	limited  bool              // the cluster has a background limit
+	added    int               // machines, beside those that replace others
+	drained  []string          // nodes
+	lied     map[uint64]string // whose disk lies about a volume
+	scrubbed bool              // nobody's does any more
 	operator runtime.Runtime
 	calmAt   uint64 // log index at which the faults had ended
 	flipped  bool   // bytes of a copy were changed under its worker
@@ -92,7 +93,7 @@ func Run(p Params) Outcome {
 // newStory makes an empty world.
 func newStory(p Params) *story {
 	s := &story{
-		params: p, fired: make(map[string]int), values: values{byContent: make(map[contentKey]string)}, seen: make(map[string]bool), lied: make(map[uint64]bool),
+		params: p, fired: make(map[string]int), values: values{byContent: make(map[contentKey]string)}, seen: make(map[string]bool), lied: make(map[uint64]string),
 		random: rand.New(rand.NewPCG(p.Seed, 0x6e6f6465)), watch: newWatched(),
 	}
 	var log slog.Handler = slog.DiscardHandler

@@ -82,10 +82,11 @@ type checkEnded struct {
 
 type checkDueNow struct{ check *check }
 
-// scrubbed tells whether a copy is one to check: it takes no appends, and is not
-// being received.
+// scrubbed tells whether a copy is one to check: it holds something, and is not
+// being received. Of one that takes appends what is durable by now is checked; a bad
+// record there makes the master seal it, so that it is mended like any other.
 func scrubbed(s *store.VolumeState) bool {
-	return s.Fenced && !s.Partial && !s.Broken && s.Watermark > store.DataStart
+	return !s.Partial && !s.Broken && s.Watermark > store.DataStart
 }
 
 // onCheckCopy puts a copy that a read did not match in front.
@@ -220,7 +221,7 @@ func (w *Worker) step(ctx *runtime.Context, c *check) {
 
 func (w *Worker) onCheckStepped(ctx *runtime.Context, m *checkStepped) {
 	c := m.check
-	if m.read > c.paid { // records are verified in one go; the next check waits for them
+	if m.read > c.paid { // the last record of a step is verified whole; the next step waits for it
 		w.scrub.bucket.Take(ctx.Now(), m.read-c.paid)
 	}
 	if c.by == byJob {

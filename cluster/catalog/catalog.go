@@ -27,6 +27,7 @@ type Catalog struct {
 	jobs     map[uint64]*messages.JobRow // never changed in place
 	garbage  int                         // rows under prefixGarbage
 	lostAt   uint64                      // log index of the newest lost range
+	byTier   tierUse
 
 	dirty   []cachedRow
 	buf     []byte           // for encoding
@@ -183,7 +184,7 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 	case *messages.Command_ChangeMembers:
 		return c.changeMembers(k.ChangeMembers)
 	case *messages.Command_MarkDamaged:
-		return c.markDamaged(k.MarkDamaged)
+		return c.markDamaged(e, k.MarkDamaged)
 	case *messages.Command_CreateJob:
 		return c.createJob(e, k.CreateJob)
 	case *messages.Command_UpdateJob:

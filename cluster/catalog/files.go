@@ -159,9 +159,11 @@ func (c *Catalog) charge(name string, row, old *messages.FileRow) {
 	t.UsedBytes += int64(row.GetSizeBytes()) - int64(old.GetSizeBytes())
 	if row != nil {
 		t.Files++
+		c.byTier.add(row.Tier, 1, int64(row.SizeBytes))
 	}
 	if old != nil {
 		t.Files--
+		c.byTier.add(old.Tier, -1, -int64(old.SizeBytes))
 	}
 	if t.Files < 0 || t.UsedBytes < 0 {
 		c.halt(model.CodeCorrupt, "tenant %q would have %d files with %d bytes", name, t.Files, t.UsedBytes)

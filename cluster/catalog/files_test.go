@@ -236,6 +236,31 @@ func TestConditions_AreJudgedAgainstTheFileAsItIsNow(t *testing.T) {
 	}
 }
 
+func TestTierUse_FollowsEveryFileIntoOutOfAndBetweenTiers(t *testing.T) {
+	r := newRig(t)
+	use := func() (out []int64) {
+		for _, u := range r.c.TierUse() {
+			out = append(out, u.Files, u.LogicalBytes)
+		}
+		return out
+	}
+	assert.Equal(t, []int64{0, 0, 0, 0, 0, 0}, use())
+	r.mustDo(r.put("/models/a", 100))
+	r.mustDo(r.put("/models/b", 40, 2))
+	assert.Equal(t, []int64{2, 142, 0, 0, 0, 0}, use())
+	r.mustDo(r.put("/models/a", 7))
+	assert.Equal(t, []int64{2, 49, 0, 0, 0, 0}, use())
+	cheap := file("/models/b", 5)
+	cheap.Tier, cheap.TierAsked = 3, 3
+	r.mustDo(putFile(&messages.PutFile{File: cheap, Extents: r.extents(3, 5)}))
+	assert.Equal(t, []int64{1, 7, 0, 0, 1, 5}, use())
+	assert.Equal(t, r.c.TierUse(), catalog.New(r.ix).TierUse(), "the same after a restart")
+	r.mustDo(moveFile("/models/a", "/models/b", true))
+	assert.Equal(t, []int64{1, 7, 0, 0, 0, 0}, use())
+	r.mustDo(deleteFile("/models/b", nil))
+	assert.Equal(t, []int64{0, 0, 0, 0, 0, 0}, use())
+}
+
 func TestDeleteFile_ReleasesEverything(t *testing.T) {
 	r := newRig(t)
 	r.mustDo(r.put("/a", 10))

@@ -59,7 +59,12 @@ func (c *Catalog) load(key, value string) bool {
 // loadRow derives the cached struct of a row with a prefix.
 func (c *Catalog) loadRow(prefix, rest, value string) {
 	switch prefix {
-	case prefixFile, prefixManifest, prefixIdempotency, prefixAge:
+	case prefixFile:
+		c.scratch = append(c.scratch[:0], value...)
+		if err := c.byTier.addRow(c.scratch); err != nil {
+			c.halt(model.CodeCorrupt, "row %q is damaged; restore this node from a snapshot: %w", prefix+rest, err)
+		}
+	case prefixManifest, prefixIdempotency, prefixAge:
 	case prefixGarbage:
 		c.garbage++
 	case prefixWorker:

@@ -35,7 +35,7 @@ func (c *Catalog) changeMembers(change *messages.ChangeMembers) *messages.Comman
 	cluster := c.nextCluster()
 	first := cluster.NextReplicaGen
 	for _, node := range change.Add {
-		stay = append(stay, &messages.VolumeMember{Node: node, ReplicaGen: cluster.NextReplicaGen, Job: change.Job})
+		stay = append(stay, &messages.VolumeMember{Node: node, ReplicaGen: cluster.NextReplicaGen, Job: change.Job, Cause: change.Cause})
 		cluster.NextReplicaGen++
 	}
 	if len(change.Add) > 0 {
@@ -147,7 +147,7 @@ func (c *Catalog) ableToHold(without []*messages.VolumeMember) (n int) {
 }
 
 // markDamaged notes that a member's copy is not what was sealed.
-func (c *Catalog) markDamaged(mark *messages.MarkDamaged) *messages.CommandResult {
+func (c *Catalog) markDamaged(e entry, mark *messages.MarkDamaged) *messages.CommandResult {
 	v, refused := c.volumeAt(mark.GetVolume(), mark.GetGeneration())
 	if refused != nil {
 		return refused
@@ -165,7 +165,7 @@ func (c *Catalog) markDamaged(mark *messages.MarkDamaged) *messages.CommandResul
 		return refuse("bad_field", "field", "cause")
 	}
 	if m := row.Members[i]; m.Verified || !m.Damaged {
-		m.Verified, m.Damaged = false, true
+		m.Verified, m.Damaged, m.DamagedAt = false, true, e.index
 		c.changed(v)
 	}
 	return volumeResult(row)

@@ -212,8 +212,8 @@ func (a *audit) caches() {
 		a.problem("the rows cannot be loaded: %v", fresh.halted)
 	}
 	if !proto.Equal(c.cluster, fresh.cluster) || c.applied != fresh.applied || c.garbage != fresh.garbage ||
-		c.lostAt != fresh.lostAt || !slices.Equal(c.order, fresh.order) {
-		a.problem("the cluster row, applied index, garbage count, loss index or volume order differ from the rows")
+		c.lostAt != fresh.lostAt || c.byTier != fresh.byTier || !slices.Equal(c.order, fresh.order) {
+		a.problem("the cluster row, applied index, garbage count, loss index, use by tier or volume order differ from the rows")
 	}
 	compareCached(a, c.volumes, fresh.volumes)
 	compareCached(a, c.tenants, fresh.tenants)

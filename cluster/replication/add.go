@@ -87,7 +87,7 @@ func (p *planner) add(v *volume) {
 		if p.in.Total > 0 && p.total >= p.in.Total {
 			return // whoever it would be, it has to wait
 		}
-		node, blocked := p.choose(v, nodesOf(v.good, v.pending), nil)
+		node, decision, blocked := p.choose(v, nodesOf(v.good, v.pending), nil)
 		p.block(r.key, blocked)
 		if node == "" {
 			return
@@ -95,24 +95,25 @@ func (p *planner) add(v *volume) {
 		v.added = node
 		p.take(node)
 		p.free[node] -= float64(v.row.SealedEnd)
-		s := v.step(AddMember, node, r.key, r.cause)
+		s := v.step(AddMember, node, r.key, r.cause+": "+decision)
 		s.From = sources[0]
 		p.emit(&p.adds, s)
 		return
 	}
 }
 
-// choose picks a worker for a copy beside others. Empty without a reason: the right one
-// is busy, and waiting is better than a worse place. only, if not nil, says who may.
-func (p *planner) choose(v *volume, beside []string, only func(*Worker) bool) (node, blocked string) {
+// choose picks a worker for a copy beside others, and says by which scores. Empty without
+// a reason why it is blocked: the right one is busy, and waiting is better than a worse
+// place. only, if not nil, says who may.
+func (p *planner) choose(v *volume, beside []string, only func(*Worker) bool) (node, decision, blocked string) {
 	all := p.candidates(only)
 	req := placement.Request{Tier: v.tier, Bytes: v.row.SealedEnd, Copies: 1, Beside: beside, Preference: tier.Preference(p.in.Tiers, v.tier)}
 	best, judged := placement.Pick(req, all, p.in.Weights)
 	if len(best) == 0 {
-		return "", "no worker can take a further copy" + refusals(judged)
+		return "", "", "no worker can take a further copy" + refusals(judged)
 	}
 	if p.room(best[0]) {
-		return best[0], ""
+		return best[0], placement.Decision(judged, 1), ""
 	}
 	// Another that is as far from the other copies and as well suited will do. The nodes
 	// of beside are kept: Pick must see them to know where the others are.
@@ -122,9 +123,9 @@ func (p *planner) choose(v *volume, beside []string, only func(*Worker) bool) (n
 	next, others := placement.Pick(req, free, p.in.Weights)
 	if len(next) == 0 || others[0].Terms.Disk < judged[0].Terms.Disk ||
 		p.spread(append(slices.Clone(beside), next[0])).compare(p.spread(append(slices.Clone(beside), best[0]))) < 0 {
-		return "", ""
+		return "", "", ""
 	}
-	return next[0], ""
+	return next[0], placement.Decision(others, 1), ""
 }
 
 // candidates are the workers as they will be when everything planned is done.

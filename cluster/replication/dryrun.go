@@ -3,6 +3,7 @@ package replication
 import (
 	"slices"
 
+	"tiercel/cluster/model"
 	"tiercel/messages"
 )
 
@@ -41,7 +42,30 @@ func DryRun(in Input, kind messages.JobKind, subject string) (moves []Move, byte
 			blockers = v.Blockers
 		}
 	}
+	if kind == messages.JobKind_DRAIN {
+		for _, m := range openMoves(in.Rows, key) {
+			moves = append(moves, m)
+			bytes += m.Bytes
+		}
+	}
 	return moves, bytes, blockers
+}
+
+// openMoves are the open volumes that a worker to be drained holds. Nobody knows yet
+// where they will go: each is sealed first.
+func openMoves(rows []*messages.VolumeRow, key JobKey) (moves []Move) {
+	for _, row := range rows {
+		if row.State != messages.VolumeState_OPEN || row.CommittedEnd == 0 || len(moves) >= maxDryMoves {
+			continue
+		}
+		if slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Node == key.Subject }) {
+			moves = append(moves, Move{
+				Volume: row.Id, Tier: model.Tier(row.Tier), Bytes: row.CommittedEnd, From: key.Subject, Job: key,
+				Why: "it is open: it is sealed first, and then goes where there is room",
+			})
+		}
+	}
+	return moves
 }
 
 // trial is jobs with one of the key that runs.

@@ -108,6 +108,9 @@ func TestPlan_RepairsWhatIsDamagedOrBehind(t *testing.T) {
 		{name: "when it runs", workers: abcd(), rows: rows(volume(1, "a! b")), jobs: job, steps: []string{"settle 1 a anew for REPAIR a"}, views: []string{"REPAIR a"}},
 		{name: "nobody is missing: the brake does not matter", workers: abcd(), rows: rows(volume(1, "a! b")), jobs: job, change: braked,
 			steps: []string{"settle 1 a anew for REPAIR a"}, views: []string{"REPAIR a"}},
+		// Found by a seed: the only copy there is was called damaged while its disk failed, and nobody looked again.
+		{name: "nobody knows of a whole one: it is read again", workers: abcd(), rows: rows(volume(1, "a!", tierOf(3))), jobs: job,
+			steps: []string{"settle 1 a anew for REPAIR a"}, views: []string{"REPAIR a"}},
 		{name: "a damaged copy that is not needed goes", workers: abcd(), rows: rows(volume(1, "a! b c")), steps: []string{"remove 1 a"}},
 		{name: "one that cannot be made is put aside", workers: abcd(), rows: rows(volume(1, "a! b"), volume(2, "a! c")), jobs: job,
 			change: func(i *replication.Input) {
@@ -189,6 +192,8 @@ func TestPlan_JobsThatWereCancelledStayCancelledUntilSomethingChanges(t *testing
 	tell(t, []story{
 		{name: "cancelled: nothing", workers: abcd(since(80)), rows: rows(volume(1, "a b")), jobs: jobsOf(cancelled)},
 		{name: "the worker came back and went again", workers: abcd(since(95)), rows: rows(volume(1, "a b")), jobs: jobsOf(cancelled), views: []string{"REPAIR a"}},
+		{name: "damage found before it was cancelled", workers: abcd(), rows: rows(volume(1, "a! b", damagedAt(80))), jobs: jobsOf(cancelled)},
+		{name: "damage found since", workers: abcd(), rows: rows(volume(1, "a! b", damagedAt(95))), jobs: jobsOf(cancelled), views: []string{"REPAIR a"}},
 		{name: "another worker", workers: workers(worker("a"), worker("b", in(unreachable)), worker("c")), rows: rows(volume(1, "a b")), jobs: jobsOf(cancelled), views: []string{"REPAIR b"}},
 		{name: "what it had not finished goes", workers: abcd(since(80)), rows: rows(volume(1, "a b c?", by("c", 90))), jobs: jobsOf(cancelled), steps: []string{"remove 1 c"}},
 		{name: "what it had finished stays", workers: abcd(since(80)), rows: rows(volume(1, "a b c", by("c", 90))), jobs: jobsOf(cancelled)},

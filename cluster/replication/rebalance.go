@@ -187,7 +187,7 @@ func (p *planner) betterFor(v *volume, from string, nodes []string) string {
 	}
 	members := nodesOf(v.good)
 	rest := without(members, from)
-	to, _ := p.choose(v, rest, func(w *Worker) bool { return helpful[w.Node] })
+	to, _, _ := p.choose(v, rest, func(w *Worker) bool { return helpful[w.Node] })
 	if to == "" || slices.Contains(members, to) || p.spread(append(rest, to)).compare(p.spread(members)) < 0 {
 		return ""
 	}

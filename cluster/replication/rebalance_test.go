@@ -145,8 +145,11 @@ func TestDryRun_TellsAllThatWouldMove(t *testing.T) {
 	assert.Empty(t, moves, "with two workers the other copy is enough")
 	assert.Empty(t, blockers)
 	i.Rows = append(i.Rows, volume(99, "a?", func(r *messages.VolumeRow) { r.State = messages.VolumeState_OPEN }))
-	_, _, blockers = replication.DryRun(i, drain, "a")
+	moves, bytes, blockers = replication.DryRun(i, drain, "a")
 	assert.NotEmpty(t, blockers)
+	require.Len(t, moves, 1, "what is open is counted too")
+	assert.Equal(t, replication.Move{Volume: 99, Tier: 2, Bytes: gib, From: "a", Job: replication.JobKey{Kind: drain, Subject: "a"}, Why: moves[0].Why}, moves[0])
+	assert.EqualValues(t, gib, bytes)
 	_, _, blockers = replication.DryRun(i, repair, "a")
 	assert.NotEmpty(t, blockers)
 }

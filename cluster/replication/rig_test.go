@@ -86,6 +86,11 @@ func by(node string, job uint64) func(*messages.VolumeRow) {
 	}
 }
 
+// damagedAt says when the first member was found damaged.
+func damagedAt(index uint64) func(*messages.VolumeRow) {
+	return func(r *messages.VolumeRow) { r.Members[0].DamagedAt = index }
+}
+
 func jobIn(id uint64, k kind, subject string, s messages.JobState) *messages.JobRow {
 	return &messages.JobRow{Id: id, Kind: k, Subject: subject, State: s, Cause: "asked for"}
 }

@@ -29,6 +29,9 @@ func (p *planner) settle(v *volume, m *messages.VolumeMember) {
 	damaged := m.Damaged
 	if damaged {
 		key, why = JobKey{Kind: messages.JobKind_REPAIR, Subject: m.Node}, "its copy is damaged"
+		if m.DamagedAt > p.jobs.cancelled[key] {
+			delete(p.jobs.cancelled, key) // who cancelled that did not know of this
+		}
 	}
 	var quarantine *work
 	if key != (JobKey{}) {

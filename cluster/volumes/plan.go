@@ -195,7 +195,7 @@ func (p *planner) writable(row *messages.VolumeRow) (Usable, bool) {
 			continue
 		}
 		r := w.Reports[row.Id]
-		if r == nil || !r.Writable || r.Generation != row.Generation {
+		if r == nil || !r.Writable || r.Damage != "" || r.Generation != row.Generation {
 			return u, false
 		}
 		if i == 0 {

@@ -54,6 +54,8 @@ func TestPlan_JudgesAnOpenVolumeByRowAndReport(t *testing.T) {
 		{"created by an earlier master, file never made: a new generation", row(empty), nil, false, reopen(0)},
 		{"the file is gone but files are in it: sealed, not declared lost", row(), nil, false, seal(false)},
 		{"damaged header: sealed, not declared lost", row(), report(func(r *messages.VolumeReport) { r.Damage = "bad magic" }), false, seal(false)},
+		{"it takes appends but a record went bad: sealed, so that it is mended", row(),
+			report(func(r *messages.VolumeReport) { r.Writable, r.Damage = true, "the record at byte 100 is damaged" }), false, seal(false)},
 		{"recovered after a restart: a new generation at what survived", row(), report(), false, reopen(600)},
 		{"recovered too short: the catalog is told, and logs the loss", row(), report(func(r *messages.VolumeReport) { r.End = 300 }), false, reopen(300)},
 		{"stopped in this life: sealed", row(), report(func(r *messages.VolumeReport) { r.Stopped = true }), false, seal(true)},

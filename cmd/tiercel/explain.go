@@ -26,6 +26,7 @@ type placed struct {
 	Members []struct {
 		ID       string `json:"worker_id"`
 		Verified bool   `json:"verified"`
+		Cause    string `json:"cause"`
 	} `json:"members"`
 	Decision string `json:"decision"`
 }
@@ -178,6 +179,11 @@ func printPlaced(out io.Writer, volumes []placed) {
 		fmt.Fprintf(out, "  volume %d, %s, on %s\n", v.ID, v.State, v.on())
 		if v.Decision != "" {
 			fmt.Fprintln(out, "    because: "+v.Decision)
+		}
+		for _, m := range v.Members {
+			if m.Cause != "" {
+				fmt.Fprintf(out, "    %s came later: %s\n", m.ID, m.Cause)
+			}
 		}
 	}
 }
