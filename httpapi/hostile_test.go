@@ -316,3 +316,19 @@ func TestHostile_ALargePieceAtOnceIsNotTakenForFraming(t *testing.T) {
 	}
 	assert.NoError(t, b.failure())
 }
+
+func TestHostile_EveryRouteRefusesAQueryThatItDoesNotKnow(t *testing.T) {
+	w := inMemory(t, Config{})
+	for _, rt := range New(Config{}, newFake()).routes {
+		if !strings.HasPrefix(rt.pattern, basePath) {
+			continue // probes and documents, which monitors may decorate
+		}
+		if strings.HasPrefix(rt.pattern, filesPrefix) && (rt.method == "GET" || rt.method == "HEAD") {
+			continue // a link to a file may carry what is none of ours
+		}
+		path := strings.NewReplacer("{path:*}", "a", "{id}", "1").Replace(rt.pattern)
+		r := w.do(rt.method, "http://tiercel"+path+"?nonsense=1", nil)
+		assert.Equal(t, 400, r.status, "%s %s: %s", rt.method, path, r.body)
+		assert.Contains(t, string(r.body), "nonsense", "%s %s", rt.method, path)
+	}
+}

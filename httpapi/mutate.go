@@ -10,6 +10,9 @@ import (
 
 // deleteFile answers DELETE /files/{path}: 204.
 func (c *call) deleteFile() error {
+	if _, err := strictQuery(c.query); err != nil {
+		return err
+	}
 	tenant, path, err := c.filePath()
 	if err != nil {
 		return err
