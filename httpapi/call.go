@@ -105,7 +105,7 @@ func (c *call) check() error {
 		c.id = append(c.idBuf[:0], c.h.requestID...)
 	}
 	if err == nil {
-		err = checkVersion(c.ctx.Request.Header.Protocol())
+		err = c.h.checkVersion(c.ctx.Request.Header.Protocol())
 	}
 	if err == nil {
 		c.path, c.query, err = splitTarget(c.ctx.Request.Header.RequestURI())

@@ -104,7 +104,7 @@ func (c *Catalog) finish(ctx *runtime.Context, err error) {
 		})
 	} else if s.out != nil {
 		out := s.out
-		ctx.Offload(func() any { out.Abort(); return nil })
+		ctx.Offload(func() any { _ = out.Abort(); return nil })
 	}
 	ctx.Send(s.to, reply)
 }

@@ -181,15 +181,15 @@ func (c *Client) Retier(ctx context.Context, req *model.RetierRequest) (*model.R
 		}
 		return out, c.retierOne(ctx, req, req.Path, s.Row, out)
 	}
-	after := ""
+	after := req.After
 	for seen := 0; seen < retierFilesPerCall; {
 		page, err := c.List(ctx, &messages.List{Tenant: req.Tenant, Prefix: req.Prefix, After: after, Limit: model.MaxListLimit})
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range page.Files {
-			if ctx.Err() != nil {
-				return out, nil
+			if ctx.Err() != nil && out.Next != "" {
+				return out, nil //nolint:nilerr // the time is over: what is done is told, and where to go on
 			}
 			if err := c.retierOne(ctx, req, f.Path, f.Row, out); err != nil {
 				out.Failed = append(out.Failed, model.RetierFailure{Path: f.Path, Err: err})

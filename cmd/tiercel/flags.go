@@ -9,6 +9,7 @@ import (
 
 	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/client"
+	"tiercel/cmd/tiercel/internal/config"
 )
 
 const defaultServer = "http://127.0.0.1:8880"
@@ -54,6 +55,9 @@ func checkOutput(output string) error {
 // connect checks the flags and makes the client.
 func (a *app) connect(c *command, r *remote) (*client.Client, error) {
 	a.fromEnvironment(c, map[string]*string{"server": &r.server, "tenant": &r.tenant})
+	if err := config.UnknownVariables(a.environ); err != nil {
+		return nil, &usageError{err: err}
+	}
 	if err := checkOutput(r.output); err != nil {
 		return nil, err
 	}

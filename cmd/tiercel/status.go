@@ -49,8 +49,11 @@ type clusterStatus struct {
 func (a *app) statusCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "status",
-		Short:   "Show the state of the cluster",
+		Use:   "status",
+		Short: "Show the state of the cluster",
+		Long: `Shows how the cluster is: its state (healthy, degraded, read_only or no_master), the master,
+the workers, room and files, and what copies are missing. It answers with what is known,
+and says what is not, while parts are down. Warnings say what to do.`,
 		Example: "  tiercel status\n  tiercel status --output json | jq .capacity",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
@@ -180,8 +183,10 @@ func size(n *int64) string {
 func (a *app) versionCommand() *command {
 	var output string
 	cmd := &command{
-		Use:     "version",
-		Short:   "Show which build this is",
+		Use:   "version",
+		Short: "Show which build this is",
+		Long: `Shows the version of this program. It asks no server; 'tiercel workers --output json' has
+the versions of the nodes.`,
 		Example: "  tiercel version\n  tiercel version --output json",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(*command, []string) error {

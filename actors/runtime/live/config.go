@@ -29,8 +29,12 @@ const (
 	keepaliveInterval = 10 * time.Second // the least gRPC lets a client ask for
 	keepaliveTimeout  = 5 * time.Second
 	connectTimeout    = 3 * time.Second
-	firstRetry        = 100 * time.Millisecond
-	longestRetry      = time.Second
+	handshakeTimeout  = 10 * time.Second // of a connection that a peer opens
+	// A peer has one stream for control and, on another connection, one for bulk.
+	maxStreams           = 16
+	maxStreamHeaderBytes = 16 << 10
+	firstRetry           = 100 * time.Millisecond
+	longestRetry         = time.Second
 
 	// maxOffloads is how many blocking works run at once; more wait.
 	maxOffloads = 256

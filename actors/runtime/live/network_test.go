@@ -266,10 +266,14 @@ func TestInbound_HostileFramesAreRefusedAndTheNodeLives(t *testing.T) {
 		{"other serializer", []string{"tiercel.v1.Envelope"}, actor.NewPID(n.Address(), "sink"), &remote.MessageEnvelope{SerializerId: 1, MessageData: good}},
 		{"to a guardian", []string{"tiercel.v1.Envelope"}, actor.NewPID(n.Address(), "guardian$1"), &remote.MessageEnvelope{MessageData: good}},
 		{"to the supervisor", []string{"tiercel.v1.Envelope"}, actor.NewPID(n.Address(), "EndpointSupervisor/$1"), &remote.MessageEnvelope{MessageData: good}},
+		{"in the node's own name", []string{"tiercel.v1.Envelope"}, actor.NewPID(n.Address(), "sink"), &remote.MessageEnvelope{Sender: 1, MessageData: good}},
 		{"to the activator", []string{"remote.ActorPidRequest"}, actor.NewPID(n.Address(), "activator"), &remote.MessageEnvelope{}},
 	}
 	deliver := func(types []string, to *actor.PID, e *remote.MessageEnvelope) {
 		batch := &remote.MessageBatch{TypeNames: types, Targets: []*actor.PID{to}, Envelopes: []*remote.MessageEnvelope{e}}
+		if e.Sender == 1 {
+			batch.Senders = []*actor.PID{actor.NewPID(n.Address(), "node/catalog")}
+		}
 		require.NoError(t, stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: batch}}))
 	}
 	for i, f := range frames {
