@@ -7,7 +7,11 @@
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 DATA     ?= ./tiercel-data
+# Public key of licences, in base64; `tiercel license keygen` makes a pair. Without one
+# the program takes development licences, and no others.
+LICENSE_KEY ?=
 FUZZTIME ?= 30s
+SPECTRAL := 6.16.3
 # Simulation: SEEDS worlds, the first from SEED.
 SEEDS    ?= 1000
 SEED     ?= 1
@@ -22,13 +26,13 @@ FRESH_SEED  := $(shell date +%s)
 RACED    := ./actors/runtime ./actors/runtime/sim ./actors/edge/... ./store/... ./httpapi/...
 
 .DEFAULT_GOAL := build
-.PHONY: run build test ci race race-if-possible drill-partitions sim sim-cluster sim-fresh bench proto lint fuzz clean
+.PHONY: run build test ci openapi golangci race race-if-possible drill-partitions sim sim-cluster sim-fresh bench proto lint fuzz clean
 
 run: build
 	./bin/tiercel server --data-dir $(DATA)
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags "-X tiercel/internal/version.Version=$(VERSION)" -o bin/tiercel ./cmd/tiercel
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X tiercel/internal/version.Version=$(VERSION) -X tiercel/internal/version.LicenseKey=$(LICENSE_KEY)" -o bin/tiercel ./cmd/tiercel
 
 # The architecture test, generated code and planted bugs are Go tests like the
 # others. Nothing is cached: planted bugs depend on all of the source. One package
@@ -36,7 +40,28 @@ build:
 test: lint build race-if-possible sim-fresh drill-partitions
 	go test -p 1 -count=1 -timeout 15m ./...
 
-ci: test
+# The linters come first, so that the last lines are those of go test.
+ci: openapi golangci test
+
+# The OpenAPI document against the rules of OpenAPI itself, its examples included. What
+# it says of this server is a Go test.
+openapi:
+	@if ! command -v npm >/dev/null 2>&1; then \
+		echo "OpenAPI rules: NOT RUN, they need npm (Node.js)"; \
+	elif [ ! -x bin/spectral-$(SPECTRAL)/node_modules/.bin/spectral ] && \
+		! npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix bin/spectral-$(SPECTRAL) @stoplight/spectral-cli@$(SPECTRAL); then \
+		echo "OpenAPI rules: NOT RUN, spectral $(SPECTRAL) could not be installed"; \
+	else \
+		bin/spectral-$(SPECTRAL)/node_modules/.bin/spectral lint --fail-severity warn --ruleset .ci/spectral.yaml httpapi/openapi.json; \
+	fi
+
+# golangci-lint has more dependencies than Tiercel, so it has a module of its own. It is
+# built once; its configuration is .golangci.yaml.
+golangci: bin/golangci-lint
+	bin/golangci-lint run ./...
+
+bin/golangci-lint: .ci/golangci/go.mod
+	go -C .ci/golangci build -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 race:
 	go test -p 1 -race -short -count=1 -timeout 10m $(RACED)

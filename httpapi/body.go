@@ -48,6 +48,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.from.Read(p)
 	b.read += int64(n)
+	if b.conn != nil {
+		b.conn.taken = b.read
+	}
 	switch {
 	case b.read == b.size:
 		err = io.EOF

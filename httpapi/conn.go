@@ -27,9 +27,10 @@ type conn struct {
 	owner  *listener
 	source ipKey
 
-	pacing   bool // a body is being read: our deadlines hold
-	armed    bool // the read deadline is ours
-	ended    bool // the client sends no more; read by the goroutine that reads
+	pacing   bool  // a body is being read: our deadlines hold
+	taken    int64 // bytes of that body that have come out of its framing
+	armed    bool  // the read deadline is ours
+	ended    bool  // the client sends no more; read by the goroutine that reads
 	in, out  transfer
 	sawBytes atomic.Bool
 	linger   atomic.Bool
@@ -55,7 +56,16 @@ func (slowError) Timeout() bool   { return true }
 func (slowError) Temporary() bool { return false }
 
 // beginBody takes the read deadline over for the body of a request.
-func (c *conn) beginBody() { c.pacing, c.in = true, transfer{} }
+func (c *conn) beginBody() { c.pacing, c.in, c.taken = true, transfer{}, 0 }
+
+// Limits of what a body may cost on the wire: chunks of one byte take six.
+const (
+	framingBytes    = 256 << 10
+	framingPerTaken = 8
+)
+
+// errFraming tells that a body is all framing: chunk extensions without end.
+var errFraming = errors.New("the framing of the body is many times its content")
 
 // endBody hands it back. What is left of the body is given only a short time,
 // since the server below drains it before the next request.
@@ -84,8 +94,14 @@ func (c *conn) Read(p []byte) (int, error) {
 	c.armed = true
 	n, err := c.Conn.Read(p)
 	c.received(n, err)
+	// What this read brought nobody has looked at yet; it may be a large piece at once.
+	framing := c.in.bytes-c.taken > framingBytes+framingPerTaken*c.taken
 	c.in.add(n, time.Since(start))
-	if err == nil && c.owner.tooSlow(&c.in) {
+	switch {
+	case err != nil:
+	case framing:
+		err = errFraming
+	case c.owner.tooSlow(&c.in):
 		err = errTooSlow
 	}
 	return n, err

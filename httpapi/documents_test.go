@@ -208,3 +208,45 @@ func TestMetrics_CountRequestsByRouteAndNeverByPath(t *testing.T) {
 	assert.Greater(t, valueOf(w.server.met.bytesIn), 100_000.0)
 	assert.NotEmpty(t, r.header.Get("X-Request-Id"))
 }
+
+func TestOpenAPI_EveryRequestHasAnExampleThatCanBeSent(t *testing.T) {
+	doc, _ := readDocument(t)
+	type parameter struct {
+		Ref      string `json:"$ref"`
+		Name     string `json:"name"`
+		Required bool   `json:"required"`
+		Example  any    `json:"example"`
+	}
+	resolve := func(p parameter) parameter {
+		if name, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
+			require.NoError(t, json.Unmarshal(doc.Components.Parameters[name], &p))
+		}
+		return p
+	}
+	for path, methods := range doc.Paths {
+		for method, raw := range methods {
+			var o struct {
+				Tags        []string    `json:"tags"`
+				Parameters  []parameter `json:"parameters"`
+				RequestBody struct {
+					Content map[string]struct {
+						Example any `json:"example"`
+					} `json:"content"`
+				} `json:"requestBody"`
+			}
+			if method == "parameters" {
+				require.NoError(t, json.Unmarshal(raw, &o.Parameters))
+			} else {
+				require.NoError(t, json.Unmarshal(raw, &o))
+				assert.NotEmpty(t, o.Tags, "%s %s belongs to no tag", method, path)
+			}
+			for _, p := range o.Parameters {
+				p = resolve(p)
+				assert.False(t, p.Required && p.Example == nil, "%s %s: the required parameter %s needs an example", method, path, p.Name)
+			}
+			for media, body := range o.RequestBody.Content {
+				assert.NotNil(t, body.Example, "%s %s: the body of %s needs an example", method, path, media)
+			}
+		}
+	}
+}

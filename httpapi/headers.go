@@ -16,6 +16,7 @@ type headers struct {
 	contentLength, transferEncoding    []byte
 	contentType, contentEncoding       []byte
 	contentRange, expect               []byte
+	authorization                      []byte
 	tenant, tier, checksum             []byte
 	idempotencyKey, requestID          []byte
 	ifMatch, ifNoneMatch, ifRange      []byte
@@ -124,6 +125,8 @@ func (h *headers) slot(lower []byte) (field *[]byte, list bool) {
 		return &h.contentRange, false
 	case "expect":
 		return &h.expect, false
+	case "authorization":
+		return &h.authorization, false
 	case "x-tenant-id":
 		return &h.tenant, false
 	case "x-storage-tier":
@@ -175,8 +178,12 @@ func (h *headers) checkFraming() error {
 	return nil
 }
 
-// checkVersion takes HTTP/1.1 and HTTP/1.0, which the server below speaks.
-func checkVersion(protocol []byte) error {
+// checkVersion takes HTTP/1.1 and HTTP/1.0, which the server below speaks. A hop of
+// HTTP/1.0 does not know chunks and would see a second request in them (RFC 9112, 6.1).
+func (h *headers) checkVersion(protocol []byte) error {
+	if string(protocol) == "HTTP/1.0" && h.transferEncoding != nil {
+		return badHeader("HTTP/1.0 has no Transfer-Encoding; send a Content-Length, or speak HTTP/1.1")
+	}
 	if string(protocol) != "HTTP/1.1" && string(protocol) != "HTTP/1.0" {
 		return badHeader("the protocol %q is not supported; speak HTTP/1.1", clip(string(protocol)))
 	}

@@ -181,7 +181,11 @@ func (c *call) readOptionalObject(known ...string) (object, error) {
 
 // readJSON reads a body that should be JSON.
 func (c *call) readJSON() ([]byte, error) {
-	if err := c.expectJSON(); err != nil {
+	err := c.expectJSON()
+	if err == nil {
+		_, err = strictQuery(c.query) // what a JSON body says is not said in the query
+	}
+	if err != nil {
 		c.leaveBody()
 		return nil, err
 	}
@@ -203,6 +207,7 @@ func (c *call) readJSON() ([]byte, error) {
 	case len(text) > maxJSONBytes:
 		return nil, errJSONTooLarge()
 	}
+	c.said = text
 	return text, nil
 }
 

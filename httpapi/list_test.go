@@ -82,7 +82,7 @@ func TestJSONBody_IsReadStrictly(t *testing.T) {
 		`{"from":"/a","from":"/a","to":"/b"}`:   `"from" is given twice`,
 		`{"form":"/a","to":"/b"}`:               `did you mean "from"?`,
 		`{"From":"/a","to":"/b"}`:               `did you mean "from"?`,
-		`{"from":"/a","to":"/b","over":true}`:   "known are from, to, overwrite",
+		`{"from":"/a","to":"/b","over":true}`:   "did you mean \"overwrite\"?",
 		`{"from":["/a"],"to":"/b"}`:             "plain value",
 		`{"from":{},"to":"/b"}`:                 "plain value",
 		`{"from":1,"to":"/b"}`:                  "must be a string",

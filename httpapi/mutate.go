@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"strings"
+
 	"github.com/valyala/fasthttp"
 
 	"tiercel/cluster/model"
@@ -8,6 +10,9 @@ import (
 
 // deleteFile answers DELETE /files/{path}: 204.
 func (c *call) deleteFile() error {
+	if _, err := strictQuery(c.query); err != nil {
+		return err
+	}
 	tenant, path, err := c.filePath()
 	if err != nil {
 		return err
@@ -141,7 +146,7 @@ func (c *call) readRetier() (*model.RetierRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj, err := c.readObject("path", "prefix", "tier")
+	obj, err := c.readObject("path", "prefix", "after", "tier")
 	if err != nil {
 		return nil, err
 	}
@@ -154,9 +159,17 @@ func (c *call) readRetier() (*model.RetierRequest, error) {
 	switch {
 	case onePath == prefix:
 		return nil, badJSON("give either \"path\" or \"prefix\"")
+	case onePath && obj["after"] != nil:
+		return nil, badJSON("the field \"after\" goes with \"prefix\": it is the \"next\" of the answer before")
 	case onePath:
 		req.Path, err = obj.path("path")
 		return req, err
+	}
+	if req.After, err = obj.text("after"); err != nil {
+		return nil, err
+	}
+	if req.After != "" && !strings.HasPrefix(req.After, prefixOf(obj)) {
+		return nil, badJSON("the field \"after\" does not begin with \"prefix\"; it is the \"next\" of the answer before")
 	}
 	if req.Prefix, err = obj.text("prefix"); err != nil {
 		return nil, err
@@ -165,4 +178,10 @@ func (c *call) readRetier() (*model.RetierRequest, error) {
 		return nil, badJSON("the field \"prefix\" is empty; write \"/\" for all files")
 	}
 	return req, model.CheckPrefix(req.Prefix)
+}
+
+// prefixOf is the prefix of a request, "" when it is none.
+func prefixOf(obj object) string {
+	prefix, _ := obj["prefix"].(string)
+	return prefix
 }

@@ -64,6 +64,9 @@ func (c *call) putTime(size int64) time.Duration {
 // refused before it.
 func (c *call) readPut() (*model.PutRequest, error) {
 	req := &model.PutRequest{}
+	if _, err := strictQuery(c.query); err != nil {
+		return nil, err
+	}
 	var err error
 	if req.Tenant, req.Path, err = c.filePath(); err != nil {
 		return nil, err

@@ -107,6 +107,11 @@ func suggest(name string, known []string) string {
 			best, least = k, d
 		}
 	}
+	for _, k := range known { // scrub_bytes for scrub_bytes_per_second
+		if best == "" && len(name) >= 4 && (strings.HasPrefix(k, name) || strings.HasSuffix(k, name)) {
+			best = k
+		}
+	}
 	if best != "" {
 		return "; did you mean \"" + best + "\"?"
 	}

@@ -46,15 +46,21 @@ func newQuotaAnswer(q *messages.QuotaInfo) quotaAnswer {
 const maxQuotasLimit = 1000
 
 // listQuotas answers GET /quotas: every tenant that has files or a limit, a page at a
-// time, by name; ?tenant= only that one.
+// time, by name; ?tenant= only that one. A token of a tenant is shown that tenant.
 func (c *call) listQuotas() error {
 	q, err := strictQuery(c.query, "tenant", "limit", "cursor")
 	if err != nil {
 		return err
 	}
-	if tenant := q["tenant"]; tenant != "" {
+	tenant := q["tenant"]
+	if tenant != "" {
 		if err := model.CheckTenant(tenant); err != nil {
 			return err
+		}
+	}
+	if !c.who.Cluster() { // its own only; of others it learns nothing, not even that they are there
+		if tenant, err = c.who.TenantFor(tenant); err != nil {
+			return c.refuse(err, "not_found")
 		}
 	}
 	limit := uint64(maxQuotasLimit)
@@ -71,7 +77,7 @@ func (c *call) listQuotas() error {
 	}
 	ctx, cancel := c.context(c.s.cfg.RequestTimeout)
 	defer cancel()
-	reply, err := c.s.gw.Quotas(ctx, q["tenant"], after, uint32(limit))
+	reply, err := c.s.gw.Quotas(ctx, tenant, after, uint32(limit))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
 )
 
 func TestTiers_AreShownWithTheirDefaultsFilledIn(t *testing.T) {
@@ -183,4 +186,57 @@ func FuzzMergePatch(f *testing.F) {
 		require.NoError(t, err, "%s", doc)
 		require.True(t, proto.Equal(s, again), fmt.Sprint(s, again))
 	})
+}
+
+func TestConfigFields_AreDescribedInTheDocumentInTheSameWords(t *testing.T) {
+	doc, _ := readDocument(t)
+	type schema struct {
+		Description string             `json:"description"`
+		Properties  map[string]*schema `json:"properties"`
+	}
+	var root schema
+	require.NoError(t, json.Unmarshal(doc.Components.Schemas["Config"], &root))
+	documented := map[string]string{}
+	var walk func(prefix string, s *schema)
+	walk = func(prefix string, s *schema) {
+		for name, below := range s.Properties {
+			if len(below.Properties) > 0 {
+				walk(prefix+name+".", below)
+			} else if prefix+name != "version" {
+				documented[prefix+name] = below.Description
+			}
+		}
+	}
+	walk("", &root)
+	listed := map[string]string{}
+	for _, f := range ConfigFields() {
+		listed[f.Key] = f.About
+		assert.NotEmpty(t, f.About, f.Key)
+	}
+	assert.Equal(t, listed, documented)
+}
+
+func TestSuggestions_ReachKeysByTheirBranchesAndBeginnings(t *testing.T) {
+	keys := settingKeys(settingsOf(&messages.Settings{}))
+	for wrong, want := range map[string]string{
+		"scrub_bytes": "scrub_bytes_per_second", "rebalanc": "rebalance", "placement.weigths": "placement.weights", "spread": "rebalance.spread",
+	} {
+		assert.Equal(t, `; did you mean "`+want+`"?`, suggest(wrong, keys), wrong)
+	}
+	assert.Contains(t, suggest("colour", keys), "known are")
+}
+
+func TestRetier_GoesOnBehindTheNextOfTheAnswerBefore(t *testing.T) {
+	w := inMemory(t, Config{})
+	var asked []model.RetierRequest
+	w.gw.onRetier = func(req *model.RetierRequest) (*model.RetierResult, error) {
+		asked = append(asked, *req)
+		return &model.RetierResult{}, nil
+	}
+	retier := func(body string) reply { return w.do("POST", storageURL+"/retier", strings.NewReader(body)) }
+	require.Equal(t, 200, retier(`{"prefix":"/a/","after":"/a/m","tier":2}`).status)
+	assert.Equal(t, []model.RetierRequest{{Tenant: "default", Prefix: "/a/", After: "/a/m", Tier: 2}}, asked)
+	for _, body := range []string{`{"path":"/a","after":"/a","tier":2}`, `{"prefix":"/a/","after":"/b","tier":2}`, `{"prefix":"/a/","after":7,"tier":2}`} {
+		wantError(t, retier(body), 400, "invalid_argument")
+	}
 }

@@ -266,6 +266,9 @@ func (c *call) promote() error {
 
 // releaseBrake answers POST /cluster/storm-brake/release: 204.
 func (c *call) releaseBrake() error {
+	if _, err := strictQuery(c.query); err != nil {
+		return err
+	}
 	ctx, cancel := c.context(c.s.cfg.RequestTimeout)
 	defer cancel()
 	if err := c.s.gw.ReleaseBrake(ctx); err != nil {

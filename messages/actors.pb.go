@@ -1725,6 +1725,7 @@ type ClusterStatusReply struct {
 	LeaderAddress string                 `protobuf:"bytes,19,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
 	Jobs          []*JobRow              `protobuf:"bytes,20,rep,name=jobs,proto3" json:"jobs,omitempty"` // that have not ended, and the newest that have
 	Tiers         []*TierUse             `protobuf:"bytes,21,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	License       *LicenseInfo           `protobuf:"bytes,55,opt,name=license,proto3" json:"license,omitempty"` // of the edge, for people
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1895,6 +1896,13 @@ func (x *ClusterStatusReply) GetJobs() []*JobRow {
 func (x *ClusterStatusReply) GetTiers() []*TierUse {
 	if x != nil {
 		return x.Tiers
+	}
+	return nil
+}
+
+func (x *ClusterStatusReply) GetLicense() *LicenseInfo {
+	if x != nil {
+		return x.License
 	}
 	return nil
 }
@@ -10862,6 +10870,7 @@ type FetchSnapshotReply struct {
 	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
 	Last          bool                   `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
 	Error         *Error                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	TotalBytes    uint64                 `protobuf:"varint,20,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"` // of the whole file
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -10936,6 +10945,13 @@ func (x *FetchSnapshotReply) GetError() *Error {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *FetchSnapshotReply) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
 }
 
 // Log -> catalog: replace the state by the leader's snapshot; CatalogLoaded follows
@@ -12443,6 +12459,296 @@ func (x *DescribeVolumesReply) GetUnchecked() bool {
 	return false
 }
 
+// What a licence allows, as it stands at a moment.
+type LicenseInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`                              // in force
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                              // none, active, expired
+	License       *LicenseRow            `protobuf:"bytes,3,opt,name=license,proto3" json:"license,omitempty"`                          // empty: none was ever installed
+	MaxWorkers    uint64                 `protobuf:"varint,4,opt,name=max_workers,json=maxWorkers,proto3" json:"max_workers,omitempty"` // 0: unlimited
+	Workers       uint64                 `protobuf:"varint,5,opt,name=workers,proto3" json:"workers,omitempty"`                         // that count against it
+	Features      []*LicenseFeature      `protobuf:"bytes,6,rep,name=features,proto3" json:"features,omitempty"`
+	Warnings      []string               `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LicenseInfo) Reset() {
+	*x = LicenseInfo{}
+	mi := &file_messages_actors_proto_msgTypes[165]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicenseInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicenseInfo) ProtoMessage() {}
+
+func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[165]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicenseInfo.ProtoReflect.Descriptor instead.
+func (*LicenseInfo) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{165}
+}
+
+func (x *LicenseInfo) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *LicenseInfo) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *LicenseInfo) GetLicense() *LicenseRow {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *LicenseInfo) GetMaxWorkers() uint64 {
+	if x != nil {
+		return x.MaxWorkers
+	}
+	return 0
+}
+
+func (x *LicenseInfo) GetWorkers() uint64 {
+	if x != nil {
+		return x.Workers
+	}
+	return 0
+}
+
+func (x *LicenseInfo) GetFeatures() []*LicenseFeature {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *LicenseInfo) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+type LicenseFeature struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Granted       bool                   `protobuf:"varint,3,opt,name=granted,proto3" json:"granted,omitempty"`
+	Tiers         []uint32               `protobuf:"varint,4,rep,packed,name=tiers,proto3" json:"tiers,omitempty"`
+	Level         string                 `protobuf:"bytes,5,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LicenseFeature) Reset() {
+	*x = LicenseFeature{}
+	mi := &file_messages_actors_proto_msgTypes[166]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicenseFeature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicenseFeature) ProtoMessage() {}
+
+func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[166]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicenseFeature.ProtoReflect.Descriptor instead.
+func (*LicenseFeature) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{166}
+}
+
+func (x *LicenseFeature) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LicenseFeature) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *LicenseFeature) GetGranted() bool {
+	if x != nil {
+		return x.Granted
+	}
+	return false
+}
+
+func (x *LicenseFeature) GetTiers() []uint32 {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *LicenseFeature) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+// Edge -> gateway -> controller of the master, which verifies the signed text.
+type InstallLicense struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	IfNewer       bool                   `protobuf:"varint,3,opt,name=if_newer,json=ifNewer,proto3" json:"if_newer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstallLicense) Reset() {
+	*x = InstallLicense{}
+	mi := &file_messages_actors_proto_msgTypes[167]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstallLicense) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstallLicense) ProtoMessage() {}
+
+func (x *InstallLicense) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[167]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstallLicense.ProtoReflect.Descriptor instead.
+func (*InstallLicense) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{167}
+}
+
+func (x *InstallLicense) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *InstallLicense) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *InstallLicense) GetIfNewer() bool {
+	if x != nil {
+		return x.IfNewer
+	}
+	return false
+}
+
+type InstallLicenseReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Kept          bool                   `protobuf:"varint,3,opt,name=kept,proto3" json:"kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstallLicenseReply) Reset() {
+	*x = InstallLicenseReply{}
+	mi := &file_messages_actors_proto_msgTypes[168]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstallLicenseReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstallLicenseReply) ProtoMessage() {}
+
+func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[168]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstallLicenseReply.ProtoReflect.Descriptor instead.
+func (*InstallLicenseReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{168}
+}
+
+func (x *InstallLicenseReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *InstallLicenseReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *InstallLicenseReply) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
+}
+
 var File_messages_actors_proto protoreflect.FileDescriptor
 
 const file_messages_actors_proto_rawDesc = "" +
@@ -12591,7 +12897,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x03row\x18\x02 \x01(\v2\x13.tiercel.v1.FileRowR\x03row\"g\n" +
 	"\rClusterStatus\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12*\n" +
-	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xfa\x05\n" +
+	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xad\x06\n" +
 	"\x12ClusterStatusReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
@@ -12615,7 +12921,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"conf_state\x18\x12 \x01(\fR\tconfState\x12%\n" +
 	"\x0eleader_address\x18\x13 \x01(\tR\rleaderAddress\x12&\n" +
 	"\x04jobs\x18\x14 \x03(\v2\x12.tiercel.v1.JobRowR\x04jobs\x12)\n" +
-	"\x05tiers\x18\x15 \x03(\v2\x13.tiercel.v1.TierUseR\x05tiersJ\x04\b\x10\x10\x11\"X\n" +
+	"\x05tiers\x18\x15 \x03(\v2\x13.tiercel.v1.TierUseR\x05tiers\x121\n" +
+	"\alicense\x187 \x01(\v2\x17.tiercel.v1.LicenseInfoR\alicenseJ\x04\b\x10\x10\x11\"X\n" +
 	"\aTierUse\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x14\n" +
 	"\x05files\x18\x02 \x01(\x03R\x05files\x12#\n" +
@@ -13429,14 +13736,16 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\rFetchSnapshot\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\xbf\x01\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\xe0\x01\n" +
 	"\x12FetchSnapshotReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\fR\x04data\x12\x12\n" +
 	"\x04last\x18\x05 \x01(\bR\x04last\x12'\n" +
-	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"n\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x1f\n" +
+	"\vtotal_bytes\x18\x14 \x01(\x04R\n" +
+	"totalBytes\"n\n" +
 	"\x0fInstallSnapshot\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x12\n" +
@@ -13544,7 +13853,30 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12/\n" +
 	"\avolumes\x18\x03 \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\x12\x1c\n" +
-	"\tunchecked\x18\x04 \x01(\bR\tuncheckedB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\tunchecked\x18\x04 \x01(\bR\tunchecked\"\xfa\x01\n" +
+	"\vLicenseInfo\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x120\n" +
+	"\alicense\x18\x03 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x12\x1f\n" +
+	"\vmax_workers\x18\x04 \x01(\x04R\n" +
+	"maxWorkers\x12\x18\n" +
+	"\aworkers\x18\x05 \x01(\x04R\aworkers\x126\n" +
+	"\bfeatures\x18\x06 \x03(\v2\x1a.tiercel.v1.LicenseFeatureR\bfeatures\x12\x1a\n" +
+	"\bwarnings\x18\a \x03(\tR\bwarnings\"\x80\x01\n" +
+	"\x0eLicenseFeature\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
+	"\agranted\x18\x03 \x01(\bR\agranted\x12\x14\n" +
+	"\x05tiers\x18\x04 \x03(\rR\x05tiers\x12\x14\n" +
+	"\x05level\x18\x05 \x01(\tR\x05level\"k\n" +
+	"\x0eInstallLicense\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x19\n" +
+	"\bif_newer\x18\x03 \x01(\bR\aifNewer\"~\n" +
+	"\x13InstallLicenseReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04kept\x18\x03 \x01(\bR\x04keptB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_actors_proto_rawDescOnce sync.Once
@@ -13558,7 +13890,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 167)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 171)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
 	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
@@ -13725,292 +14057,303 @@ var file_messages_actors_proto_goTypes = []any{
 	(*NamedExtent)(nil),              // 162: tiercel.v1.NamedExtent
 	(*DescribeVolumes)(nil),          // 163: tiercel.v1.DescribeVolumes
 	(*DescribeVolumesReply)(nil),     // 164: tiercel.v1.DescribeVolumesReply
-	nil,                              // 165: tiercel.v1.Error.DetailsEntry
-	nil,                              // 166: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),           // 167: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),            // 168: tiercel.v1.CommandResult
-	(*FileRow)(nil),                  // 169: tiercel.v1.FileRow
-	(*VolumeRow)(nil),                // 170: tiercel.v1.VolumeRow
-	(*Conditions)(nil),               // 171: tiercel.v1.Conditions
-	(*Extent)(nil),                   // 172: tiercel.v1.Extent
-	(*ClusterRow)(nil),               // 173: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),                // 174: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),                // 175: tiercel.v1.WorkerRow
-	(*JobRow)(nil),                   // 176: tiercel.v1.JobRow
-	(*Command)(nil),                  // 177: tiercel.v1.Command
-	(*Settings)(nil),                 // 178: tiercel.v1.Settings
-	(JobKind)(0),                     // 179: tiercel.v1.JobKind
-	(JobState)(0),                    // 180: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 181: tiercel.v1.TierRow
+	(*LicenseInfo)(nil),              // 165: tiercel.v1.LicenseInfo
+	(*LicenseFeature)(nil),           // 166: tiercel.v1.LicenseFeature
+	(*InstallLicense)(nil),           // 167: tiercel.v1.InstallLicense
+	(*InstallLicenseReply)(nil),      // 168: tiercel.v1.InstallLicenseReply
+	nil,                              // 169: tiercel.v1.Error.DetailsEntry
+	nil,                              // 170: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 171: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 172: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 173: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 174: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 175: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 176: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 177: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 178: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 179: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 180: tiercel.v1.JobRow
+	(*Command)(nil),                  // 181: tiercel.v1.Command
+	(*Settings)(nil),                 // 182: tiercel.v1.Settings
+	(JobKind)(0),                     // 183: tiercel.v1.JobKind
+	(JobState)(0),                    // 184: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 185: tiercel.v1.TierRow
+	(*LicenseRow)(nil),               // 186: tiercel.v1.LicenseRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	165, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	169, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	167, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	171, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	168, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	169, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	170, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	172, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	173, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	174, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 9: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	167, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	171, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 11: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	3,   // 12: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	2,   // 13: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	2,   // 14: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	3,   // 15: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	2,   // 16: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	167, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	171, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 18: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	2,   // 19: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	171, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	175, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	2,   // 21: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	2,   // 22: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	3,   // 23: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	168, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	172, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	2,   // 25: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	2,   // 26: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	3,   // 27: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	169, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	170, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	173, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	174, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 30: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	3,   // 32: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	172, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	170, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	176, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	174, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 35: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	3,   // 37: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	21,  // 38: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	169, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	173, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	2,   // 40: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	3,   // 42: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	173, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	174, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	170, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	175, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	177, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	178, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	174, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	179, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
 	45,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	176, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	180, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
 	24,  // 49: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
-	2,   // 50: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	26,  // 51: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	2,   // 52: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	28,  // 53: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	3,   // 54: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	2,   // 55: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	177, // 56: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	2,   // 57: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	32,  // 58: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	168, // 59: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	173, // 60: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	45,  // 61: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	34,  // 62: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	2,   // 63: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	36,  // 64: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 65: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	38,  // 66: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	3,   // 67: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	172, // 68: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	2,   // 69: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	36,  // 70: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 71: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	3,   // 72: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	2,   // 73: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 74: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	43,  // 75: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	45,  // 76: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	3,   // 77: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	44,  // 78: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 79: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	2,   // 80: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 81: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 82: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	2,   // 83: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 84: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 85: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	2,   // 86: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 87: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 88: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	2,   // 89: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 90: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 91: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
-	2,   // 92: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
-	3,   // 93: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
-	2,   // 94: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
-	2,   // 95: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
-	3,   // 96: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 97: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
-	2,   // 98: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
-	3,   // 99: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	178, // 100: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
-	2,   // 101: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	172, // 102: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 103: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 104: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 105: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	175, // 106: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 107: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 108: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	34,  // 109: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 110: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 111: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 112: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	45,  // 113: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	175, // 114: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	74,  // 115: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	74,  // 116: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
-	2,   // 117: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 118: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	76,  // 119: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	34,  // 120: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	166, // 121: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	76,  // 122: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 123: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 124: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 125: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	80,  // 126: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	175, // 127: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	45,  // 128: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	170, // 129: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 130: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 131: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 132: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	76,  // 133: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 134: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 135: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 136: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 137: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 138: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 139: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 140: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 141: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 142: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 143: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 144: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 145: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	96,  // 146: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	91,  // 147: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 148: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 149: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 150: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	179, // 151: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 152: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 153: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	96,  // 154: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	176, // 155: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	91,  // 156: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 157: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	180, // 158: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 159: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 160: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 161: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	100, // 162: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	44,  // 163: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 164: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 165: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 166: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	103, // 167: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	170, // 168: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 169: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	181, // 170: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 171: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	178, // 172: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 173: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 174: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	173, // 175: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 176: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 177: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 178: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
-	109, // 179: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
-	2,   // 180: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
-	2,   // 181: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
-	3,   // 182: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
-	109, // 183: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
-	2,   // 184: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 185: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 186: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
-	114, // 187: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 188: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
-	2,   // 189: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
-	2,   // 190: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
-	118, // 191: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
-	2,   // 192: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
-	3,   // 193: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
-	120, // 194: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
-	121, // 195: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
-	2,   // 196: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
-	2,   // 197: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
-	3,   // 198: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
-	124, // 199: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
-	174, // 200: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
-	2,   // 201: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
-	2,   // 202: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
-	3,   // 203: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
-	114, // 204: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 205: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	177, // 206: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 207: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 208: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 209: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 210: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 211: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	132, // 212: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	32,  // 213: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	177, // 214: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 215: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	34,  // 216: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 217: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 218: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 219: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 220: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 221: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 222: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 223: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 224: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 225: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 226: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	153, // 227: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 228: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 229: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 230: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 231: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	157, // 232: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	15,  // 233: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	17,  // 234: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	19,  // 235: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	22,  // 236: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	160, // 237: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	163, // 238: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	117, // 239: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
-	122, // 240: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
-	125, // 241: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
-	2,   // 242: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	159, // 243: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	16,  // 244: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	18,  // 245: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	20,  // 246: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	23,  // 247: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	161, // 248: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	164, // 249: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	119, // 250: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
-	123, // 251: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
-	126, // 252: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
-	2,   // 253: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 254: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 255: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	162, // 256: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	172, // 257: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 258: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 259: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 260: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	170, // 261: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	262, // [262:262] is the sub-list for method output_type
-	262, // [262:262] is the sub-list for method input_type
-	262, // [262:262] is the sub-list for extension type_name
-	262, // [262:262] is the sub-list for extension extendee
-	0,   // [0:262] is the sub-list for field type_name
+	165, // 50: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
+	2,   // 51: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	26,  // 52: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	2,   // 53: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	28,  // 54: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	3,   // 55: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	2,   // 56: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	181, // 57: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	2,   // 58: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	32,  // 59: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	172, // 60: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	177, // 61: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	45,  // 62: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	34,  // 63: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	2,   // 64: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	36,  // 65: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 66: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	38,  // 67: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	3,   // 68: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	176, // 69: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	2,   // 70: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	36,  // 71: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 72: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	3,   // 73: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	2,   // 74: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 75: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	43,  // 76: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	45,  // 77: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	3,   // 78: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	44,  // 79: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 80: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	2,   // 81: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 82: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 83: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	2,   // 84: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 85: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 86: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	2,   // 87: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 88: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 89: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	2,   // 90: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 91: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 92: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
+	2,   // 93: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
+	3,   // 94: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
+	2,   // 95: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
+	2,   // 96: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
+	3,   // 97: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
+	2,   // 98: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	2,   // 99: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	3,   // 100: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	182, // 101: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	2,   // 102: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	176, // 103: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 104: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 105: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 106: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	179, // 107: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 108: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 109: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	34,  // 110: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 111: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 112: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 113: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	45,  // 114: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	179, // 115: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	74,  // 116: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	74,  // 117: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	2,   // 118: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 119: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	76,  // 120: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	34,  // 121: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	170, // 122: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	76,  // 123: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 124: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 125: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 126: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	80,  // 127: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	179, // 128: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	45,  // 129: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	174, // 130: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 131: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 132: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 133: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	76,  // 134: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 135: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 136: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 137: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 138: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 139: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 140: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 141: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 142: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 143: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 144: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 145: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 146: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	96,  // 147: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	91,  // 148: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 149: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 150: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 151: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	183, // 152: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 153: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 154: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	96,  // 155: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	180, // 156: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	91,  // 157: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 158: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	184, // 159: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 160: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 161: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 162: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	100, // 163: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	44,  // 164: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 165: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 166: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 167: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	103, // 168: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	174, // 169: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 170: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	185, // 171: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 172: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	182, // 173: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 174: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 175: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	177, // 176: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 177: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 178: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 179: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
+	109, // 180: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
+	2,   // 181: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
+	2,   // 182: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
+	3,   // 183: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
+	109, // 184: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
+	2,   // 185: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 186: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 187: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
+	114, // 188: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 189: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
+	2,   // 190: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
+	2,   // 191: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
+	118, // 192: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
+	2,   // 193: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
+	3,   // 194: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
+	120, // 195: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
+	121, // 196: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
+	2,   // 197: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
+	2,   // 198: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
+	3,   // 199: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
+	124, // 200: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
+	178, // 201: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
+	2,   // 202: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
+	2,   // 203: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
+	3,   // 204: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
+	114, // 205: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 206: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	181, // 207: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 208: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 209: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 210: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 211: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 212: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	132, // 213: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	32,  // 214: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	181, // 215: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 216: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	34,  // 217: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 218: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 219: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 220: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 221: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 222: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 223: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 224: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 225: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 226: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 227: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	153, // 228: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 229: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 230: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 231: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 232: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	157, // 233: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	15,  // 234: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	17,  // 235: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	19,  // 236: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	22,  // 237: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	160, // 238: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	163, // 239: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	117, // 240: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
+	122, // 241: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
+	125, // 242: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
+	2,   // 243: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	159, // 244: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	16,  // 245: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	18,  // 246: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	20,  // 247: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	23,  // 248: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	161, // 249: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	164, // 250: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	119, // 251: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
+	123, // 252: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
+	126, // 253: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
+	2,   // 254: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 255: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 256: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	162, // 257: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	176, // 258: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 259: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 260: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 261: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	174, // 262: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	186, // 263: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
+	166, // 264: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
+	2,   // 265: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
+	2,   // 266: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
+	3,   // 267: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
+	268, // [268:268] is the sub-list for method output_type
+	268, // [268:268] is the sub-list for method input_type
+	268, // [268:268] is the sub-list for extension type_name
+	268, // [268:268] is the sub-list for extension extendee
+	0,   // [0:268] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -14048,7 +14391,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   167,
+			NumMessages:   171,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -201,7 +201,7 @@ func (d *DirFS) Usage() (total, free int64, err error) {
 	if err != nil {
 		return 0, 0, &fs.PathError{Op: "statfs", Path: d.root, Err: err}
 	}
-	block := int64(st.Bsize)
+	block := int64(st.Bsize) //nolint:unconvert // it is another type on other systems
 	return int64(st.Blocks) * block, int64(st.Bavail) * block, nil
 }
 

@@ -69,7 +69,11 @@ func (c *Client) Copy(ctx context.Context, tenant, from, to string, overwrite bo
 			return nil, targetExists(to)
 		}
 	}
-	req := rewrite(tenant, to, src.Row, model.Tier(src.Row.TierAsked))
+	tier := model.Tier(src.Row.TierAsked)
+	if c.mayAskNow(ctx, tier) != nil {
+		tier = model.TierUnset // it is not this request that asks
+	}
+	req := rewrite(tenant, to, src.Row, tier)
 	req.MustNotExist = !overwrite
 	reply, err := c.putFrom(ctx, tenant, from, src.Row, req, 0)
 	if model.CodeOf(err) == model.CodePreconditionFailed {
@@ -167,6 +171,9 @@ func (c *Client) Retier(ctx context.Context, req *model.RetierRequest) (*model.R
 	if !req.Tier.Valid() {
 		return nil, model.Errorf(model.CodeInvalidArgument, "retier", "tier %d does not exist; there are 1, 2 and 3", req.Tier)
 	}
+	if err := c.mayAsk(ctx, req.Tier); err != nil {
+		return nil, err
+	}
 	if req.Path != "" {
 		s, err := c.Stat(ctx, req.Tenant, req.Path, false)
 		if err != nil {
@@ -174,15 +181,15 @@ func (c *Client) Retier(ctx context.Context, req *model.RetierRequest) (*model.R
 		}
 		return out, c.retierOne(ctx, req, req.Path, s.Row, out)
 	}
-	after := ""
+	after := req.After
 	for seen := 0; seen < retierFilesPerCall; {
 		page, err := c.List(ctx, &messages.List{Tenant: req.Tenant, Prefix: req.Prefix, After: after, Limit: model.MaxListLimit})
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range page.Files {
-			if ctx.Err() != nil {
-				return out, nil
+			if ctx.Err() != nil && out.Next != "" {
+				return out, nil //nolint:nilerr // the time is over: what is done is told, and where to go on
 			}
 			if err := c.retierOne(ctx, req, f.Path, f.Row, out); err != nil {
 				out.Failed = append(out.Failed, model.RetierFailure{Path: f.Path, Err: err})

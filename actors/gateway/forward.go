@@ -108,6 +108,10 @@ func (g *Gateway) answererOf(question proto.Message) string {
 		return g.cfg.CoordinatorPath
 	case *messages.ListQuotas, *messages.ChangeQuota, *messages.VerifyQuotas:
 		return g.cfg.BursarPath
+	case *messages.PrepareBackup, *messages.DescribeArchive:
+		return g.cfg.ArchivistPath
+	case *messages.FetchSnapshot:
+		return g.cfg.CatalogPath
 	}
 	return g.cfg.ControllerPath
 }
@@ -126,6 +130,8 @@ func refusalOf(question proto.Message, h *messages.Header, e *messages.Error) pr
 		return &messages.RemoveNodeReply{Header: h, Error: e}
 	case *messages.ReleaseBrake:
 		return &messages.ReleaseBrakeReply{Header: h, Error: e}
+	case *messages.InstallLicense:
+		return &messages.InstallLicenseReply{Header: h, Error: e}
 	case *messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub:
 		return &messages.StartJobReply{Header: h, Error: e}
 	case *messages.ListJobs, *messages.ChangeJob:
@@ -142,6 +148,12 @@ func refusalOf(question proto.Message, h *messages.Header, e *messages.Error) pr
 		return &messages.ChangeQuotaReply{Header: h, Error: e}
 	case *messages.VerifyQuotas:
 		return &messages.VerifyQuotasReply{Header: h, Error: e}
+	case *messages.PrepareBackup:
+		return &messages.PrepareBackupReply{Header: h, Error: e}
+	case *messages.FetchSnapshot:
+		return &messages.FetchSnapshotReply{Header: h, Error: e}
+	case *messages.DescribeArchive:
+		return &messages.DescribeArchiveReply{Header: h, Error: e}
 	}
 	return nil
 }

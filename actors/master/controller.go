@@ -120,6 +120,8 @@ func (c *Controller) Receive(ctx *runtime.Context, msg any) {
 		c.onRemove(ctx, m)
 	case *messages.ReleaseBrake:
 		c.onReleaseBrake(ctx, m)
+	case *messages.InstallLicense:
+		c.onInstallLicense(ctx, m)
 	case *messages.DescribeReplicationReply:
 		c.lag = lagByNode(m)
 	}
@@ -175,6 +177,7 @@ func (c *Controller) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		c.judgeBrake(ctx, now)
 		c.judgeVoters(ctx)
 		c.judgeHandOver(ctx, now)
+		c.judgeLicense(ctx, now)
 	}
 	c.answerLists(ctx)
 }
@@ -284,7 +287,7 @@ func (c *Controller) asCandidates() []election.Candidate {
 			continue
 		}
 		out = append(out, election.Candidate{
-			Node: node, RaftID: row.RaftId, State: row.State, Licensed: c.cluster.GetFailover() || row.RaftId == c.cfg.RaftID,
+			Node: node, RaftID: row.RaftId, State: row.State, Licensed: true, // who votes may lead, and goes on so when the licence ends
 			Voter: slices.Contains(c.conf.Voters, row.RaftId), DiskType: row.DiskType,
 			Free: capacity.GetFreeBytes(), Total: capacity.GetTotalBytes(),
 		})
@@ -303,7 +306,7 @@ func (c *Controller) judgeVoters(ctx *runtime.Context) {
 	}
 	change := voters.Plan(voters.Input{
 		Workers: c.workers, Voters: c.conf.Voters, Learners: c.conf.Learners, Joint: len(c.conf.VotersOutgoing) > 0,
-		Self: c.cfg.RaftID, Failover: c.cluster.GetFailover(), Progress: progress,
+		Self: c.cfg.RaftID, Failover: c.licensedFailover(), Progress: progress,
 	})
 	if change == nil {
 		return

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -51,6 +50,7 @@ type Coordinator struct {
 	held    []*messages.CommitOutcome          // that wait for it
 	newest  uint64                             // log index that was seen applied here
 	desk    desk
+	shipped journaled // of the catalog
 }
 
 // proposal remembers who asked for a command.
@@ -124,6 +124,8 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 		c.latency[m.Node] = time.Duration(m.Micros) * time.Microsecond
 		c.ways[m.Node] = m.Ways
 		ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), m)
+	case *messages.JournalCovers:
+		c.onJournalCovers(m)
 	case *messages.StandbyMatch:
 		c.onStandby(ctx, m)
 	case housekeeping:
@@ -267,8 +269,8 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	}
 	out := &messages.Propose{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(m.Commands))}
 	to, now, bytes := ctx.Sender(), ctx.Now(), 0
-	for _, cmd := range m.Commands {
-		if c.tooSoon(cmd) {
+	for _, cmd := range admitted(ctx, m) {
+		if c.tooSoon(cmd) || c.notJournaled(cmd) {
 			ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{Proposal: cmd.Proposal, Dropped: true}}})
 			continue
 		}
@@ -382,16 +384,4 @@ func (c *Coordinator) onCapacity(ctx *runtime.Context, m *messages.CapacityRepor
 		c.reconcile(ctx)
 	}
 	c.judgeReady(ctx)
-}
-
-func (c *Coordinator) onHousekeeping(ctx *runtime.Context) {
-	ctx.After(c.cfg.ReconcileTick, housekeeping{})
-	old := ctx.Now().Add(-proposalPatience)
-	for _, id := range slices.Collect(maps.Keys(c.proposals)) {
-		if c.proposals[id].since.Before(old) {
-			delete(c.proposals, id)
-		}
-	}
-	c.tendQuotas(ctx)
-	c.reconcile(ctx)
 }

@@ -290,7 +290,7 @@ func (c *Coordinator) finishLook(ctx *runtime.Context) {
 	s.look = nil
 	usable, actions, short := volumes.Plan(volumes.Input{
 		Rows: l.rows, Workers: c.workers(l), Fresh: s.fresh, Opening: c.opening(ctx, l), Widen: ctx.Now().Sub(s.widened) >= widenEvery, PerTier: c.cfg.VolumesOpen,
-		ReplicationFactor: int(c.cluster.GetReplicationFactor()), Tiers: c.cluster.GetTiers(), Coming: c.coming(ctx), Weights: weightsOf(c.cluster.GetSettings()),
+		ReplicationFactor: int(c.cluster.GetReplicationFactor()), Tiers: c.cluster.GetTiers(), Coming: c.coming(ctx), Single: singles(c.cluster), Weights: weightsOf(c.cluster.GetSettings()),
 	})
 	s.last = l
 	c.short = short
@@ -322,7 +322,7 @@ func (c *Coordinator) workers(l *look) []volumes.Worker {
 
 // candidate is a worker as placement judges it.
 func (c *Coordinator) candidate(i int, node string) placement.Worker {
-	w := candidate(node, c.rows[i], c.space[node], c.cluster.GetSettings())
+	w := candidate(node, c.rows[i], c.space[node], c.cluster)
 	w.Suspect = c.steward.suspects[node].reason
 	w.Latency, w.HasLatency = c.latency[node]
 	return w

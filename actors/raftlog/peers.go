@@ -108,11 +108,24 @@ func (l *Log) onRaftMessages(ctx *runtime.Context, m *messages.RaftMessages) {
 			ctx.Log().Warn("a Raft message was refused", "node", m.Node, "error", err)
 			continue
 		}
+		if why := l.refusal(&msg); why != "" {
+			ctx.Log().Warn("a Raft message was refused", "node", m.Node, "kind", msg.GetType().String(), "reason", why)
+			continue
+		}
 		l.step(ctx, &msg)
 	}
 	l.lookAtContact(ctx)
 	l.pump(ctx)
 	l.lookAtStandby(ctx)
+}
+
+// refusal says why a message of another member is not for Raft; empty: it is.
+func (l *Log) refusal(m *raftpb.Message) string {
+	last, err := l.storage.LastIndex()
+	if err != nil {
+		return err.Error()
+	}
+	return logconf.Refusal(m, l.cfg.RaftID, last)
 }
 
 func (l *Log) step(ctx *runtime.Context, m *raftpb.Message) {

@@ -101,8 +101,21 @@ var introduces = map[protoreflect.FullName]bool{
 	"tiercel.v1.Greet": true, "tiercel.v1.GreetReply": true, "tiercel.v1.AreYouThere": true, "tiercel.v1.IAmHere": true, "tiercel.v1.Heartbeat": true,
 }
 
-// travels reports whether a type may be inside an Envelope: not protoactor's
-// own, which would steer actors, and not another Envelope.
+// inside are the messages between actors of one node that only they have a right to say:
+// what the log has committed, what the catalog holds, who leads. From another node they
+// would be believed, and the state of this one would be anybody's.
+var inside = map[protoreflect.FullName]bool{
+	"tiercel.v1.ApplyEntries": true, "tiercel.v1.EntriesApplied": true, "tiercel.v1.CommandsApplied": true,
+	"tiercel.v1.AttachCatalog": true, "tiercel.v1.CatalogLoaded": true, "tiercel.v1.LogMembers": true,
+	"tiercel.v1.TakeSnapshot": true, "tiercel.v1.SnapshotTaken": true, "tiercel.v1.InstallSnapshot": true, "tiercel.v1.SnapshotInstalled": true,
+	"tiercel.v1.LeadershipChanged": true, "tiercel.v1.CandidateRanks": true, "tiercel.v1.Admitted": true, "tiercel.v1.DiscoveredPeers": true,
+	"tiercel.v1.Propose": true, "tiercel.v1.ProposeReply": true, "tiercel.v1.TransferLeadership": true, "tiercel.v1.TransferLeadershipReply": true,
+	"tiercel.v1.ChangeVoters": true, "tiercel.v1.ChangeVotersReply": true,
+	"tiercel.v1.DescribeLog": true, "tiercel.v1.DescribeLogReply": true, "tiercel.v1.StandbyMatch": true,
+}
+
+// travels reports whether a type may be inside an Envelope: one of ours that is not of
+// one node alone, and not another Envelope. Protoactor's own would steer actors.
 func travels(name protoreflect.FullName) bool {
-	return !strings.HasPrefix(string(name), "actor.") && !strings.HasPrefix(string(name), "remote.") && name != "tiercel.v1.Envelope"
+	return strings.HasPrefix(string(name), "tiercel.v1.") && name != "tiercel.v1.Envelope" && name != "tiercel.v1.BulkFrame" && !inside[name]
 }

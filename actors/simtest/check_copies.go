@@ -106,7 +106,7 @@ func (s *story) whole() (bool, string) {
 				hosts[hostOf[m.Node]] = true
 			}
 		}
-		wanted := min(len(able), tier.Wanted(c.Cluster().Tiers, model.Tier(row.Tier), int(c.Cluster().ReplicationFactor)))
+		wanted := min(len(able), tier.WantedOf(row, c.Cluster().Tiers, int(c.Cluster().ReplicationFactor)))
 		switch {
 		case good == 0 && s.mayBeGone(row):
 		case len(hosts) < good:

@@ -161,12 +161,8 @@ func TestStory_WhatADeadWorkerHeldIsCopiedAtFiveMissedAndEvacuatedAtTen(t *testi
 	victim.gone = true
 	victim.node.Crash(true)
 	added := func() bool {
-		jobs := append(p.jobs(messages.JobKind_REPAIR), p.jobs(messages.JobKind_EVACUATION)...)
-		return slices.ContainsFunc(p.catalogRows(), func(row *messages.VolumeRow) bool {
-			return slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool {
-				return !m.Verified && slices.ContainsFunc(jobs, func(j *messages.JobRow) bool { return j.Id == m.Job })
-			})
-		})
+		heals := slices.Concat(p.jobs(messages.JobKind_REPAIR), p.jobs(messages.JobKind_EVACUATION))
+		return slices.ContainsFunc(heals, func(j *messages.JobRow) bool { return len(p.bringing(j.Id)) > 0 })
 	}
 	require.True(t, p.story.world.RunUntil(func() bool { return p.story.master() != nil && added() }, time.Minute))
 	// Heartbeats are so short here that the steps of a job may come after the tenth missed one.

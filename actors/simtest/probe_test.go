@@ -68,6 +68,16 @@ func newProbeOf(t *testing.T, params Params) *probe {
 	return p
 }
 
+// inside is a probe that is an actor of the host itself: some questions no other node may ask.
+func (p *probe) inside() *probe {
+	p.t.Helper()
+	q := &probe{t: p.t, story: p.story, host: p.host, rt: p.host.node.Runtime()}
+	pid, err := q.rt.SpawnRoot("inside", func() runtime.Actor { return &listener{probe: q} })
+	require.NoError(p.t, err)
+	q.pid = pid
+	return q
+}
+
 func (p *probe) waitReady() {
 	p.t.Helper()
 	require.True(p.t, p.story.world.RunUntil(func() bool { return p.host.ready && p.host.node.Up() }, time.Minute), "the node does not serve: %s", p.story.state())

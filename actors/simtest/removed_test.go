@@ -33,8 +33,9 @@ func TestStory_ALeaderThatIsReplacedAsAVoterStepsDown(t *testing.T) {
 	}
 	require.NotZero(t, other)
 	require.Len(t, voters, 2)
+	in := p.inside()
 	change := func(to, learners []uint64) *messages.Error {
-		return ask[*messages.ChangeVotersReply](p, "node/log", &messages.ChangeVoters{Header: p.header(), Voters: to, Learners: learners, Cause: "a test"}).Error
+		return ask[*messages.ChangeVotersReply](in, "node/log", &messages.ChangeVoters{Header: in.header(), Voters: to, Learners: learners, Cause: "a test"}).Error
 	}
 	replaced := func() bool {
 		if change(conf.Voters, []uint64{other}) != nil {

@@ -199,10 +199,6 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 		return c.setSettings(e, k.SetSettings)
 	case *messages.Command_SetTier:
 		return c.setTier(e, k.SetTier)
-	case *messages.Command_SetQuota:
-		return c.setQuota(k.SetQuota)
-	case *messages.Command_RemoveQuota:
-		return c.removeQuota(k.RemoveQuota)
 	case *messages.Command_MasterStarted:
 		return c.masterStarted(e, k.MasterStarted)
 	case *messages.Command_RetireVolume:
@@ -213,6 +209,24 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 		return c.dropVolume(k.DropVolume)
 	case *messages.Command_CheckStateHash:
 		return c.checkStateHash(e, k.CheckStateHash)
+	}
+	return c.dispatchOperator(e)
+}
+
+// dispatchOperator applies what operators decide for all.
+func (c *Catalog) dispatchOperator(e entry) *messages.CommandResult {
+	kind := e.cmd.Kind
+	switch k := kind.(type) {
+	case *messages.Command_SetQuota:
+		return c.setQuota(k.SetQuota)
+	case *messages.Command_RemoveQuota:
+		return c.removeQuota(k.RemoveQuota)
+	case *messages.Command_SetLicense:
+		return c.setLicense(e, k.SetLicense)
+	case *messages.Command_NoteLicenseTime:
+		return c.noteLicenseTime(e, k.NoteLicenseTime)
+	case *messages.Command_RecoverCatalog, *messages.Command_AdoptCopy, *messages.Command_AdoptVolume:
+		return c.recovery(e)
 	}
 	c.halt(model.CodeInternal, "entry %d holds a command of kind %T that has no rule here; upgrade this node", e.index, kind)
 	return nil

@@ -115,6 +115,9 @@ func (c *Catalog) checkReplace(file *messages.FileAttributes, old *messages.File
 	if refused := judge(file.Conditions, old); refused != nil {
 		return refused
 	}
+	if refused := c.checkTierAsked(file); refused != nil {
+		return refused
+	}
 	t := c.tenants[file.Tenant]
 	more := quota.Charge(c.cluster, file.Tier, file.SizeBytes) - quota.Charged(old)
 	if t == nil || quota.Fits(t.row, more) {
@@ -163,11 +166,11 @@ func (c *Catalog) charge(name string, row, old *messages.FileRow) {
 	t.UsedBytes += quota.Charged(row) - quota.Charged(old)
 	if row != nil {
 		t.Files++
-		c.byTier.add(row.Tier, 1, int64(row.SizeBytes))
+		c.useOf(name).add(row.Tier, 1, int64(row.SizeBytes))
 	}
 	if old != nil {
 		t.Files--
-		c.byTier.add(old.Tier, -1, -int64(old.SizeBytes))
+		c.useOf(name).add(old.Tier, -1, -int64(old.SizeBytes))
 	}
 	if t.Files < 0 || t.UsedBytes < 0 {
 		c.halt(model.CodeCorrupt, "tenant %q would have %d files with %d bytes", name, t.Files, t.UsedBytes)

@@ -24,6 +24,11 @@ func FuzzApply(f *testing.F) {
 	} {
 		f.Add([]byte(encode(f, cmd)))
 	}
+	for _, cmd := range extremes() {
+		if data, err := proto.Marshal(cmd); err == nil { // what is not UTF-8 cannot be logged
+			f.Add(data)
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		cmd := &messages.Command{}
 		if proto.Unmarshal(data, cmd) != nil {

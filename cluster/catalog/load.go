@@ -62,7 +62,8 @@ func (c *Catalog) loadRow(prefix, rest, value string) {
 	switch prefix {
 	case prefixFile:
 		c.scratch = append(c.scratch[:0], value...)
-		if err := c.byTier.addRow(c.scratch); err != nil {
+		tenant, _, _ := strings.Cut(rest, "\x00")
+		if err := c.useOf(tenant).addRow(c.scratch); err != nil {
 			c.halt(model.CodeCorrupt, "row %q is damaged; restore this node from a snapshot: %w", prefix+rest, err)
 		}
 	case prefixManifest, prefixIdempotency, prefixAge:

@@ -111,7 +111,14 @@ func (s *story) command() *messages.Command {
 }
 
 func (s *story) kind() *messages.Command {
-	switch n := s.rng.IntN(116); {
+	switch n := s.rng.IntN(120); {
+	case n >= 119:
+		return noteTime(int64(s.some(3000)))
+	case n >= 116:
+		level := []string{"free", "standard", "professional", "enterprise", "enterprise", "gold"}[s.some(6)]
+		cmd := setLicense(level, int64(s.some(3000)), 500+int64(s.some(3000)))
+		cmd.GetSetLicense().License.IssuedUnixMs, cmd.GetSetLicense().IfNewer = int64(s.some(3000)), s.some(2) == 0
+		return cmd
 	case n >= 115:
 		return removeQuota([]string{"default", "other", "new", "Bad"}[s.some(4)])
 	case n >= 112:

@@ -7,12 +7,14 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/cluster/quota"
 	"tiercel/messages"
 )
 
-// setQuota limits a tenant. A limit below the usage takes nothing away: from then on
+// setQuota limits a tenant, where the licence has limits; those that are set stay in
+// force whatever becomes of it, and can be taken away. A limit below the usage takes nothing away: from then on
 // only what raises the usage is refused.
 func (c *Catalog) setQuota(set *messages.SetQuota) *messages.CommandResult {
 	name := set.GetTenant()
@@ -23,6 +25,9 @@ func (c *Catalog) setQuota(set *messages.SetQuota) *messages.CommandResult {
 		return refuse("bad_field", "field", "limit_bytes")
 	case !c.limited[name] && len(c.limited) >= MaxLimitedTenants:
 		return refuse("quotas_full", "tenants", strconv.Itoa(len(c.limited)))
+	}
+	if d := c.grant().Deny(license.Quotas); d != nil {
+		return c.unlicensed(d)
 	}
 	row := c.tenantOf(name).row
 	row.Limited, row.LimitBytes, row.UsedWhenLimitedBytes = true, set.LimitBytes, row.UsedBytes
@@ -94,7 +99,7 @@ func (c *Catalog) Tenants(after string, most int, limitedOnly bool) (tenants []*
 		c.flush()
 		c.ix.Ascend(prefixTenant+after, func(key, _ string) bool {
 			name, ok := strings.CutPrefix(key, prefixTenant)
-			if ok && name > after {
+			if ok && name > after && name != model.SystemTenant {
 				names = append(names, name)
 			}
 			return ok && len(names) <= most

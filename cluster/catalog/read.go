@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/cluster/model"
 	"tiercel/messages"
 )
 
@@ -62,11 +63,14 @@ func (c *Catalog) Tenant(name string) (*messages.TenantRow, bool) {
 	return proto.CloneOf(t.row), true
 }
 
-// Totals sums over all tenants: used_bytes are those that the files hold, whatever they
-// count for their tenants.
+// Totals sums over all tenants but the system's own: used_bytes are those that the files
+// hold, whatever they count for their tenants.
 func (c *Catalog) Totals() *messages.TenantRow {
 	sum := &messages.TenantRow{}
-	for _, t := range c.tenants { // a sum: the order does not matter
+	for name, t := range c.tenants { // a sum: the order does not matter
+		if name == model.SystemTenant {
+			continue
+		}
 		sum.Files += t.row.Files
 		sum.IdempotencyKeys += t.row.IdempotencyKeys
 	}

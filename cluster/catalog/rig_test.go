@@ -220,6 +220,7 @@ func bootstrap() *messages.Command {
 			{Tier: 2, Prefixes: []string{"/audit/"}},
 			{Tier: 3, Prefixes: []string{"/tmp/"}},
 		},
+		License: setLicense("enterprise", 1, 1<<40).GetSetLicense(),
 	}}}
 }
 

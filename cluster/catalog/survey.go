@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tiercel/cluster/model"
 	"tiercel/cluster/quota"
 	"tiercel/messages"
 )
@@ -56,15 +57,20 @@ func (c *Catalog) Survey(rows int) (done, ok bool) {
 	return done, c.halted == nil
 }
 
-// SurveyResult ends a survey: how many tenants and files there are, and the tenants
-// whose row counts something else than their files come to, by name.
+// SurveyResult ends a survey: how many tenants and files there are, beside what the
+// cluster keeps for itself, and the tenants whose row counts something else than their
+// files come to, by name.
 func (c *Catalog) SurveyResult() (tenants, files uint64, differences []*messages.UsageDifference) {
 	s := c.survey
 	c.survey = nil
 	for name, t := range c.tenants {
 		found := s.sums[name]
 		delete(s.sums, name)
-		tenants++
+		if name == model.SystemTenant {
+			s.files -= uint64(found.GetFiles())
+		} else {
+			tenants++
+		}
 		if t.row.UsedBytes != found.GetUsedBytes() || t.row.Files != found.GetFiles() {
 			differences = append(differences, &messages.UsageDifference{
 				Tenant: name, CountedBytes: t.row.UsedBytes, CountedFiles: t.row.Files, FoundBytes: found.GetUsedBytes(), FoundFiles: found.GetFiles(),

@@ -70,7 +70,7 @@ func (a *audit) owns(key string, id, extents, size uint64) {
 
 func (a *audit) fileRow(key, rest, value string) {
 	tenant, path, ok := strings.Cut(rest, "\x00")
-	if !ok || model.CheckTenant(tenant) != nil || model.CheckPath(path) != nil {
+	if !ok || checkOwner(tenant) != nil || model.CheckPath(path) != nil {
 		a.problem("row %q is not that of a file", key)
 	}
 	row := &messages.FileRow{}

@@ -24,11 +24,12 @@ type PutRequest struct {
 // RetierRequest asks for one path or all files under a prefix in another tier.
 type RetierRequest struct {
 	Tenant, Path, Prefix string
+	After                string // with Prefix: only behind this path
 	Tier                 Tier
 }
 
-// RetierResult counts what a retier did. Next is the path to go on from when
-// the request's time ran out before the prefix was done.
+// RetierResult counts what a retier did. Next is the path to go on behind when
+// the request ended before the prefix was done.
 type RetierResult struct {
 	Moved, Unchanged int
 	Bytes            int64

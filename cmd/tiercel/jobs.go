@@ -89,6 +89,7 @@ func (a *app) changeJobCommand(verb, short string) *command {
 	cmd := &command{
 		Use:     verb + " ID",
 		Short:   short,
+		Long:    short + ".\n'tiercel jobs' lists the IDs.",
 		Example: "  tiercel jobs " + verb + " 4711",
 		Args:    wantArgs(1, 1, "one ID"),
 		RunE: func(c *command, args []string) error {

@@ -21,10 +21,17 @@ func (a *app) rootCommand() *command {
 the client hears "stored", important data a moment later, rebuildable data has
 one copy on cheap disk.
 
-Start a node with 'tiercel server', then put, get, ls, rm, mv and cp files.
-The verbs find the server by --server or TIERCEL_SERVER.
+Start a node with 'tiercel server', or a cluster to play with by 'tiercel dev', then
+put, get, ls, rm, mv and cp files; 'tiercel status' and 'tiercel workers' show how it
+is, 'tiercel explain' where things are and why, 'tiercel config' and 'tiercel tier'
+change how it behaves. The verbs find the server by --server or TIERCEL_SERVER, and
+are let in by --token or TIERCEL_TOKEN where it asks for one.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
+		Example: `  tiercel dev --nodes 3
+  tiercel put ./model /models/
+  tiercel status --server http://127.0.0.1:8880
+  tiercel config keys`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(c *command, _ []string) error {
@@ -35,12 +42,14 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(explainFlag)
-	root.CompletionOptions.DisableDefaultCmd = false
 	root.AddCommand(
 		a.serverCommand(), a.putCommand(), a.getCommand(), a.lsCommand(), a.rmCommand(),
 		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.takeoverCommand(), a.versionCommand(), a.workersCommand(), a.masterCommand(), a.devCommand(), a.simCommand(),
-		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.quotaCommand(), a.configCommand(), a.explainCommand(),
+		a.tokenCommand(), a.certsCommand(),
+		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.quotaCommand(), a.configCommand(), a.explainCommand(), a.licenseCommand(),
+		a.backupCommand(), a.restoreCommand(), a.recoverCommand(),
 	)
+	completeValues(root)
 	return root
 }
 
@@ -61,8 +70,10 @@ func explainFlag(c *command, err error) error {
 // wantArgs checks the number of arguments; most < 0: any number. names are the
 // arguments as the usage line has them.
 func wantArgs(least, most int, names string) cobra.PositionalArgs {
-	return func(_ *command, args []string) error {
+	return func(c *command, args []string) error {
 		switch {
+		case len(args) > max(0, most) && most >= 0 && c.HasAvailableSubCommands() && nearVerb(c, args[0]) != "":
+			return fmt.Errorf("unknown command %q for %q; did you mean %s?", args[0], c.CommandPath(), nearVerb(c, args[0]))
 		case most == 0 && len(args) > 0:
 			return fmt.Errorf("%q is too much: no arguments are taken", args[0])
 		case len(args) < least:
@@ -72,6 +83,17 @@ func wantArgs(least, most int, names string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// nearVerb is the verb below c that word probably stands for.
+func nearVerb(c *command, word string) string {
+	var known []string
+	for _, below := range c.Commands() {
+		if below.IsAvailableCommand() {
+			known = append(known, below.Name())
+		}
+	}
+	return config.Nearest(word, known)
 }
 
 func counted(n int, noun string) string {

@@ -18,6 +18,8 @@ import (
 type ServerConfig = config.Server
 
 func (a *app) serverCommand() *command {
+	var check bool
+	var output string
 	cmd := &command{
 		Use:   "server",
 		Short: "Run a node",
@@ -28,13 +30,25 @@ once. When it can serve it prints one line to standard output:
 
 Logs go to standard error. Every flag is also an environment variable
 (--data-dir is TIERCEL_DATA_DIR) and a key of the YAML file named by --config
-(data-dir: /srv/tiercel). A flag wins over the environment, the environment over
-the file. Unknown names are refused.`,
+(data-dir: /srv/tiercel); 'tiercel config example' prints such a file. A flag wins
+over the environment, the environment over the file, the file over the default.
+Unknown names are refused, and all problems are told at once. With --check nothing
+is started: the settings are checked, and shown with where each comes from.
+
+Exit status: 0 ended as asked, or --check found nothing wrong; 1 failed; 2 the
+settings are wrong.`,
 		Example: `  tiercel server
   tiercel server --data-dir /srv/tiercel --disk-type nvme --capacity 500GiB
-  TIERCEL_HTTP=127.0.0.1:9000 tiercel server --config /etc/tiercel.yaml`,
+  TIERCEL_HTTP=127.0.0.1:9000 tiercel server --config /etc/tiercel.yaml
+  tiercel server --config /etc/tiercel.yaml --check`,
 		Args: wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			if check {
+				return a.checkServer(c, output)
+			}
 			cfg, err := config.Load(c.Flags(), a.environ)
 			if err != nil {
 				return &usageError{err: err}
@@ -43,7 +57,12 @@ the file. Unknown names are refused.`,
 		},
 	}
 	config.AddFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&check, "check", false, "only check the settings, and show each with where it comes from")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "`FORM` of what --check shows: table or json")
 	cmd.Flags().SortFlags = false
+	cmd.SetFlagErrorFunc(func(c *command, err error) error {
+		return config.WithFlagError(explainFlag(c, err), c.Flags(), a.environ)
+	})
 	return cmd
 }
 
@@ -51,8 +70,8 @@ the file. Unknown names are refused.`,
 // was asked for is no failure.
 func (a *app) serve(ctx context.Context, cfg ServerConfig) error {
 	log := newLogger(cfg, a.stderr)
-	if cfg.Insecure {
-		log.Warn("listening beyond loopback is allowed without authentication and TLS", "http", cfg.HTTP, "rpc", cfg.RPC)
+	if missing := cfg.Exposed(); cfg.Insecure && missing != "" {
+		log.Warn("other machines can reach this node unprotected, as --insecure allows", "missing", missing)
 	}
 	if cfg.Pprof != "" {
 		stop, err := serveProfiles(cfg.Pprof, log)

@@ -17,14 +17,20 @@ import (
 func (a *app) configCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "config",
-		Short:   "Show the configuration of the cluster and change it",
-		Example: "  tiercel config\n  tiercel config get placement.weights.latency\n  tiercel config set background_bytes_per_second=100MiB/s rebalance.automatic=false",
+		Use:   "config",
+		Short: "Show the configuration of the cluster and change it",
+		Long: `Shows the configuration of the cluster, as 'tiercel config show' does. It is one for all
+nodes, kept in the log, and can be changed while they run: 'config keys' lists what there
+is, 'config get' reads one value, 'config set' changes some.
+
+The configuration of one node is another: it has the flags of 'tiercel server', the
+environment (TIERCEL_…) and a YAML file, which 'config example' prints with comments.`,
+		Example: "  tiercel config\n  tiercel config keys\n  tiercel config get placement.weights.latency\n  tiercel config set background_bytes_per_second=100MiB/s rebalance.automatic=false",
 		Args:    wantArgs(0, 0, ""),
 		RunE:    func(c *command, _ []string) error { return a.showConfig(c, &r, "") },
 	}
 	r.addTo(cmd.Flags())
-	cmd.AddCommand(a.getConfigCommand(), a.setConfigCommand())
+	cmd.AddCommand(a.showConfigCommand(), a.getConfigCommand(), a.setConfigCommand(), a.configKeysCommand(), a.configExampleCommand())
 	return cmd
 }
 
@@ -33,8 +39,11 @@ func (a *app) getConfigCommand() *command {
 	cmd := &command{
 		Use:     "get [KEY]",
 		Short:   "Show the configuration, or the exact value of one KEY",
+		Long:    "Prints the exact value of one KEY, for scripts, or without a KEY all of them.\n'tiercel config keys' lists the keys.",
 		Example: "  tiercel config get\n  tiercel config get disk.warn_used_share",
 		Args:    wantArgs(0, 1, "one KEY"),
+
+		ValidArgsFunction: completeConfigKeys(""),
 		RunE: func(c *command, args []string) error {
 			key := ""
 			if len(args) == 1 {
@@ -138,10 +147,12 @@ func (a *app) setConfigCommand() *command {
 		Short: "Change the configuration",
 		Long: `Changes all the keys together or none: every problem is listed at once. It is refused
 when somebody else has changed the configuration in between. Sizes and rates may be
-written as 64MiB and 50MiB/s.`,
+written as 64MiB and 50MiB/s. 'tiercel config keys' lists the keys and what they mean.`,
 		Example: `  tiercel config set scrub_bytes_per_second=20MiB/s
   tiercel config set placement.weights.io_load=0.1 placement.weights.latency=0.2`,
 		Args: wantArgs(1, -1, "at least one KEY=VALUE"),
+
+		ValidArgsFunction: completeConfigKeys("="),
 		RunE: func(c *command, args []string) error {
 			patch, err := patchOf(args)
 			if err != nil {
@@ -162,7 +173,7 @@ written as 64MiB and 50MiB/s.`,
 				return conn.SetConfig(c.Context(), doc.Version, patch)
 			})
 			if model.CodeOf(err) == model.CodeInvalidArgument {
-				return &usageError{err: fmt.Errorf("%s", client.Message(err)), hint: "'tiercel config' shows the keys and their values."}
+				return &usageError{err: fmt.Errorf("%s", client.Message(err)), hint: "'tiercel config keys' lists the keys; see 'tiercel config set --help'."}
 			}
 			if err != nil || r.output == "json" {
 				return a.orJSON(answer, err)

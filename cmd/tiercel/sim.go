@@ -23,6 +23,7 @@ type simFlags struct {
 	horizon time.Duration
 	log     bool
 	trace   bool
+	output  string
 }
 
 func (a *app) simCommand() *command {
@@ -41,7 +42,13 @@ Kinds of faults (--faults takes parts of these names, default all):
 		Example: `  tiercel sim --seed 7 --nodes 5
   tiercel sim --seed 1 --runs 100 --nodes 3 --faults kill,cut
   tiercel sim --seed 42 --nodes 5 --log 2>run.log`,
-		RunE: func(*command, []string) error { return a.simulate(f) },
+		Args: wantArgs(0, 0, ""),
+		RunE: func(*command, []string) error {
+			if err := checkOutput(f.output); err != nil {
+				return err
+			}
+			return a.simulate(f)
+		},
 	}
 	flags := c.Flags()
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of the first run")
@@ -54,6 +61,7 @@ Kinds of faults (--faults takes parts of these names, default all):
 	flags.DurationVar(&f.horizon, "horizon", 12*time.Second, "virtual time in which faults happen")
 	flags.BoolVar(&f.log, "log", false, "write what the nodes log to standard error")
 	flags.BoolVar(&f.trace, "trace", false, "write every event to standard error")
+	addOutput(flags, &f.output)
 	return c
 }
 
@@ -100,6 +108,12 @@ func (a *app) simulate(f *simFlags) error {
 		quiet := p
 		quiet.Log, quiet.Trace = nil, nil
 		again := simtest.Run(quiet)
+		if f.output == "json" {
+			if err := a.simulatedJSON(p.Seed, &out, again.Hash == out.Hash); err != nil {
+				return err
+			}
+			continue
+		}
 		fmt.Fprintf(a.stdout, "seed %d: hash %016x, %d events in %v of virtual time, %d operations; faults: %s\n",
 			p.Seed, out.Hash, out.Events, out.Elapsed.Round(time.Millisecond), len(out.History), orNone(simtest.DescribeFired(out.Fired)))
 		if again.Hash != out.Hash {
@@ -114,6 +128,18 @@ func (a *app) simulate(f *simFlags) error {
 		}
 	}
 	return nil
+}
+
+// simulatedJSON writes one object for a seed, on a line of its own.
+func (a *app) simulatedJSON(seed uint64, out *simtest.Outcome, same bool) error {
+	err := a.printJSON(map[string]any{
+		"seed": seed, "hash": fmt.Sprintf("%016x", out.Hash), "deterministic": same, "events": out.Events,
+		"virtual_ms": out.Elapsed.Milliseconds(), "operations": len(out.History), "faults": out.Fired, "violations": append([]string{}, out.Violations...),
+	})
+	if err == nil && (len(out.Violations) > 0 || !same) {
+		err = errReported
+	}
+	return err
 }
 
 func orNone(text string) string {

@@ -37,14 +37,23 @@ type clusterStatus struct {
 		Oldest  *float64         `json:"oldest_debt_seconds"`
 		Pending int64            `json:"pending_operations"`
 	} `json:"replication"`
+	License *licenseDoc `json:"license"`
+	Archive *struct {
+		Checkpoint uint64  `json:"checkpoint_index"`
+		Journal    uint64  `json:"journal_index"`
+		Lag        float64 `json:"lag_seconds"`
+	} `json:"archive"`
 	Warnings []string `json:"warnings"`
 }
 
 func (a *app) statusCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "status",
-		Short:   "Show the state of the cluster",
+		Use:   "status",
+		Short: "Show the state of the cluster",
+		Long: `Shows how the cluster is: its state (healthy, degraded, read_only or no_master), the master,
+the workers, room and files, and what copies are missing. It answers with what is known,
+and says what is not, while parts are down. Warnings say what to do.`,
 		Example: "  tiercel status\n  tiercel status --output json | jq .capacity",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
@@ -101,6 +110,10 @@ func (s clusterStatus) table() string {
 		row("files", "unknown")
 	}
 	row("debt", "%s", s.debt())
+	if r := s.Archive; r != nil {
+		row("archive", "checkpoint at %d, journal to %d, %s behind at most", r.Checkpoint, r.Journal, seconds(r.Lag))
+	}
+	row("license", "%s", s.License.line())
 	for _, w := range s.Warnings {
 		row("warning", "%s", w)
 	}
@@ -170,8 +183,10 @@ func size(n *int64) string {
 func (a *app) versionCommand() *command {
 	var output string
 	cmd := &command{
-		Use:     "version",
-		Short:   "Show which build this is",
+		Use:   "version",
+		Short: "Show which build this is",
+		Long: `Shows the version of this program. It asks no server; 'tiercel workers --output json' has
+the versions of the nodes.`,
 		Example: "  tiercel version\n  tiercel version --output json",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(*command, []string) error {

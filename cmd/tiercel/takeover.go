@@ -14,8 +14,8 @@ import (
 
 func (a *app) takeoverCommand() *command {
 	var (
-		dir string
-		yes bool
+		dir, output string
+		yes         bool
 	)
 	cmd := &command{
 		Use:   "takeover --data-dir DIR [--yes]",
@@ -36,6 +36,9 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
   tiercel takeover --data-dir /srv/tiercel --yes && tiercel server --data-dir /srv/tiercel`,
 		Args: wantArgs(0, 0, ""),
 		RunE: func(*command, []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
 			fs, err := existingDir(dir)
 			if err != nil {
 				return err
@@ -44,7 +47,14 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 			if err != nil {
 				return err
 			}
-			a.printTakeover(t, yes)
+			if output == "json" {
+				err = a.printJSON(takeoverJSON(t, yes))
+			} else {
+				a.printTakeover(t, yes)
+			}
+			if err != nil {
+				return err
+			}
 			if !yes {
 				return &usageError{err: errors.New("nothing was changed; repeat with --yes when the old master is gone for good")}
 			}
@@ -54,6 +64,7 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 	flags := cmd.Flags()
 	flags.StringVar(&dir, "data-dir", "./tiercel-data", "`DIR` of the stopped node")
 	flags.BoolVar(&yes, "yes", false, "do it: the other members of the log are gone for good")
+	addOutput(flags, &output)
 	return cmd
 }
 
@@ -63,6 +74,20 @@ func existingDir(dir string) (store.FS, error) {
 		return nil, model.Errorf(model.CodeNotFound, "take over", "%s is no data directory of a node: %w", dir, err)
 	}
 	return store.NewDirFS(dir)
+}
+
+func takeoverJSON(t *actors.Takeover, done bool) map[string]any {
+	out := map[string]any{
+		"node": t.Node, "cluster_id": t.ClusterID, "generation": t.Generation, "log_end": t.At, "committed": t.Committed,
+		"left_behind": len(t.Superseded), "done": done, "fork": nil, "last_write_at": nil,
+	}
+	if t.Fork != "" {
+		out["fork"] = t.Fork
+	}
+	if !t.LastWritten.IsZero() {
+		out["last_write_at"] = t.LastWritten.UTC().Format(time.RFC3339)
+	}
+	return out
 }
 
 func (a *app) printTakeover(t *actors.Takeover, done bool) {

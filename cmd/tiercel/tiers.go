@@ -29,22 +29,27 @@ type tierInfo struct {
 func (a *app) tierCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "tier",
-		Short:   "Show the tiers and change them",
-		Example: "  tiercel tier\n  tiercel tier set 3 --copies 2 --prefix /tmp/ --prefix /cache/",
+		Use:   "tier",
+		Short: "Show the tiers and change them",
+		Long: `Shows the three tiers: how many copies each keeps, when a write counts as stored, on which
+disks, and which paths belong to it. 'tiercel tier set' changes one, and says what becomes
+of the copies there are.`,
+		Example: "  tiercel tier\n  tiercel tier move 2 /models/old.bin\n  tiercel tier set 3 --copies 2 --prefix /tmp/ --prefix /cache/",
 		Args:    wantArgs(0, 0, ""),
 		RunE:    func(c *command, _ []string) error { return a.showTiers(c, &r, 0) },
 	}
 	r.addTo(cmd.Flags())
-	cmd.AddCommand(a.showTierCommand(), a.setTierCommand())
+	cmd.AddCommand(a.showTierCommand(), a.setTierCommand(), a.moveTierCommand())
 	return cmd
 }
 
 func (a *app) showTierCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "show [TIER]",
-		Short:   "Show the tiers, or one",
+		Use:   "show [TIER]",
+		Short: "Show the tiers, or one",
+		Long: `Shows the tiers as they are now, defaults filled in, or only TIER: 1 (critical),
+2 (important) or 3 (rebuildable).`,
 		Example: "  tiercel tier show\n  tiercel tier show 1 --output json",
 		Args:    wantArgs(0, 1, "one TIER"),
 		RunE: func(c *command, args []string) error {

@@ -48,7 +48,7 @@ version 12`, lines(c.must("config")))
 	assert.Equal(t, exitFailed, c.run(set...).status)
 	o = c.run(set...)
 	assert.Equal(t, exitUsage, o.status)
-	assert.Contains(t, o.stderr, "'tiercel config' shows the keys")
+	assert.Contains(t, o.stderr, "'tiercel config keys' lists the keys")
 }
 
 func TestExplain_ShowsScoresRefusalsAndWhereTheFileIs(t *testing.T) {

@@ -46,8 +46,11 @@ type worker struct {
 func (a *app) workersCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "workers",
-		Short:   "List the data workers of the cluster",
+		Use:   "workers",
+		Short: "List the data workers of the cluster",
+		Long: `Lists every worker of the cluster with its state, its role in the log (master, voter,
+learner or none), its disk, and how far its copies are behind. Names of workers, which
+other verbs take, are in the first column.`,
 		Example: "  tiercel workers\n  tiercel workers show n-0123456789abcdef\n  tiercel workers --output json | jq '.workers[].state'",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
@@ -69,7 +72,7 @@ func (a *app) workersCommand() *command {
 		},
 	}
 	r.addTo(cmd.Flags())
-	cmd.AddCommand(a.showWorkerCommand(), a.removeWorkerCommand())
+	cmd.AddCommand(a.showWorkerCommand(), a.removeWorkerCommand(), a.releaseBrakeCommand())
 	return cmd
 }
 
@@ -120,8 +123,10 @@ func (w *worker) lag() string {
 func (a *app) showWorkerCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "show WORKER",
-		Short:   "Show one worker with its volumes and recent changes of state",
+		Use:   "show WORKER",
+		Short: "Show one worker with its volumes and recent changes of state",
+		Long: `Shows one worker, the volumes of which it has a copy, and when and why its state changed.
+'tiercel workers' lists the names.`,
 		Example: "  tiercel workers show n-0123456789abcdef",
 		Args:    wantArgs(1, 1, "one WORKER"),
 		RunE: func(c *command, args []string) error {
@@ -180,7 +185,14 @@ anything in use; --force removes it all the same, and what only it held is lost.
 				return err
 			}
 			defer conn.Close()
-			return conn.RemoveWorker(c.Context(), args[0], force)
+			if err := conn.RemoveWorker(c.Context(), args[0], force); err != nil {
+				return err
+			}
+			if r.output == "json" {
+				return a.printJSON(map[string]any{"worker_id": args[0], "removed": true})
+			}
+			_, err = fmt.Fprintf(a.stdout, "%s is out of the cluster for good\n", args[0])
+			return err
 		},
 	}
 	r.addTo(cmd.Flags())
@@ -205,8 +217,10 @@ type master struct {
 func (a *app) masterCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "master",
-		Short:   "Show the master and who would follow it",
+		Use:   "master",
+		Short: "Show the master and who would follow it",
+		Long: `Shows the node that leads the cluster, since when, and the candidates to follow it in the
+order in which they would: by health, licence, disk and room.`,
 		Example: "  tiercel master\n  tiercel master promote n-0123456789abcdef",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
@@ -235,8 +249,11 @@ func (a *app) masterCommand() *command {
 func (a *app) promoteCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "promote WORKER",
-		Short:   "Hand the lead to a worker, or say why not",
+		Use:   "promote WORKER",
+		Short: "Hand the lead to a worker, or say why not",
+		Long: `Hands the lead to a worker that votes and has everything; a refusal says what is in the
+way. Writes under way wait for the new master and go on. 'tiercel master' lists the
+candidates.`,
 		Example: "  tiercel master promote n-0123456789abcdef",
 		Args:    wantArgs(1, 1, "one WORKER"),
 		RunE: func(c *command, args []string) error {

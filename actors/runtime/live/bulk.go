@@ -244,7 +244,7 @@ func (n *Node) carry(_ any, stream grpc.ServerStream) error {
 		if err := stream.RecvMsg(f); err != nil {
 			return err
 		}
-		if infrastructure(f.Target) || f.Envelope == nil {
+		if infrastructure(f.Target) || f.Envelope == nil || f.SenderAddress == n.system.Address() {
 			n.countDrop(&n.counters.RefusedFrames, f.SenderAddress, "bulk frame to "+f.Target)
 			continue
 		}

@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"strings"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -48,6 +46,9 @@ func (n *Node) startRemote() (err error) {
 func (n *Node) serverOptions() []grpc.ServerOption {
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxFrameBytes),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxHeaderListSize(maxStreamHeaderBytes),
+		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveInterval, Timeout: keepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveInterval / 2, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(refuseUnary),
@@ -59,9 +60,7 @@ func (n *Node) serverOptions() []grpc.ServerOption {
 		}),
 	}
 	if n.config.TLS != nil {
-		config := n.config.TLS.Clone()
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-		options = append(options, grpc.Creds(credentials.NewTLS(config)))
+		options = append(options, grpc.Creds(currentTLS{n.config.TLS}))
 	}
 	return options
 }
@@ -98,7 +97,7 @@ const (
 // screen keeps of a batch what a peer may send: envelopes and watches to actors
 // of ours. Protoactor itself would crash on an unknown type, an index out of
 // range or a message to its guardian, would stop any actor, and would relay to
-// other nodes.
+// other nodes. What is said in this node's own name is not from it.
 func (n *Node) screen(b *remote.MessageBatch) {
 	if b == nil {
 		return
@@ -125,6 +124,9 @@ func (n *Node) screenOne(b *remote.MessageBatch, e *remote.MessageEnvelope) (del
 	within := func(i int32, length int) bool { return i >= 0 && int(i) < length }
 	if !within(e.TypeId, len(b.TypeNames)) || !within(e.Target, len(b.Targets)) || !within(e.Sender, len(b.Senders)+1) || e.SerializerId != 0 {
 		return false, fmt.Errorf("malformed frame")
+	}
+	if e.Sender > 0 && b.Senders[e.Sender-1].GetAddress() == n.system.Address() {
+		return false, fmt.Errorf("message in the name of this node")
 	}
 	e.MessageHeader = nil
 	target := b.Targets[e.Target].Id

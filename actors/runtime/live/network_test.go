@@ -266,10 +266,14 @@ func TestInbound_HostileFramesAreRefusedAndTheNodeLives(t *testing.T) {
 		{"other serializer", []string{"tiercel.v1.Envelope"}, actor.NewPID(n.Address(), "sink"), &remote.MessageEnvelope{SerializerId: 1, MessageData: good}},
 		{"to a guardian", []string{"tiercel.v1.Envelope"}, actor.NewPID(n.Address(), "guardian$1"), &remote.MessageEnvelope{MessageData: good}},
 		{"to the supervisor", []string{"tiercel.v1.Envelope"}, actor.NewPID(n.Address(), "EndpointSupervisor/$1"), &remote.MessageEnvelope{MessageData: good}},
+		{"in the node's own name", []string{"tiercel.v1.Envelope"}, actor.NewPID(n.Address(), "sink"), &remote.MessageEnvelope{Sender: 1, MessageData: good}},
 		{"to the activator", []string{"remote.ActorPidRequest"}, actor.NewPID(n.Address(), "activator"), &remote.MessageEnvelope{}},
 	}
 	deliver := func(types []string, to *actor.PID, e *remote.MessageEnvelope) {
 		batch := &remote.MessageBatch{TypeNames: types, Targets: []*actor.PID{to}, Envelopes: []*remote.MessageEnvelope{e}}
+		if e.Sender == 1 {
+			batch.Senders = []*actor.PID{actor.NewPID(n.Address(), "node/catalog")}
+		}
 		require.NoError(t, stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: batch}}))
 	}
 	for i, f := range frames {
@@ -303,6 +307,14 @@ func authority(t *testing.T) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: pool, ClientCAs: pool, MinVersion: tls.VersionTLS13}
 }
 
+// fixed are settings that do not change; nil: no TLS.
+func fixed(config *tls.Config) func() *tls.Config {
+	if config == nil {
+		return nil
+	}
+	return func() *tls.Config { return config }
+}
+
 func TestNetwork_TLSLetsOnlyPeersOfTheSameAuthorityIn(t *testing.T) {
 	ours, theirs := authority(t), authority(t)
 	trusting := ours.Clone() // knows our server, has no certificate of ours
@@ -314,8 +326,8 @@ func TestNetwork_TLSLetsOnlyPeersOfTheSameAuthorityIn(t *testing.T) {
 	}{{"same authority", ours, true}, {"other certificate", trusting, false}, {"other authority", theirs, false}, {"plain", nil, false}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, live.Config{Node: "n-a", RPC: "127.0.0.1:0", TLS: c.tls})
-			b := start(t, live.Config{Node: "n-b", RPC: "127.0.0.1:0", TLS: ours})
+			a := start(t, live.Config{Node: "n-a", RPC: "127.0.0.1:0", TLS: fixed(c.tls)})
+			b := start(t, live.Config{Node: "n-b", RPC: "127.0.0.1:0", TLS: fixed(ours)})
 			introduce(a, b)
 			var heard counting
 			spawn(t, b, "sink", heard.producer())

@@ -7,5 +7,6 @@
 // one: a node must not start with a setting that its operator believes is in
 // force and is not.
 //
-// Read first: settings.go (the one table of settings), load.go (layers).
+// Read first: settings.go (the one table of settings), load.go (layers),
+// effective.go (what is in force and why), example.go (a commented file).
 package config

@@ -27,7 +27,7 @@ const configFlag = "config"
 const maxFileBytes = 1 << 20
 
 // verbVariables belong to the client verbs and may well be set in the same shell.
-var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true}
+var verbVariables = map[string]bool{"server": true, "tenant": true, "token": true}
 
 // Problems is everything wrong with a configuration, in a stable order.
 type Problems []error
@@ -67,6 +67,20 @@ type layer struct {
 // Load merges flags, environ (as of os.Environ) and the file named by --config
 // or TIERCEL_CONFIG, and checks the whole. The error is Problems.
 func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
+	layers, problems := loadLayers(flags, environ)
+	var s Server
+	problems = append(problems, parseAll(&s, layers)...)
+	problems = append(problems, checkAddresses(&s)...)
+	problems = append(problems, checkAccess(&s)...)
+	problems = append(problems, checkDiscovery(&s)...)
+	if len(problems) > 0 {
+		return Server{}, problems
+	}
+	return s, nil
+}
+
+// loadLayers reads every source, the strongest first.
+func loadLayers(flags *pflag.FlagSet, environ []string) ([]layer, Problems) {
 	var problems Problems
 	flagLayer := layer{koanf.New("."), func(key string) string { return "--" + key }}
 	// Only flags that were given: the defaults are the lowest layer, not this one.
@@ -87,29 +101,24 @@ func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
 		path = given
 	}
 	fileLayer, found := loadFile(path)
-	problems = append(problems, found...)
+	return []layer{flagLayer, envLayer, fileLayer}, append(problems, found...)
+}
 
-	var s Server
-	problems = append(problems, parseAll(&s, []layer{flagLayer, envLayer, fileLayer})...)
-	problems = append(problems, checkExposure(&s)...)
-	problems = append(problems, checkDiscovery(&s)...)
-	if len(problems) > 0 {
-		return Server{}, problems
+// find is the text of a setting by the first layer that has one, and where that is.
+func (set *setting) find(layers []layer) (value, where string) {
+	for _, l := range layers {
+		if l.values.Exists(set.name) {
+			return l.values.String(set.name), l.source(set.name)
+		}
 	}
-	return s, nil
+	return set.value, "default"
 }
 
 // parseAll gives each setting the value of the first layer that has one.
 func parseAll(s *Server, layers []layer) Problems {
 	var problems Problems
 	for _, set := range settings {
-		value, where := set.value, "default"
-		for _, l := range layers {
-			if l.values.Exists(set.name) {
-				value, where = l.values.String(set.name), l.source(set.name)
-				break
-			}
-		}
+		value, where := set.find(layers)
 		if err := set.parse(s, value); err != nil {
 			problems = append(problems, fmt.Errorf("%s (%s): %w", set.name, where, err))
 		}
@@ -117,12 +126,13 @@ func parseAll(s *Server, layers []layer) Problems {
 	return problems
 }
 
-func envName(key string) string {
+// EnvName is the environment variable of a flag.
+func EnvName(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 }
 
 func loadEnviron(environ []string) (layer, Problems) {
-	l := layer{koanf.New("."), envName}
+	l := layer{koanf.New("."), EnvName}
 	known := map[string]bool{configFlag: true}
 	for _, n := range names() {
 		known[n] = true
@@ -133,12 +143,12 @@ func loadEnviron(environ []string) (layer, Problems) {
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
 			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, EnvPrefix)), "_", "-")
-			if known[key] && name == envName(key) {
+			if known[key] && name == EnvName(key) {
 				return key, value
 			}
 			if !verbVariables[key] && !isServiceLink(name, value) {
 				problems = append(problems, fmt.Errorf("environment: unknown variable %s%s", name,
-					suggest(key, names(), envName)))
+					suggest(key, names(), EnvName)))
 			}
 			return "", nil
 		},

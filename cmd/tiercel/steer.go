@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/client"
+	"tiercel/cmd/tiercel/internal/config"
+)
+
+func (a *app) moveTierCommand() *command {
+	var (
+		r         remote
+		recursive bool
+	)
+	cmd := &command{
+		Use:   "move TIER PATH…",
+		Short: "Move files that are stored already to another tier",
+		Long: `Moves each PATH to TIER: 1 (critical), 2 (important) or 3 (rebuildable). With -r every file
+whose path begins with PATH. The content is copied to volumes of that tier; versions and
+readers are not disturbed. What cannot be moved is told, and the rest is moved all the
+same. New files go by the table of prefixes, which 'tiercel tier set' changes.`,
+		Example: `  tiercel tier move 2 /models/old.bin
+  tiercel tier move 3 -r /datasets/2024/`,
+		Args: wantArgs(2, -1, "TIER and at least one PATH"),
+		RunE: func(c *command, args []string) error {
+			tier, err := tierArgument(args[0])
+			if err != nil {
+				return err
+			}
+			conn, err := a.connect(c, &r)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			var sum client.Retiered
+			for _, path := range args[1:] {
+				if err := moveTier(c, conn, path, recursive, tier, &sum); err != nil {
+					return err
+				}
+			}
+			return a.reportTierMove(&r, tier, &sum)
+		},
+	}
+	r.addTo(cmd.Flags())
+	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "every file whose path begins with PATH")
+	return cmd
+}
+
+// moveTier does one path or prefix, as often as the server wants to be asked.
+func moveTier(c *command, conn *client.Client, path string, recursive bool, tier int, sum *client.Retiered) error {
+	kind, check := "path", model.CheckPath
+	if recursive {
+		kind, check = "prefix", model.CheckPrefix
+	}
+	if err := check(path); err != nil || path == "" {
+		return &usageError{err: fmt.Errorf("%q is no %s: %s", path, kind, client.Message(errors.Join(err)))}
+	}
+	where := map[string]any{kind: path}
+	for {
+		done, err := conn.Retier(c.Context(), where, tier)
+		if err != nil {
+			return err
+		}
+		sum.Moved += done.Moved
+		sum.MovedBytes += done.MovedBytes
+		sum.Unchanged += done.Unchanged
+		sum.Failed = append(sum.Failed, done.Failed...)
+		if done.Next == "" {
+			return nil
+		}
+		where["after"] = done.Next
+	}
+}
+
+func (a *app) reportTierMove(r *remote, tier int, sum *client.Retiered) error {
+	for _, f := range sum.Failed {
+		a.complain(fmt.Sprintf("%s: %s (%s)", f.Path, f.Message, f.Code))
+	}
+	if r.output == "json" {
+		if err := a.printJSON(sum); err != nil {
+			return err
+		}
+	} else if !r.quiet {
+		fmt.Fprintf(a.stdout, "moved %s, %s, to tier %d; %d were there already\n", counted(int(sum.Moved), "file"), config.FormatBytes(sum.MovedBytes), tier, sum.Unchanged)
+	}
+	if len(sum.Failed) > 0 {
+		return errReported
+	}
+	return nil
+}
+
+func (a *app) releaseBrakeCommand() *command {
+	var r remote
+	cmd := &command{
+		Use:   "release-brake",
+		Short: "Let mass repair go on although many workers are missing",
+		Long: `When many workers go missing at once, as when a network is cut, copying everything anew
+is held back: 'tiercel status' warns, and says how much would move. This lets it go on:
+for when they are gone for good.`,
+		Example: "  tiercel status\n  tiercel workers release-brake",
+		Args:    wantArgs(0, 0, ""),
+		RunE: func(c *command, _ []string) error {
+			conn, err := a.connect(c, &r)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			if err := conn.ReleaseBrake(c.Context()); err != nil {
+				return err
+			}
+			if r.output == "json" {
+				return a.printJSON(map[string]any{"released": true})
+			}
+			_, err = fmt.Fprintln(a.stdout, "mass repair goes on")
+			return err
+		},
+	}
+	r.addTo(cmd.Flags())
+	return cmd
+}
