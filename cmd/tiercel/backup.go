@@ -25,7 +25,7 @@ replaced only then.
 their volumes; 'tiercel recover --catalog FILE' does that in a node's own directory. What
 was written after the backup is found by neither, unless by the commit journal that
 'tiercel recover' reads as well.`,
-		Example: `  tiercel backup /backups/catalog-$(date +%F)
+		Example: `  tiercel backup /backups/catalog-2026-12-31
   tiercel backup --server http://10.0.0.5:8880 --output json catalog.backup`,
 		Args: wantArgs(1, 1, "one FILE"),
 		RunE: func(c *command, args []string) error {

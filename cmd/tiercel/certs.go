@@ -38,28 +38,34 @@ URI:` + certs.NodeURI + ` and both extended key usages, server and client.`,
 }
 
 func (a *app) initCACommand() *command {
-	var dir string
+	var dir, output string
 	cmd := &command{
-		Use:     "init-ca",
-		Short:   "Make the authority of a cluster: ca.crt and ca.key",
+		Use:   "init-ca",
+		Short: "Make the authority of a cluster: ca.crt and ca.key",
+		Long: `Makes the key and the certificate of an authority in --dir, which is made if it is not
+there, and prints the names of the two files. Files that are there are not overwritten.`,
 		Example: "  tiercel certs init-ca\n  tiercel certs init-ca --dir /secure/tiercel-certs",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(*command, []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
 			pair, err := certs.InitCA(dir, time.Now())
 			if err != nil {
 				return err
 			}
-			return a.printPair(pair)
+			return a.printPair(pair, output)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", defaultCertsDir, "`DIR` for the files")
+	addOutput(cmd.Flags(), &output)
 	return cmd
 }
 
 func (a *app) nodeCertCommand() *command {
 	var (
-		r     certs.Request
-		names string
+		r             certs.Request
+		names, output string
 	)
 	cmd := &command{
 		Use:   "node NAME",
@@ -78,7 +84,7 @@ server that uses the files sees that within seconds, without a restart.`,
 					r.Names = append(r.Names, name)
 				}
 			}
-			return a.issueCertificate(r)
+			return a.issueCertificate(r, output)
 		},
 	}
 	flags := cmd.Flags()
@@ -86,11 +92,12 @@ server that uses the files sees that within seconds, without a restart.`,
 	flags.StringVar(&names, "names", "localhost,127.0.0.1,::1", "`HOST,…` by which the node is reached, without ports")
 	flags.IntVar(&r.Days, "days", certs.NodeDays, fmt.Sprintf("valid for so many days, `N` up to %d", certs.MaxNodeDays))
 	flags.BoolVar(&r.Replace, "replace", false, "renew a certificate that is there")
+	addOutput(flags, &output)
 	return cmd
 }
 
 func (a *app) clientCertCommand() *command {
-	r := certs.Request{Client: true}
+	r, output := certs.Request{Client: true}, ""
 	cmd := &command{
 		Use:   "client NAME",
 		Short: "Make a certificate for clients of the API: NAME.crt and NAME.key",
@@ -102,17 +109,21 @@ is, and what they may do, is for the token to say. Nodes do not take it for a no
 		Args: wantArgs(1, 1, "one NAME"),
 		RunE: func(_ *command, args []string) error {
 			r.Name = args[0]
-			return a.issueCertificate(r)
+			return a.issueCertificate(r, output)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&r.Dir, "dir", defaultCertsDir, "`DIR` of the authority, and for the files")
 	flags.IntVar(&r.Days, "days", certs.NodeDays, fmt.Sprintf("valid for so many days, `N` up to %d", certs.MaxNodeDays))
 	flags.BoolVar(&r.Replace, "replace", false, "renew a certificate that is there")
+	addOutput(flags, &output)
 	return cmd
 }
 
-func (a *app) issueCertificate(r certs.Request) error {
+func (a *app) issueCertificate(r certs.Request, output string) error {
+	if err := checkOutput(output); err != nil {
+		return err
+	}
 	pair, err := certs.Issue(r, time.Now())
 	if model.CodeOf(err) == model.CodeInvalidArgument {
 		return &usageError{err: errors.New(client.Message(err))}
@@ -120,10 +131,13 @@ func (a *app) issueCertificate(r certs.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.printPair(pair)
+	return a.printPair(pair, output)
 }
 
-func (a *app) printPair(pair certs.Pair) error {
+func (a *app) printPair(pair certs.Pair, output string) error {
+	if output == "json" {
+		return a.printJSON(map[string]any{"cert": pair.Cert, "key": pair.Key})
+	}
 	_, err := fmt.Fprintf(a.stdout, "%s\n%s\n", pair.Cert, pair.Key)
 	return err
 }

@@ -160,6 +160,7 @@ func (a *app) showLicenseCommand() *command {
 	cmd := &command{
 		Use:     "show",
 		Short:   "Show the licence of the cluster and what it allows",
+		Long:    "Shows level, end and limits of the licence in force, the features it has, and what is near its limit.",
 		Example: "  tiercel license show\n  tiercel license show --output json | jq .features",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {

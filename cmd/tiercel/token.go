@@ -155,6 +155,8 @@ func (a *app) listTokensCommand() *command {
 	var file, output string
 	cmd := &command{
 		Use: "list", Short: "Check a token file and show what is in it",
+		Long: `Reads the file as a server would, says everything that is wrong with it, and shows the
+tokens by name: their roles, what they are bound to and when they end. No token itself.`,
 		Example: "  tiercel token list\n  tiercel token list --file /etc/tiercel/tokens.yaml --output json",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(*command, []string) error {
@@ -204,20 +206,29 @@ func (a *app) printTokens(list []shownToken) error {
 }
 
 func (a *app) revokeTokenCommand() *command {
-	var file string
+	var file, output string
 	cmd := &command{
 		Use: "revoke NAME", Short: "Take a token out of the file; servers that read it refuse the token within seconds",
+		Long: `Removes the token of that name from the file. Each node reads its own copy: give the
+file to all of them, or the token is good where the old one lies.`,
 		Example: "  tiercel token revoke trainer",
 		Args:    wantArgs(1, 1, "one NAME"),
 		RunE: func(_ *command, args []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
 			if err := tokens.Remove(file, args[0]); err != nil {
 				return err
+			}
+			if output == "json" {
+				return a.printJSON(map[string]any{"name": args[0], "file": file, "revoked": true})
 			}
 			_, err := fmt.Fprintf(a.stdout, "revoked %s in %s\n", args[0], file)
 			return err
 		},
 	}
 	addTokenFile(cmd.Flags(), &file)
+	addOutput(cmd.Flags(), &output)
 	return cmd
 }
 

@@ -73,8 +73,10 @@ func TestTree_EveryExampleIsACallThatIsUnderstood(t *testing.T) {
 }
 
 func TestTree_EveryVerbThatPrintsAResultTakesOutputJSON(t *testing.T) {
-	// Why the others do not: they run until they are stopped, or what they print is a file.
-	without := []string{"tiercel server", "tiercel dev", "tiercel config example"}
+	// Why the others do not: they run until they are stopped, what they print is a file or
+	// one word for a pipe, or they only name their verbs.
+	without := []string{"tiercel server", "tiercel dev", "tiercel config example",
+		"tiercel license issue", "tiercel license keygen", "tiercel token hash", "tiercel license", "tiercel token", "tiercel certs"}
 	for _, c := range tree(t) {
 		path := c.CommandPath()
 		if !c.Runnable() || strings.HasPrefix(path, "tiercel completion") || slices.Contains(without, path) {
