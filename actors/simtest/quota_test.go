@@ -124,6 +124,38 @@ func TestStory_AWriteUnderWayKeepsItsRoomUntilItEnds(t *testing.T) {
 	assert.Empty(t, p.story.bad)
 }
 
+// What a gateway began under an earlier master reaches the next one as a commit of which
+// it has no reservation.
+func TestStory_ACommitThatNothingWasReservedForIsJudgedByApply(t *testing.T) {
+	p := newProbe(t, 36)
+	session := openSession(p)
+	cmd := extentsOf(p, "/models/late", "late", nil) // 100 bytes, which another file has too
+	p.limit(150)
+	result := repeat(p, session, 1, 0, cmd)
+	p.story.world.Run(100 * time.Millisecond)
+	require.Empty(t, p.story.bad, "what the checker sees")
+	assert.Equal(t, string(model.CodeQuotaExceeded), result.Code)
+	p.limit(200)
+	assert.Equal(t, string(model.CodeQuotaExceeded), repeat(p, session, 1, 0, cmd).Code, "its answer was given")
+	assert.Empty(t, repeat(p, session, 2, 0, cmd).Code)
+	p.story.world.Run(100 * time.Millisecond)
+	assert.EqualValues(t, 200, p.quota().UsedBytes)
+	require.Empty(t, p.story.bad)
+}
+
+func TestStory_AMoveOntoAnotherFileCountsWhatIsLeft(t *testing.T) {
+	p := newProbe(t, 37)
+	require.Nil(t, p.put("/models/a", "a", nil).Error)
+	require.Nil(t, p.put("/models/b", "b", nil).Error)
+	p.limit(200)
+	moved := ask[*messages.MutationReply](p, gatewayPath, &messages.Move{Header: p.header(), Tenant: clientTenant, From: "/models/a", To: "/models/b", Overwrite: true})
+	require.Nil(t, moved.Error)
+	p.story.world.Run(100 * time.Millisecond)
+	require.Empty(t, p.story.bad, "what the checker sees")
+	assert.EqualValues(t, 100, p.quota().UsedBytes)
+	require.Nil(t, p.put("/models/c", "c", nil).Error, "there is room again")
+}
+
 // others are the hosts beside the master.
 func (p *probe) others() []*host {
 	var out []*host
