@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tiercel/cluster/model"
 	"tiercel/cluster/quota"
 	"tiercel/messages"
 )
@@ -56,7 +57,7 @@ func (c *Catalog) Survey(rows int) (done, ok bool) {
 	return done, c.halted == nil
 }
 
-// SurveyResult ends a survey: how many tenants and files there are, and the tenants
+// SurveyResult ends a survey: how many tenants and files there are, the system's own left out, and the tenants
 // whose row counts something else than their files come to, by name.
 func (c *Catalog) SurveyResult() (tenants, files uint64, differences []*messages.UsageDifference) {
 	s := c.survey
@@ -64,7 +65,9 @@ func (c *Catalog) SurveyResult() (tenants, files uint64, differences []*messages
 	for name, t := range c.tenants {
 		found := s.sums[name]
 		delete(s.sums, name)
-		tenants++
+		if name != model.SystemTenant {
+			tenants++
+		}
 		if t.row.UsedBytes != found.GetUsedBytes() || t.row.Files != found.GetFiles() {
 			differences = append(differences, &messages.UsageDifference{
 				Tenant: name, CountedBytes: t.row.UsedBytes, CountedFiles: t.row.Files, FoundBytes: found.GetUsedBytes(), FoundFiles: found.GetFiles(),
@@ -122,5 +125,7 @@ func (s *survey) count(c *Catalog, rest, value string, sign int64) {
 	t := sum(s.sums, tenant)
 	t.Files += sign
 	t.UsedBytes += sign * quota.Charged(row)
-	s.files += uint64(sign)
+	if tenant != model.SystemTenant {
+		s.files += uint64(sign)
+	}
 }
