@@ -13,19 +13,7 @@ import (
 	"tiercel/store"
 )
 
-func (a *app) recoverCommand() *command {
-	var (
-		dirs            []string
-		catalog, output string
-		worker, discard bool
-		yes             bool
-		export          string
-		imports         []string
-	)
-	cmd := &command{
-		Use:   "recover --data-dir DIR [--data-dir DIR…] [--yes]",
-		Short: "Make the catalog again when the logs of all voters are lost",
-		Long: `For a cluster whose voters are all gone or have lost their log/. If one of them still
+const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. If one of them still
 has its log, use 'tiercel takeover' there: it misses nothing.
 
 While it runs, a cluster writes checkpoints of its catalog and a journal of all changes
@@ -43,15 +31,30 @@ that you can try several and take what goes furthest.
 
 From a machine whose directory you cannot name, carry the pieces of checkpoint and journal
 over: 'tiercel recover --data-dir DIR --export FILE' there changes nothing, and --import
-FILE here reads them. What only that machine holds of later content is not lost either: it
-is set aside in quarantine/ there.
+FILE here reads them. Later content that only that machine holds does not come under
+/lost+found: volumes that the catalog does not know are set aside in quarantine/ there, and
+what lies at the end of others goes when they are compacted.
 
 Afterwards start the first node, then the others with --join. Workers that never voted
 need nothing. On a machine whose directory you could not name, run
   tiercel recover --worker --data-dir DIR --yes
 for each node that voted: it keeps its volumes and becomes a worker.
 
-Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.`,
+Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.`
+
+func (a *app) recoverCommand() *command {
+	var (
+		dirs            []string
+		catalog, output string
+		worker, discard bool
+		yes             bool
+		export          string
+		imports         []string
+	)
+	cmd := &command{
+		Use:   "recover --data-dir DIR [--data-dir DIR…] [--yes]",
+		Short: "Make the catalog again when the logs of all voters are lost",
+		Long:  recoverHelp,
 		Example: `  tiercel recover --data-dir /srv/a --data-dir /mnt/b --data-dir /mnt/c
   tiercel recover --data-dir /srv/a --data-dir /mnt/b --data-dir /mnt/c --yes
   tiercel recover --data-dir /srv/a --catalog catalog.backup --yes
