@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"tiercel/cluster/archive"
@@ -35,6 +32,8 @@ type Options struct {
 	// Backup is a file of `tiercel backup` to build on, instead of a checkpoint found in
 	// the volumes. Its Name is that of the file in its FS; empty: none.
 	Backup Dir
+	// Carried are files of Export, from machines whose directories cannot be named here.
+	Carried []Dir
 	// Generation of the recovered cluster; 0: the next one that nobody here has seen.
 	Generation uint64
 	// DiscardLog recovers although a log is intact.
@@ -99,6 +98,11 @@ func Recover(opt Options) (_ *Report, err error) {
 	if err := s.survey(report); err != nil {
 		return nil, err
 	}
+	for _, from := range opt.Carried {
+		if err := s.carried(from); err != nil {
+			return nil, err
+		}
+	}
 	base, err := s.base(opt, report)
 	if err != nil {
 		return nil, err
@@ -147,7 +151,7 @@ func newFork(random io.Reader) (string, error) {
 
 // base chooses what to build on: of what can be read, what goes furthest.
 func (s *sources) base(opt Options, report *Report) (*base, error) {
-	items := slices.SortedFunc(maps.Keys(s.items), func(a, b archive.Item) int { return strings.Compare(a.Path(), b.Path()) })
+	items := s.sorted()
 	if opt.Backup.Name != "" {
 		return s.fromBackup(opt.Backup, items, report)
 	}
