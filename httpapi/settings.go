@@ -76,6 +76,8 @@ func settingsOf(s *messages.Settings) []setting {
 			share: &s.RebalanceSpread},
 		{key: "rebalance.automatic", about: "Whether a rebalance starts by itself at that spread.",
 			flag: &s.AutoRebalance},
+		{key: "quota.counts_copies", about: "Whether a file counts its size times the copies that its tier wants when it is written, for its tenant's quota, and not its size alone.",
+			flag: &s.QuotaCountsCopies},
 	}
 }
 

@@ -124,6 +124,9 @@ func TestSystemTenant_HasFilesAndIsLeftOutOfTheTotals(t *testing.T) {
 	r.mustDo(putFile(&messages.PutFile{File: own, Extents: r.extents(other, 10)}))
 	assert.Equal(t, before.Files, r.c.Totals().Files)
 	assert.Equal(t, before.UsedBytes, r.c.Totals().UsedBytes)
+	surveyed, differences := survey(t, r.c, 100, func() {})
+	assert.EqualValues(t, before.Files, surveyed)
+	assert.Empty(t, differences)
 	assert.Empty(t, r.c.Verify())
 	assert.Error(t, model.CheckTenant(model.SystemTenant), "no client can name it")
 }

@@ -57,15 +57,18 @@ func (c *Catalog) Survey(rows int) (done, ok bool) {
 	return done, c.halted == nil
 }
 
-// SurveyResult ends a survey: how many tenants and files there are, the system's own left out, and the tenants
-// whose row counts something else than their files come to, by name.
+// SurveyResult ends a survey: how many tenants and files there are, beside what the
+// cluster keeps for itself, and the tenants whose row counts something else than their
+// files come to, by name.
 func (c *Catalog) SurveyResult() (tenants, files uint64, differences []*messages.UsageDifference) {
 	s := c.survey
 	c.survey = nil
 	for name, t := range c.tenants {
 		found := s.sums[name]
 		delete(s.sums, name)
-		if name != model.SystemTenant {
+		if name == model.SystemTenant {
+			s.files -= uint64(found.GetFiles())
+		} else {
 			tenants++
 		}
 		if t.row.UsedBytes != found.GetUsedBytes() || t.row.Files != found.GetFiles() {
@@ -125,7 +128,5 @@ func (s *survey) count(c *Catalog, rest, value string, sign int64) {
 	t := sum(s.sums, tenant)
 	t.Files += sign
 	t.UsedBytes += sign * quota.Charged(row)
-	if tenant != model.SystemTenant {
-		s.files += uint64(sign)
-	}
+	s.files += uint64(sign)
 }
