@@ -85,6 +85,10 @@ func (c *Controller) install(ctx *runtime.Context) {
 			w.answer(ctx, false, err)
 			continue
 		}
+		if w.m.IfNewer && !license.Newer(c.cluster.GetLicense(), set.License) {
+			w.answer(ctx, true, nil) // as apply would say; every start of a node asks this
+			continue
+		}
 		set.IfNewer = w.m.IfNewer
 		c.commit(ctx, &messages.Command{Kind: &messages.Command_SetLicense{SetLicense: set}}, func(ctx *runtime.Context, o *messages.CommitOutcome) {
 			if err := outcomeError("install licence", o); err != nil {
