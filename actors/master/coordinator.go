@@ -93,7 +93,7 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 	case *messages.Begin:
 		c.onBegin(ctx, m)
 	case *messages.Commit:
-		c.onCommit(ctx, m)
+		c.onCommit(ctx, admitted(ctx, m))
 	case *messages.ProposeReply:
 		c.onDropped(ctx, m)
 	case *messages.CommandsApplied:
@@ -270,7 +270,7 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	}
 	out := &messages.Propose{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(m.Commands))}
 	to, now, bytes := ctx.Sender(), ctx.Now(), 0
-	for _, cmd := range admitted(ctx, m) {
+	for _, cmd := range m.Commands {
 		if c.tooSoon(cmd) {
 			ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{Proposal: cmd.Proposal, Dropped: true}}})
 			continue

@@ -58,14 +58,14 @@ func (a *app) connect(c *command, r *remote) (*client.Client, error) {
 			*value = env
 		}
 	}
-	if err := config.UnknownVariables(a.environ); err != nil {
-		return nil, &usageError{err: err}
-	}
 	if err := checkOutput(r.output); err != nil {
 		return nil, err
 	}
 	if r.timeout <= 0 {
 		return nil, &usageError{err: fmt.Errorf("--timeout %s must be more than nothing", r.timeout)}
+	}
+	if err := config.UnknownVariables(a.environ); err != nil {
+		return nil, &usageError{err: err}
 	}
 	if c.Flags().Lookup("jobs") != nil && (r.jobs < 1 || r.jobs > maxJobs) {
 		return nil, &usageError{err: fmt.Errorf("--jobs %d is not between 1 and %d", r.jobs, maxJobs)}

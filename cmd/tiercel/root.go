@@ -21,10 +21,12 @@ func (a *app) rootCommand() *command {
 the client hears "stored", important data a moment later, rebuildable data has
 one copy on cheap disk.
 
-Start a node with 'tiercel server', or a cluster to play with by 'tiercel dev', then
-put, get, ls, rm, mv and cp files; 'tiercel status' and 'tiercel workers' show how it
-is, 'tiercel explain' where things are and why, 'tiercel config' and 'tiercel tier'
-change how it behaves. The verbs find the server by --server or TIERCEL_SERVER.
+Start a node with 'tiercel server', then put, get, ls, rm, mv and cp files.
+The verbs find the server by --server or TIERCEL_SERVER.
+
+'tiercel dev' starts a whole cluster to play with. 'tiercel status' and 'workers' show
+how it is, 'explain' where things are and why, 'config' and 'tier' change how it behaves.
+TIERCEL_OUTPUT=json makes every verb answer in JSON.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  tiercel dev --nodes 3
@@ -47,6 +49,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.configCommand(), a.explainCommand(),
 	)
 	completeValues(root)
+	a.outputFromEnvironment(root)
 	return root
 }
 

@@ -199,3 +199,12 @@ func TestReleaseBrake_SaysThatItIsReleasedOrWhyNot(t *testing.T) {
 	assert.Equal(t, "mass repair goes on\n", c.must("workers", "release-brake"))
 	assert.Equal(t, exitFailed, c.run("workers", "release-brake").status)
 }
+
+func TestOutput_IsByTheEnvironmentUnlessAFlagSaysOtherwise(t *testing.T) {
+	c := newCLI(t)
+	c.environ = append(c.environ, "TIERCEL_OUTPUT=json")
+	assert.True(t, json.Valid([]byte(c.must("status"))))
+	assert.False(t, json.Valid([]byte(c.must("status", "--output", "table"))))
+	c.environ = []string{"TIERCEL_OUTPUT=xml"}
+	assert.Equal(t, exitUsage, c.run("version").status)
+}

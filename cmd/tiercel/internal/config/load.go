@@ -27,7 +27,7 @@ const configFlag = "config"
 const maxFileBytes = 1 << 20
 
 // verbVariables belong to the client verbs and may well be set in the same shell.
-var verbVariables = map[string]bool{"server": true, "tenant": true}
+var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true}
 
 // Problems is everything wrong with a configuration, in a stable order.
 type Problems []error
@@ -67,31 +67,9 @@ type layer struct {
 // Load merges flags, environ (as of os.Environ) and the file named by --config
 // or TIERCEL_CONFIG, and checks the whole. The error is Problems.
 func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
-	layers, problems := loadLayers(flags, environ)
-	var s Server
-	problems = append(problems, parseAll(&s, layers)...)
-	problems = append(problems, checkExposure(&s)...)
-	problems = append(problems, checkDiscovery(&s)...)
-	if len(problems) > 0 {
-		return Server{}, problems
-	}
-	return s, nil
-}
-
-// loadLayers reads every source, the strongest first.
-func loadLayers(flags *pflag.FlagSet, environ []string) ([]layer, Problems) {
 	var problems Problems
-	flagLayer := layer{koanf.New("."), func(key string) string { return "--" + key }}
-	// Only flags that were given: the defaults are the lowest layer, not this one.
-	onlyGiven := posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
-		if !f.Changed {
-			return "", nil
-		}
-		return f.Name, f.Value.String()
-	})
-	if err := flagLayer.values.Load(onlyGiven, nil); err != nil {
-		problems = append(problems, err)
-	}
+	flagLayer, found := loadFlags(flags)
+	problems = append(problems, found...)
 	envLayer, found := loadEnviron(environ)
 	problems = append(problems, found...)
 
@@ -100,17 +78,16 @@ func loadLayers(flags *pflag.FlagSet, environ []string) ([]layer, Problems) {
 		path = given
 	}
 	fileLayer, found := loadFile(path)
-	return []layer{flagLayer, envLayer, fileLayer}, append(problems, found...)
-}
+	problems = append(problems, found...)
 
-// find is the text of a setting by the first layer that has one, and where that is.
-func (set *setting) find(layers []layer) (value, where string) {
-	for _, l := range layers {
-		if l.values.Exists(set.name) {
-			return l.values.String(set.name), l.source(set.name)
-		}
+	var s Server
+	problems = append(problems, parseAll(&s, []layer{flagLayer, envLayer, fileLayer})...)
+	problems = append(problems, checkExposure(&s)...)
+	problems = append(problems, checkDiscovery(&s)...)
+	if len(problems) > 0 {
+		return Server{}, problems
 	}
-	return set.value, "default"
+	return s, nil
 }
 
 // parseAll gives each setting the value of the first layer that has one.
@@ -123,6 +100,21 @@ func parseAll(s *Server, layers []layer) Problems {
 		}
 	}
 	return problems
+}
+
+// loadFlags takes the flags that were given: the defaults are the lowest layer, not this one.
+func loadFlags(flags *pflag.FlagSet) (layer, Problems) {
+	l := layer{koanf.New("."), func(key string) string { return "--" + key }}
+	onlyGiven := posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
+		if !f.Changed {
+			return "", nil
+		}
+		return f.Name, f.Value.String()
+	})
+	if err := l.values.Load(onlyGiven, nil); err != nil {
+		return l, Problems{err}
+	}
+	return l, nil
 }
 
 func envName(key string) string {
