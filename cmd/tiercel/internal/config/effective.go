@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 )
 
@@ -43,6 +45,21 @@ func loadLayers(flags *pflag.FlagSet, environ []string) []layer {
 	return []layer{fromFlags, fromEnviron, fromFile}
 }
 
+// loadFlags takes the flags that were given: the defaults are the lowest layer, not this one.
+func loadFlags(flags *pflag.FlagSet) (layer, Problems) {
+	l := layer{koanf.New("."), func(key string) string { return "--" + key }}
+	onlyGiven := posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
+		if !f.Changed {
+			return "", nil
+		}
+		return f.Name, f.Value.String()
+	})
+	if err := l.values.Load(onlyGiven, nil); err != nil {
+		return l, Problems{err}
+	}
+	return l, nil
+}
+
 // find is the text of a setting by the first layer that has one, and where that is.
 func (set *setting) find(layers []layer) (value, where string) {
 	for _, l := range layers {
@@ -77,11 +94,11 @@ func UnknownVariables(environ []string) error {
 		name, value, _ := strings.Cut(pair, "=")
 		bare, ours := strings.CutPrefix(name, EnvPrefix)
 		key := strings.ReplaceAll(strings.ToLower(bare), "_", "-")
-		known := verbVariables[key] && name == envName(key) || slices.Contains(names(), key) || key == configFlag
+		known := verbVariables[key] && name == EnvName(key) || slices.Contains(names(), key) || key == configFlag
 		if !ours || known || isServiceLink(name, value) {
 			continue
 		}
-		if hint := suggest(key, verbs, envName); hint != "" {
+		if hint := suggest(key, verbs, EnvName); hint != "" {
 			problems = append(problems, fmt.Errorf("environment: unknown variable %s%s", name, hint))
 		}
 	}

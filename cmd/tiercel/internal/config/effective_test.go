@@ -44,7 +44,7 @@ func fileWith(t *testing.T, text string) string {
 func TestExample_SaysOfEverySettingWhatItMeansAndItsVariable(t *testing.T) {
 	text := Example()
 	for _, s := range settings {
-		assert.Contains(t, text, "# "+envName(s.name)+"\n#"+s.name+": ", s.name)
+		assert.Contains(t, text, "# "+EnvName(s.name)+"\n#"+s.name+": ", s.name)
 	}
 	for _, line := range strings.Split(text, "\n") {
 		assert.LessOrEqual(t, len(line), 100, line)

@@ -25,7 +25,7 @@ func Example() string {
 		for _, line := range wrap(strings.ToUpper(about[:1])+about[1:]+".", exampleWidth-2) {
 			b.WriteString("# " + line + "\n")
 		}
-		b.WriteString("# " + envName(s.name) + "\n")
+		b.WriteString("# " + EnvName(s.name) + "\n")
 		b.WriteString("#" + s.name + ": " + s.yamlDefault() + "\n")
 	}
 	return b.String()

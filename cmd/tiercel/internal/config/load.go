@@ -12,7 +12,6 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/file"
-	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 )
@@ -102,27 +101,13 @@ func parseAll(s *Server, layers []layer) Problems {
 	return problems
 }
 
-// loadFlags takes the flags that were given: the defaults are the lowest layer, not this one.
-func loadFlags(flags *pflag.FlagSet) (layer, Problems) {
-	l := layer{koanf.New("."), func(key string) string { return "--" + key }}
-	onlyGiven := posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
-		if !f.Changed {
-			return "", nil
-		}
-		return f.Name, f.Value.String()
-	})
-	if err := l.values.Load(onlyGiven, nil); err != nil {
-		return l, Problems{err}
-	}
-	return l, nil
-}
-
-func envName(key string) string {
+// EnvName is the environment variable of a flag.
+func EnvName(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 }
 
 func loadEnviron(environ []string) (layer, Problems) {
-	l := layer{koanf.New("."), envName}
+	l := layer{koanf.New("."), EnvName}
 	known := map[string]bool{configFlag: true}
 	for _, n := range names() {
 		known[n] = true
@@ -133,12 +118,12 @@ func loadEnviron(environ []string) (layer, Problems) {
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
 			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, EnvPrefix)), "_", "-")
-			if known[key] && name == envName(key) {
+			if known[key] && name == EnvName(key) {
 				return key, value
 			}
 			if !verbVariables[key] && !isServiceLink(name, value) {
 				problems = append(problems, fmt.Errorf("environment: unknown variable %s%s", name,
-					suggest(key, names(), envName)))
+					suggest(key, names(), EnvName)))
 			}
 			return "", nil
 		},
