@@ -1454,7 +1454,7 @@ type ClusterRow struct {
 	StateHashMismatchAt      uint64                 `protobuf:"varint,13,opt,name=state_hash_mismatch_at,json=stateHashMismatchAt,proto3" json:"state_hash_mismatch_at,omitempty"` // unused by apply; reserved for reports
 	Fork                     string                 `protobuf:"bytes,14,opt,name=fork,proto3" json:"fork,omitempty"`                                                               // drawn by the newest manual take-over or recovery; empty: none yet
 	Brake                    *StormBrake            `protobuf:"bytes,15,opt,name=brake,proto3" json:"brake,omitempty"`
-	Failover                 bool                   `protobuf:"varint,16,opt,name=failover,proto3" json:"failover,omitempty"` // licensed: voters may be more than one
+	Failover                 bool                   `protobuf:"varint,16,opt,name=failover,proto3" json:"failover,omitempty"` // voters may be more than one, where the licence has failover
 	Settings                 *Settings              `protobuf:"bytes,17,opt,name=settings,proto3" json:"settings,omitempty"`
 	License                  *LicenseRow            `protobuf:"bytes,55,opt,name=license,proto3" json:"license,omitempty"` // empty: none was ever installed, which is the level free
 	// Set by a recovery. Volumes whose number lies in one of these ranges and that no row

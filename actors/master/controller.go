@@ -35,6 +35,7 @@ type Controller struct {
 	logMembers []*messages.Peer      // voters and learners
 	lookup     uint64                // number of the newest lookup
 	full       []waiting
+	installs   []installing
 	lag        map[string]*messages.FollowerLag // of the workers whose copies are behind
 
 	committer
@@ -178,6 +179,7 @@ func (c *Controller) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		c.judgeVoters(ctx)
 		c.judgeHandOver(ctx, now)
 		c.judgeLicense(ctx, now)
+		c.install(ctx)
 	}
 	c.answerLists(ctx)
 }

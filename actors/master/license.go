@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"tiercel/actors/runtime"
 	"tiercel/cluster/compaction"
 	"tiercel/cluster/license"
@@ -53,31 +55,54 @@ func (c *Controller) judgeLicense(ctx *runtime.Context, now time.Time) {
 		})
 }
 
-// onInstallLicense verifies a licence, here and now, and logs what it says.
+// installing is a licence that waits for the next look at the catalog, which knows the
+// present one.
+type installing struct {
+	to *actor.PID
+	m  *messages.InstallLicense
+}
+
+// onInstallLicense keeps a licence for the next look, which it asks for.
 func (c *Controller) onInstallLicense(ctx *runtime.Context, m *messages.InstallLicense) {
-	const op = "install licence"
-	to, header := ctx.Sender(), m.Header
-	answer := func(ctx *runtime.Context, kept bool, err error) {
-		ctx.Send(to, &messages.InstallLicenseReply{Header: messages.ReplyHeader(header), Kept: kept, Error: messages.FromError(err)})
-	}
-	if c.cluster == nil {
-		answer(ctx, false, model.Errorf(model.CodeUnavailable, op, "the master has just started; try again"))
+	w := installing{to: ctx.Sender(), m: m}
+	if len(c.installs) >= maxInstalls {
+		w.answer(ctx, false, model.Errorf(model.CodeOverloaded, "install licence", "%d licences are being installed already; try again", maxInstalls))
 		return
 	}
-	set, err := c.cfg.LicenseKeys.Set(m.Text, ctx.Now(), c.cluster.ClusterId, c.cluster.License)
-	if err != nil {
-		answer(ctx, false, err)
-		return
-	}
-	set.IfNewer = m.IfNewer
-	c.commit(ctx, &messages.Command{Kind: &messages.Command_SetLicense{SetLicense: set}}, func(ctx *runtime.Context, o *messages.CommitOutcome) {
-		if err := outcomeError(op, o); err != nil {
-			answer(ctx, false, err)
-			return
+	c.installs = append(c.installs, w)
+	c.look(ctx, len(c.full) > 0)
+}
+
+const maxInstalls = 100
+
+// install verifies what waits, here and now, and logs what it says.
+func (c *Controller) install(ctx *runtime.Context) {
+	waiting := c.installs
+	c.installs = nil
+	for _, w := range waiting {
+		set, err := c.cfg.LicenseKeys.Set(w.m.Text, ctx.Now(), c.cluster.GetClusterId(), c.cluster.GetLicense())
+		if err != nil {
+			w.answer(ctx, false, err)
+			continue
 		}
-		ctx.Log().Info("a licence was installed", "license", set.License.Id, "level", set.License.Level, "changed", o.Result.Created)
-		answer(ctx, !o.Result.Created, nil)
-	})
+		if w.m.IfNewer && !license.Newer(c.cluster.GetLicense(), set.License) {
+			w.answer(ctx, true, nil) // as apply would say; every start of a node asks this
+			continue
+		}
+		set.IfNewer = w.m.IfNewer
+		c.commit(ctx, &messages.Command{Kind: &messages.Command_SetLicense{SetLicense: set}}, func(ctx *runtime.Context, o *messages.CommitOutcome) {
+			if err := outcomeError("install licence", o); err != nil {
+				w.answer(ctx, false, err)
+				return
+			}
+			ctx.Log().Info("a licence was proposed", "license", set.License.Id, "level", set.License.Level, "installed", o.Result.Created)
+			w.answer(ctx, !o.Result.Created, nil)
+		})
+	}
+}
+
+func (w installing) answer(ctx *runtime.Context, kept bool, err error) {
+	ctx.Send(w.to, &messages.InstallLicenseReply{Header: messages.ReplyHeader(w.m.Header), Kept: kept, Error: messages.FromError(err)})
 }
 
 // denyRebalance refuses a rebalance that was asked for; repair, evacuation and drain are

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"tiercel/cluster/archive"
@@ -35,6 +32,8 @@ type Options struct {
 	// Backup is a file of `tiercel backup` to build on, instead of a checkpoint found in
 	// the volumes. Its Name is that of the file in its FS; empty: none.
 	Backup Dir
+	// Carried are files of Export, from machines whose directories cannot be named here.
+	Carried []Dir
 	// Generation of the recovered cluster; 0: the next one that nobody here has seen.
 	Generation uint64
 	// DiscardLog recovers although a log is intact.
@@ -46,37 +45,39 @@ type Options struct {
 
 // Report says what was found and done.
 type Report struct {
-	ClusterID   model.ClusterID
-	Generation  uint64
-	Fork        string // empty in a plan
-	Checkpoint  uint64 // log index of the checkpoint or backup
-	JournalTo   uint64 // log index up to which the journal went
-	Backup      bool   // built on the backup
-	LastWritten time.Time
-	Files       int64
-	Bytes       int64
-	Found       []Found // under /lost+found
-	NotFound    []Found // that could not be put there
-	Elsewhere   int64   // files of which a part is in none of the directories
-	Missing     []string
-	Dirs        []DirReport
-	Notes       []string // damage that was passed over
+	ClusterID   model.ClusterID `json:"cluster_id"`
+	Generation  uint64          `json:"generation"`
+	Fork        string          `json:"fork,omitempty"`   // empty in a plan
+	Checkpoint  uint64          `json:"checkpoint_index"` // log index of the checkpoint or backup
+	JournalTo   uint64          `json:"journal_index"`    // log index up to which the journal went
+	Backup      bool            `json:"backup"`           // built on the backup
+	LastWritten time.Time       `json:"last_written,omitzero"`
+	Files       int64           `json:"files"`
+	Bytes       int64           `json:"logical_bytes"`
+	Found       []Found         `json:"lost_and_found"`  // under /lost+found
+	NotFound    []Found         `json:"not_kept"`        // that could not be put there
+	Elsewhere   int64           `json:"files_elsewhere"` // files of which a part is in none of the directories
+	Missing     []string        `json:"missing,omitempty"`
+	Dirs        []DirReport     `json:"dirs"`
+	Notes       []string        `json:"notes,omitempty"` // damage that was passed over
 }
 
 // Found is a record that the recovered catalog does not know.
 type Found struct {
-	Tenant, Original, Path string
-	Bytes                  uint64
-	Reason                 string // why it could not be kept
+	Tenant   string `json:"tenant"`
+	Original string `json:"original,omitempty"`
+	Path     string `json:"path,omitempty"`
+	Bytes    uint64 `json:"size_bytes"`
+	Reason   string `json:"reason,omitempty"` // why it could not be kept
 }
 
 // DirReport is what becomes of one directory.
 type DirReport struct {
-	Name    string
-	Node    model.NodeID
-	Founder bool
-	Volumes int
-	Aside   string // where its old log lies now; empty: it had none
+	Name    string       `json:"name"`
+	Node    model.NodeID `json:"node"`
+	Founder bool         `json:"founder"`
+	Volumes int          `json:"volumes"`
+	Aside   string       `json:"aside,omitempty"` // where its old log lies now; empty: it had none
 }
 
 // maxMissing bounds the paths that a report lists.
@@ -98,6 +99,11 @@ func Recover(opt Options) (_ *Report, err error) {
 	report := &Report{}
 	if err := s.survey(report); err != nil {
 		return nil, err
+	}
+	for _, from := range opt.Carried {
+		if err := s.carried(from); err != nil {
+			return nil, err
+		}
 	}
 	base, err := s.base(opt, report)
 	if err != nil {
@@ -147,7 +153,7 @@ func newFork(random io.Reader) (string, error) {
 
 // base chooses what to build on: of what can be read, what goes furthest.
 func (s *sources) base(opt Options, report *Report) (*base, error) {
-	items := slices.SortedFunc(maps.Keys(s.items), func(a, b archive.Item) int { return strings.Compare(a.Path(), b.Path()) })
+	items := s.sorted()
 	if opt.Backup.Name != "" {
 		return s.fromBackup(opt.Backup, items, report)
 	}

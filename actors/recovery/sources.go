@@ -25,12 +25,14 @@ type place struct {
 	dir    *source
 	volume model.VolumeID
 	at     store.Placed
+	file   store.File // instead of a volume: a file that was carried here
 }
 
 // sources are all directories, and what of the archive was seen in them.
 type sources struct {
 	dirs  []*source
 	items map[archive.Item][]place
+	files []store.File // opened for them
 }
 
 func openSources(opt Options) (*sources, error) {
@@ -98,6 +100,9 @@ func intactLog(fs store.FS) bool {
 
 func (s *sources) close() error {
 	var errs []error
+	for _, f := range s.files {
+		errs = append(errs, f.Close())
+	}
 	for _, d := range s.dirs {
 		if d.volumes != nil {
 			errs = append(errs, d.volumes.Close())
@@ -140,7 +145,7 @@ func (s *sources) survey(report *Report) error {
 func (s *sources) read(places []place) ([]byte, error) {
 	var errs []error
 	for _, p := range places {
-		body, err := p.dir.volumes.ReadBody(p.volume, p.at.Offset, p.at.RecordBytes, p.at.HeaderCRC, 0, p.at.BodyBytes, nil)
+		body, err := p.content()
 		if err == nil {
 			return body, nil
 		}

@@ -37,6 +37,9 @@ func (s *story) lookAtCopies(c *rules.Catalog) {
 	if !w.newest.before(place) {
 		return
 	}
+	if place.generation > w.newest.generation && c.Cluster().GetAdoptBelow() > 0 {
+		clear(w.verified) // a recovered catalog is an earlier one: what was verified since it compares anew
+	}
 	w.newest = place
 	now := make(map[uint64]int)
 	for _, row := range c.Volumes() {

@@ -348,7 +348,7 @@ func TestStory_ARebalanceEvensTheDisksOut(t *testing.T) {
 
 func TestStory_ACopyThatWentBadWhileItsVolumeWasOpenIsNoVoiceWhenItIsSealed(t *testing.T) {
 	for liar := range 3 {
-		p := newProbeOf(t, Params{Seed: 1010 + uint64(liar), Nodes: 4, Still: true})
+		p := newProbeOf(t, Params{Seed: 1010 + uint64(liar), Nodes: 4, Still: true, NoArchive: true})
 		p.story.world.Run(15 * time.Second) // volumes with fewer members have given way
 		p.host = p.story.master()
 		for n := range 5 {

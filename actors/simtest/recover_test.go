@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -407,6 +408,46 @@ func TestStory_AVolumeIsNotDroppedBeforeTheJournalKnowsThatItIsEmpty(t *testing.
 		p.comeBack(p.story.hosts[0])
 		p.checkKept(kept)
 	}
+}
+
+func TestStory_PiecesOfTheJournalAreCarriedFromMachinesThatCannotBeReached(t *testing.T) {
+	p := newClusterProbe(t, 995, 5)
+	want := p.mixed(10)
+	p.story.world.Run(2 * time.Second)
+	p.journaled()
+	p.story.loseTheLog(t, false)
+	all, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[0], false))
+	require.NoError(t, err)
+
+	founder := p.story.hosts[2]
+	whole := p.story.recoverOptions(founder, true)
+	alone, others := whole, whole
+	alone.Dirs, others.Dirs = whole.Dirs[:1], whole.Dirs[1:]
+	for i, other := range others.Dirs {
+		one := others
+		one.Dirs = []recovery.Dir{other}
+		var pieces bytes.Buffer
+		count, err := recovery.Export(one, &pieces)
+		require.NoError(t, err)
+		if i == 0 {
+			assert.NotZero(t, count)
+		}
+		disk := store.NewMemFS(1)
+		f, err := disk.Create("pieces")
+		require.NoError(t, err)
+		_, err = f.WriteAt(pieces.Bytes(), 0)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		alone.Carried = append(alone.Carried, recovery.Dir{Name: "pieces", FS: disk})
+	}
+	report, err := recovery.Recover(alone)
+	require.NoError(t, err)
+	assert.Equal(t, all.JournalTo, report.JournalTo, "as far as with every directory")
+	_, err = recovery.AsWorker(others)
+	require.NoError(t, err)
+	p.comeBack(founder)
+	require.True(t, p.story.world.RunUntil(func() bool { return len(p.story.unverified()) == 0 }, 2*time.Minute), "%v", p.story.unverified())
+	p.requireAll(want)
 }
 
 // damageArchive flips a byte in every copy of the records whose paths begin so.

@@ -19,12 +19,17 @@ func SeenAfter(old *messages.LicenseRow, issuedMs, nowMs int64) int64 {
 	return max(nowMs, old.GetSeenUnixMs())
 }
 
+// Newer reports whether a licence was issued after the present one.
+func Newer(old, facts *messages.LicenseRow) bool {
+	return old == nil || facts.GetIssuedUnixMs() > old.IssuedUnixMs
+}
+
 // Install lays the facts of a licence over the present row. changed is false for one that
 // is no newer when only a newer one was wanted; expired says that it has ended by the
 // highest time of the log: then nothing is installed.
 func Install(old *messages.LicenseRow, set *messages.SetLicense, index uint64) (next *messages.LicenseRow, changed, expired bool) {
 	facts := set.GetLicense()
-	if set.GetIfNewer() && old != nil && facts.IssuedUnixMs <= old.IssuedUnixMs {
+	if set.GetIfNewer() && !Newer(old, facts) {
 		return old, false, false
 	}
 	seen := SeenAfter(old, facts.IssuedUnixMs, set.AtUnixMs)

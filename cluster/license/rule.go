@@ -181,11 +181,13 @@ func Sentence(facts map[string]string) string {
 		return fmt.Sprintf("%s: %s allows %s, and the cluster has %s; %s. Install a licence on a node of the cluster with `tiercel license install`, then start this node again; or remove a worker that is gone with `tiercel workers remove`",
 			title, current, counted(facts[factLimit], "data worker"), facts[factPresent], has)
 	case facts[factDC] != "":
-		return fmt.Sprintf("the node is in datacenter %s and the cluster in %s, and %s is not part of %s; the level %s has it",
-			facts[factDC], facts[factOtherDC], title, current, has)
+		return fmt.Sprintf("the node is in datacenter %s and the cluster in %s, and %s is not part of %s; the level %s has it. %s",
+			facts[factDC], facts[factOtherDC], title, current, has, toDo)
 	}
-	return fmt.Sprintf("%s is not part of %s; the level %s has it", title, current, has)
+	return fmt.Sprintf("%s is not part of %s; the level %s has it. %s", title, current, has, toDo)
 }
+
+const toDo = "A licence is installed with `tiercel license install`"
 
 func counted(n, noun string) string {
 	if n == "1" {

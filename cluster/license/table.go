@@ -107,7 +107,7 @@ func at(l Level, f Feature) cell {
 	return no
 }
 
-// LowestWith is the first level for which has is true; empty: none.
+// lowestWith is the first level for which has is true; empty: none.
 func lowestWith(f Feature, has func(cell) bool) Level {
 	for i, c := range f.row().cells {
 		if c.has && has(c) {

@@ -54,7 +54,7 @@ func checkOutput(output string) error {
 
 // connect checks the flags and makes the client.
 func (a *app) connect(c *command, r *remote) (*client.Client, error) {
-	a.fromEnvironment(c, map[string]*string{"server": &r.server, "tenant": &r.tenant})
+	a.fromEnvironment(c, map[string]*string{"server": &r.server, "tenant": &r.tenant, "output": &r.output})
 	if err := config.UnknownVariables(a.environ); err != nil {
 		return nil, &usageError{err: err}
 	}

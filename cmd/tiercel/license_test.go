@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"tiercel/internal/version"
 )
 
 // file writes a text to a new file.
@@ -119,4 +121,28 @@ warning it ends soon`
 	assert.Equal(t, want, lines(c.must("license", "install", c.file("license.txt", text))))
 	assert.Equal(t, text, c.server.Asked[len(c.server.Asked)-1].Body)
 	assert.JSONEq(t, doc, c.must("license", "show", "--output", "json"))
+}
+
+func TestLicense_AProgramBuiltWithAReleaseKeyTakesItsOwnAndNoDevelopmentLicences(t *testing.T) {
+	c := newCLI(t)
+	key := filepath.Join(t.TempDir(), "release.key")
+	built := version.LicenseKey
+	t.Cleanup(func() { version.LicenseKey = built })
+	public := strings.TrimSpace(c.must("license", "keygen", "--out", key))
+	development := c.must("license", "issue", "--level", "enterprise")
+	own := c.must("license", "issue", "--level", "professional", "--customer", "Example GmbH", "--key", key)
+
+	version.LicenseKey = public
+	assert.Contains(t, c.must("license", "verify", c.file("license.txt", own)), "use          production")
+	o := c.run("license", "verify", c.file("license.txt", development))
+	assert.Equal(t, exitFailed, o.status)
+	assert.Contains(t, o.stderr, "this is a development licence")
+	o = c.run("dev", "--nodes", "2", "--data-dir", t.TempDir())
+	assert.Equal(t, exitUsage, o.status)
+	assert.Contains(t, o.stderr, "name a licence with --license FILE")
+
+	version.LicenseKey = "not a key"
+	o = c.run("license", "verify", c.file("license.txt", development))
+	assert.Equal(t, exitFailed, o.status, "it believes nobody")
+	assert.Contains(t, o.stderr, "build it again with the right one")
 }

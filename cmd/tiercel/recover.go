@@ -3,6 +3,9 @@ package main
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"tiercel/actors/recovery"
@@ -10,17 +13,7 @@ import (
 	"tiercel/store"
 )
 
-func (a *app) recoverCommand() *command {
-	var (
-		dirs            []string
-		catalog, output string
-		worker, discard bool
-		yes             bool
-	)
-	cmd := &command{
-		Use:   "recover --data-dir DIR [--data-dir DIR…] [--yes]",
-		Short: "Make the catalog again when the logs of all voters are lost",
-		Long: `For a cluster whose voters are all gone or have lost their log/. If one of them still
+const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. If one of them still
 has its log, use 'tiercel takeover' there: it misses nothing.
 
 While it runs, a cluster writes checkpoints of its catalog and a journal of all changes
@@ -36,15 +29,37 @@ journal is spread over volumes on several workers, and only content that lies in
 these directories comes under /lost+found. Without --yes it says what would happen, so
 that you can try several and take what goes furthest.
 
+From a machine whose directory you cannot name, carry the pieces of checkpoint and journal
+over: 'tiercel recover --data-dir DIR --export FILE' there changes nothing, and --import
+FILE here reads them. Later content that only that machine holds does not come under
+/lost+found: volumes that the catalog does not know are set aside in quarantine/ there, and
+what lies at the end of others goes when they are compacted.
+
 Afterwards start the first node, then the others with --join. Workers that never voted
 need nothing. On a machine whose directory you could not name, run
   tiercel recover --worker --data-dir DIR --yes
 for each node that voted: it keeps its volumes and becomes a worker.
 
-Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.`,
+Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.`
+
+func (a *app) recoverCommand() *command {
+	var (
+		dirs            []string
+		catalog, output string
+		worker, discard bool
+		yes             bool
+		export          string
+		imports         []string
+	)
+	cmd := &command{
+		Use:   "recover --data-dir DIR [--data-dir DIR…] [--yes]",
+		Short: "Make the catalog again when the logs of all voters are lost",
+		Long:  recoverHelp,
 		Example: `  tiercel recover --data-dir /srv/a --data-dir /mnt/b --data-dir /mnt/c
   tiercel recover --data-dir /srv/a --data-dir /mnt/b --data-dir /mnt/c --yes
   tiercel recover --data-dir /srv/a --catalog catalog.backup --yes
+  tiercel recover --data-dir /srv/d --export d.pieces
+  tiercel recover --data-dir /srv/a --import d.pieces --import e.pieces --yes
   tiercel recover --worker --data-dir /srv/d --yes`,
 		Args: wantArgs(0, 0, ""),
 		RunE: func(*command, []string) error {
@@ -62,6 +77,16 @@ Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.
 				}
 				opt.Dirs = append(opt.Dirs, recovery.Dir{Name: dir, FS: fs})
 			}
+			if export != "" {
+				return a.exportPieces(opt, export)
+			}
+			for _, name := range imports {
+				file, err := fileOf(name)
+				if err != nil {
+					return err
+				}
+				opt.Carried = append(opt.Carried, file)
+			}
 			report, err := a.recoverOrJoin(opt, catalog, worker)
 			if err != nil {
 				return err
@@ -78,6 +103,8 @@ Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.
 	flags := cmd.Flags()
 	flags.StringArrayVar(&dirs, "data-dir", []string{"./tiercel-data"}, "`DIR` of a stopped node; may be given several times, the first becomes the voter")
 	flags.StringVar(&catalog, "catalog", "", "build on this `FILE` of 'tiercel backup' instead of a checkpoint")
+	flags.StringVar(&export, "export", "", "only write the pieces of checkpoint and journal found here to this `FILE`")
+	flags.StringArrayVar(&imports, "import", nil, "read pieces from this `FILE` of another machine; may be given several times")
 	flags.BoolVar(&worker, "worker", false, "only make workers of the directories: the cluster was recovered elsewhere")
 	flags.BoolVar(&discard, "discard-log", false, "set a log aside although it is intact")
 	flags.BoolVar(&yes, "yes", false, "do it: every node of the cluster is stopped")
@@ -100,4 +127,32 @@ func (a *app) recoverOrJoin(opt recovery.Options, catalog string, worker bool) (
 		opt.Backup = file
 	}
 	return recovery.Recover(opt)
+}
+
+// exportPieces writes to a temporary file, which gets its name when it is whole and durable.
+func (a *app) exportPieces(opt recovery.Options, target string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.partial")
+	if err != nil {
+		return model.Errorf(model.CodeUnavailable, "recover", "nothing can be written beside %s: %w", target, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	count, err := recovery.Export(opt, f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), target); err != nil {
+		return model.Errorf(model.CodeUnavailable, "recover", "%s cannot be given its name: %w", target, err)
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: %s of checkpoint and journal\n", target, counted(count, "piece"))
+	return err
 }

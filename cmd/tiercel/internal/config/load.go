@@ -27,7 +27,7 @@ const configFlag = "config"
 const maxFileBytes = 1 << 20
 
 // verbVariables belong to the client verbs and may well be set in the same shell.
-var verbVariables = map[string]bool{"server": true, "tenant": true, "token": true}
+var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true, "token": true}
 
 // Problems is everything wrong with a configuration, in a stable order.
 type Problems []error

@@ -275,9 +275,18 @@ func TestLicense_AFileThatIsNoLicenceIsToldAtTheStartAndOneThatHasEndedIsNot(t *
 	assert.Contains(t, log, "cannot be read")
 
 	require.True(t, procs.Until(10*time.Second, func() bool { return exec.Command(build(t), "license", "verify", file(good)).Run() != nil }))
-	s := start(t, t.TempDir(), "--license", file(good))
-	require.True(t, procs.Until(5*time.Second, func() bool {
-		out, _ := exec.Command(build(t), "license", "show", "--server", strings.TrimSuffix(s.base, "/api/v1/storage")).Output()
-		return strings.Contains(string(out), "level        free")
-	}))
+	dir := t.TempDir()
+	level := func(license, want string) {
+		s := start(t, dir, "--license", file(license))
+		assert.True(t, procs.Until(10*time.Second, func() bool {
+			out, _ := exec.Command(build(t), "license", "show", "--server", strings.TrimSuffix(s.base, "/api/v1/storage")).Output()
+			return strings.Contains(string(out), "level        "+want)
+		}), "%s; %s", want, s.logs.String())
+		s.kill()
+	}
+	level(good, "free")                             // a node starts all the same
+	level(issue("--level", "standard"), "standard") // proposed, because it is newer
+	level(good, "standard")                         // an older one changes nothing
+	require.True(t, procs.Until(3*time.Second, func() bool { return time.Now().Nanosecond() < 1e8 }), "the next second")
+	level(issue("--level", "professional"), "professional")
 }

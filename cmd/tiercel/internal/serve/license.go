@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -37,7 +38,12 @@ func readLicense(file string) (licence, error) {
 		return licence{}, model.Errorf(model.CodeInvalidArgument, op, "--license %s cannot be read: %w", file, err)
 	}
 	if _, err := keys.Verify(string(text)); err != nil {
-		return licence{}, model.Errorf(model.CodeInvalidArgument, op, "--license %s: %w", file, err).With(model.DetailReason, signed.Reason(err))
+		why := err.Error()
+		var e *model.Error
+		if errors.As(err, &e) {
+			why = e.Message
+		}
+		return licence{}, model.Errorf(model.CodeInvalidArgument, op, "--license %s: %s", file, why).With(model.DetailReason, signed.Reason(err))
 	}
 	return licence{keys: keys, text: string(text)}, nil
 }
