@@ -7,6 +7,9 @@
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 DATA     ?= ./tiercel-data
+# Public key of licences, in base64; `tiercel license keygen` makes a pair. Without one
+# the program takes development licences, and no others.
+LICENSE_KEY ?=
 FUZZTIME ?= 30s
 SPECTRAL := 6.16.3
 # Simulation: SEEDS worlds, the first from SEED.
@@ -29,7 +32,7 @@ run: build
 	./bin/tiercel server --data-dir $(DATA)
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags "-X tiercel/internal/version.Version=$(VERSION)" -o bin/tiercel ./cmd/tiercel
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X tiercel/internal/version.Version=$(VERSION) -X tiercel/internal/version.LicenseKey=$(LICENSE_KEY)" -o bin/tiercel ./cmd/tiercel
 
 # The architecture test, generated code and planted bugs are Go tests like the
 # others. Nothing is cached: planted bugs depend on all of the source. One package

@@ -16,6 +16,7 @@ import (
 	"tiercel/actors/runtime"
 	"tiercel/actors/worker"
 	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/license/signed"
 	"tiercel/cluster/logconf"
 	"tiercel/cluster/tier"
 	"tiercel/messages"
@@ -40,14 +41,18 @@ type Options struct {
 	ReplicationFactor  uint32
 	IdempotencyKeys    uint32 // remembered per tenant
 	Worker             *messages.WorkerRow
-	HeartbeatInterval  time.Duration      // of a worker to the master; the master's is Tick × HeartbeatTicks
-	Join               []string           // rpc addresses of nodes of the cluster, hints where to ask
-	Discovers          bool               // Discovered will be called with more of them
-	AppendPatience     time.Duration      // of a volume's primary for a follower
-	BrakeShare         float64            // of the workers, missing at once, that hold mass repair
-	HandOverAfter      int                // heartbeat intervals until the lead goes to a better candidate; 0: never
-	Failover           bool               // voters may be more than one
-	Settings           *messages.Settings // of a new cluster
+	HeartbeatInterval  time.Duration        // of a worker to the master; the master's is Tick × HeartbeatTicks
+	Join               []string             // rpc addresses of nodes of the cluster, hints where to ask
+	Discovers          bool                 // Discovered will be called with more of them
+	AppendPatience     time.Duration        // of a volume's primary for a follower
+	BrakeShare         float64              // of the workers, missing at once, that hold mass repair
+	ArchiveEvery       time.Duration        // between two pieces of the commit journal; 0: no archive of the catalog
+	CheckpointAfter    int                  // pieces of journal; 0: the default
+	HandOverAfter      int                  // heartbeat intervals until the lead goes to a better candidate; 0: never
+	Failover           bool                 // voters may be more than one
+	Settings           *messages.Settings   // of a new cluster
+	License            *messages.SetLicense // of a new cluster, verified; nil: none, which is the level free
+	LicenseKeys        signed.Keys          // whose licences are believed later
 	// DiskBusy is for how long the disk has had work, by the system's counters; it may
 	// block. Nil, or false: what the volumes did to it is what counts.
 	DiskBusy func() (time.Duration, bool)
@@ -65,7 +70,7 @@ func DefaultOptions() Options {
 		ReportEvery: time.Second, DefaultBudget: 30 * time.Second, QueueBytes: 256 << 20, UploadIdle: 2 * time.Minute,
 		VolumesOpen: 2, HashEvery: 1024, ReplicationFactor: 2, IdempotencyKeys: 10_000, Worker: &messages.WorkerRow{},
 		HeartbeatInterval: 30 * time.Second, Failover: true, AppendPatience: 1500 * time.Millisecond,
-		BrakeShare: 0.3, HandOverAfter: 10, Settings: DefaultSettings(),
+		BrakeShare: 0.3, HandOverAfter: 10, ArchiveEvery: 2 * time.Second, Settings: DefaultSettings(),
 	}
 }
 
@@ -92,6 +97,8 @@ const (
 	coordinatorPath = nodePath + "/master/coordinator"
 	controllerPath  = nodePath + "/master/controller"
 	foremanPath     = nodePath + "/master/foreman"
+	bursarPath      = nodePath + "/master/bursar"
+	archivistPath   = nodePath + "/master/archivist"
 )
 
 // Start spawns the tree of a node. The runtime's node and incarnation must be
@@ -169,7 +176,7 @@ func (t *tree) children() []node.Child {
 		{Name: "gateway", Producer: func() runtime.Actor {
 			lives++
 			return gateway.New(gateway.Config{
-				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath,
+				CoordinatorPath: coordinatorPath, ControllerPath: controllerPath, ForemanPath: foremanPath, BursarPath: bursarPath, ArchivistPath: archivistPath,
 				LogPath: logPath, CatalogPath: catalogPath, MemberPath: memberPath,
 				VolumePath:  volumePath,
 				Incarnation: id.Incarnation<<20 + lives, Announced: opt.Announced,
@@ -199,10 +206,11 @@ func (t *tree) master(term uint64) runtime.Producer {
 			Bootstrap: &messages.Bootstrap{
 				ClusterId: string(id.ClusterID), ReplicationFactor: opt.ReplicationFactor, Tiers: tier.DefaultRows(),
 				ClusterVersion: clusterVersion, IdempotencyKeysPerTenant: opt.IdempotencyKeys, Failover: opt.Failover,
-				Settings: opt.Settings,
+				Settings: opt.Settings, License: opt.License,
 			},
 			VolumesOpen: opt.VolumesOpen, HashEvery: opt.HashEvery, ReconcileTick: opt.ReportEvery,
-			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter,
+			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter, LicenseKeys: opt.LicenseKeys,
+			ArchiveEvery: opt.ArchiveEvery, CheckpointAfter: opt.CheckpointAfter,
 		})
 	}
 }

@@ -9,9 +9,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"tiercel/internal/procs"
 )
 
 // server is a child process that printed a ready line.
@@ -32,6 +35,12 @@ const readyTimeout = 5 * time.Minute
 // With profiles it also asks it to serve net/http/pprof.
 func startServer(binary, dataDir string, profiles bool) (*server, error) {
 	arguments := []string{"server", "--data-dir", dataDir, "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--log-level", "warn"}
+	// Tiers are asked for by name, which a node without a licence does not take; a binary
+	// from before there were licences takes everything.
+	license := filepath.Join(filepath.Dir(dataDir), "license.txt")
+	if err := procs.IssueLicense(binary, "enterprise", license); err == nil {
+		arguments = append(arguments, "--license", license)
+	}
 	pprof := ""
 	if profiles {
 		var err error

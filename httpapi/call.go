@@ -28,12 +28,15 @@ type call struct {
 	start time.Time
 
 	h           headers
-	path, query []byte // of the target, as on the wire
-	id          []byte // request id
+	who         *model.Principal // nil until authorize, and for nobody known
+	path, query []byte           // of the target, as on the wire
+	id          []byte           // request id
 	idBuf       [maxRequestIDBytes]byte
 	scratch     []byte
-	streaming   bool // a stream finishes the call's accounts
-	withdrawn   bool // only looked at: the handler opens accounts of its own
+	streaming   bool       // a stream finishes the call's accounts
+	withdrawn   bool       // only looked at: the handler opens accounts of its own
+	said        []byte     // the JSON body, for the audit log
+	failed      model.Code // of the error that was answered
 }
 
 var calls = sync.Pool{New: func() any { return new(call) }}
@@ -57,7 +60,7 @@ func (s *Server) handle(rt *route) fasthttp.RequestHandler {
 func (s *Server) begin(ctx *fasthttp.RequestCtx, rt *route) *call {
 	c := calls.Get().(*call)
 	c.s, c.ctx, c.route, c.start = s, ctx, rt, time.Now()
-	c.streaming, c.withdrawn = false, false
+	c.streaming, c.withdrawn, c.who, c.said, c.failed = false, false, nil, nil, ""
 	c.h.reset()
 	c.id = s.appendRequestID(c.idBuf[:0])
 	if c.conn = connOf(ctx.Conn()); c.conn != nil {
@@ -85,11 +88,12 @@ func (c *call) end() {
 	if !c.withdrawn && !c.streaming {
 		c.route.metrics.observe(c.ctx.Response.StatusCode(), time.Since(c.start))
 	}
+	c.audit()
 	if !c.streaming {
 		c.s.inFlight.Add(-1)
 	}
 	c.h.reset()
-	c.ctx, c.conn, c.route, c.path, c.query = nil, nil, nil, nil, nil
+	c.ctx, c.conn, c.route, c.path, c.query, c.who, c.said = nil, nil, nil, nil, nil, nil, nil
 	calls.Put(c)
 }
 
@@ -117,7 +121,7 @@ func (c *call) check() error {
 		return model.Errorf(model.CodeOverloaded, "admit request",
 			"%d requests are under way, as many as are allowed; try again", c.s.cfg.MaxRequests)
 	}
-	return nil
+	return c.authorize()
 }
 
 // closeAfter ends the connection after this answer, which is given time to arrive.
@@ -131,6 +135,7 @@ func (c *call) closeAfter() {
 // fail answers with an error.
 func (c *call) fail(err error) {
 	e := clientError(err)
+	c.failed = e.Code
 	if e.Code == model.CodeInternal || e.Code == model.CodeCorrupt {
 		c.s.cfg.Logger.Error("http request failed", "request_id", string(c.id),
 			"route", c.route.pattern, "code", string(e.Code), "error", err.Error())

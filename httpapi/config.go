@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -14,6 +15,15 @@ type Config struct {
 	Logger *slog.Logger
 	// Registry is where the metrics go, and what /metrics shows; default a new one.
 	Registry *prometheus.Registry
+	// Tokens says who calls; nil: anybody may do anything.
+	Tokens Tokens
+	// TLS is what connections must speak; nil: plain TCP.
+	TLS *tls.Config
+	// Audit is told of each management action once it is answered, on the goroutine that
+	// answered it; nil: nobody is.
+	Audit func(Action)
+	// Warnings are those of this node itself, for /cluster/status; nil: none.
+	Warnings func() []string
 
 	// MaxHeaderBytes bounds the request line and all headers; it is also the
 	// read buffer of each connection. Default 24 KiB: metadata and a path at

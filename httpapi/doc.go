@@ -11,6 +11,7 @@
 //   - A path is taken from the raw request target and percent-decoded once.
 //   - A body is streamed in both directions; memory does not grow with what is declared.
 //   - A response that fails after its header was sent is cut, never made to look whole.
+//   - Who calls, and whose data it is about, is settled before a handler runs (access.go).
 //   - Every answer has X-Request-Id, every error has the JSON form of API.md.
 //   - A connection whose framing is in doubt is answered once and closed.
 //

@@ -22,6 +22,7 @@ type fakeGateway struct {
 	version     uint64
 	extentBytes int
 	now         time.Time
+	backup      fakeBackup
 
 	onStat   func(path string) error
 	onRead   func(e *messages.Extent, from, to uint64) error
@@ -41,6 +42,8 @@ type fakeGateway struct {
 	limit      uint64
 	wanted     uint32 // copies of every tier, by its row
 	noSettings bool
+	license    *messages.LicenseInfo
+	quotas     map[string]*messages.QuotaInfo
 }
 
 type fakeFile struct {

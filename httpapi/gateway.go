@@ -44,6 +44,8 @@ type Gateway interface {
 	// ReleaseBrake lets mass repair go on although many workers are missing.
 	ReleaseBrake(ctx context.Context) error
 	operations
+	quotaKeeper
+	archives
 	// Status returns what this node knows of the cluster.
 	Status(ctx context.Context) (*messages.ClusterStatusReply, error)
 	// Ready reports whether requests can be served, and if not, why.
@@ -72,6 +74,11 @@ type operations interface {
 	Cluster(ctx context.Context) (*messages.ClusterStatusReply, error)
 	// TierOf returns the tier that a table gives a path, and why; it asks nobody.
 	TierOf(rows []*messages.TierRow, path string) (tier model.Tier, reason string)
+	// License returns what the cluster's licence allows.
+	License(ctx context.Context) (*messages.LicenseInfo, error)
+	// InstallLicense installs a signed licence; with ifNewer only one that was issued
+	// after the present one, and kept says that it was not.
+	InstallLicense(ctx context.Context, text string, ifNewer bool) (info *messages.LicenseInfo, kept bool, err error)
 	// ChangeTier replaces the row of a tier.
 	ChangeTier(ctx context.Context, row *messages.TierRow) (*messages.ChangeClusterReply, error)
 	// ChangeSettings replaces the settings; precondition_failed when they are no

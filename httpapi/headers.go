@@ -16,6 +16,7 @@ type headers struct {
 	contentLength, transferEncoding    []byte
 	contentType, contentEncoding       []byte
 	contentRange, expect               []byte
+	authorization                      []byte
 	tenant, tier, checksum             []byte
 	idempotencyKey, requestID          []byte
 	ifMatch, ifNoneMatch, ifRange      []byte
@@ -124,6 +125,8 @@ func (h *headers) slot(lower []byte) (field *[]byte, list bool) {
 		return &h.contentRange, false
 	case "expect":
 		return &h.expect, false
+	case "authorization":
+		return &h.authorization, false
 	case "x-tenant-id":
 		return &h.tenant, false
 	case "x-storage-tier":

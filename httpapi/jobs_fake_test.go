@@ -185,3 +185,14 @@ func (g *fakeGateway) ChangeSettings(_ context.Context, s *messages.Settings, if
 	c.Settings.Version++
 	return &messages.ChangeClusterReply{Cluster: c}, nil
 }
+
+func (g *fakeGateway) License(context.Context) (*messages.LicenseInfo, error) {
+	return g.license, g.note("license")
+}
+
+func (g *fakeGateway) InstallLicense(_ context.Context, text string, _ bool) (*messages.LicenseInfo, bool, error) {
+	if !strings.HasPrefix(text, "TIERCEL") {
+		return nil, false, model.Errorf(model.CodeInvalidArgument, "install licence", "the text is no licence").With("reason", "license_malformed")
+	}
+	return g.license, false, g.note("install " + text)
+}

@@ -207,6 +207,7 @@ func (c *call) readJSON() ([]byte, error) {
 	case len(text) > maxJSONBytes:
 		return nil, errJSONTooLarge()
 	}
+	c.said = text
 	return text, nil
 }
 

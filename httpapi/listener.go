@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -110,8 +111,13 @@ func (l *listener) turnAway(c net.Conn, reason string) {
 		defer func() { <-l.refusing }()
 		stray := &conn{Conn: c, owner: l}
 		stray.linger.Store(true)
-		if c.SetWriteDeadline(time.Now().Add(l.limits.LingerTimeout)) == nil {
-			if _, err := c.Write(l.refuse()); err != nil {
+		to := c
+		if l.limits.TLS != nil {
+			to = tls.Server(c, l.limits.TLS)
+		}
+		// For reading too: TLS waits for the client's first words.
+		if c.SetDeadline(time.Now().Add(l.limits.LingerTimeout)) == nil {
+			if _, err := to.Write(l.refuse()); err != nil {
 				stray.linger.Store(false)
 			}
 		}
@@ -188,6 +194,9 @@ func keyOf(a net.Addr) ipKey {
 
 // connOf finds our connection below whatever wraps it.
 func connOf(c net.Conn) *conn {
+	if secret, ok := c.(*secretConn); ok {
+		c = secret.NetConn()
+	}
 	own, _ := c.(*conn)
 	return own
 }

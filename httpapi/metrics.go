@@ -13,6 +13,7 @@ type metrics struct {
 	duration           *prometheus.HistogramVec
 	bytesIn, bytesOut  prometheus.Counter
 	refusedConnections *prometheus.CounterVec
+	refusedRequests    *prometheus.CounterVec
 	cutResponses       prometheus.Counter
 }
 
@@ -40,7 +41,8 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 			Name: "tiercel_http_cut_responses_total", Help: "Responses that ended before their declared length, whoever was the cause.",
 		}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.bytesIn, m.bytesOut, m.refusedConnections, m.cutResponses)
+	m.refusedRequests = newRefusedRequests()
+	reg.MustRegister(m.requests, m.duration, m.bytesIn, m.bytesOut, m.refusedConnections, m.refusedRequests, m.cutResponses)
 	return m
 }
 

@@ -120,6 +120,9 @@ func (r *receipt) append(dst []byte) []byte {
 	dst = appendJSONUint(dst, uint64(r.copiesWanted()))
 	dst = append(dst, `,"copies_durable":`...)
 	dst = appendJSONUint(dst, uint64(durable))
+	if r.licensedLess() {
+		dst = append(dst, `,"limited_by":"license"`...)
+	}
 	dst = append(dst, `},"replicas":[`...)
 	for i, c := range copies {
 		if i > 0 {

@@ -21,6 +21,7 @@ type route struct {
 	expect          func(*call) error // judges a request that waits for 100 Continue
 	limited         bool              // counts against MaxRequests: all but the probes
 	metrics         *routeMetrics
+	needs           need // of who calls it; filled in from the table of access.go
 }
 
 // table lists what is offered. The OpenAPI document says the same, and a test
@@ -58,8 +59,14 @@ func (s *Server) table() []*route {
 		{method: "GET", pattern: basePath + "/cluster/placement/explain", serve: (*call).explainPlacement, limited: true},
 		{method: "GET", pattern: basePath + "/cluster/config", serve: (*call).showConfig, limited: true},
 		{method: "PUT", pattern: basePath + "/cluster/config", serve: (*call).changeConfig, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/backup", serve: (*call).backup, limited: true},
 		{method: "GET", pattern: basePath + "/tiers", serve: (*call).listTiers, limited: true},
 		{method: "PUT", pattern: basePath + "/tiers/{id}/config", serve: (*call).changeTier, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/license", serve: (*call).showLicense, limited: true},
+		{method: "PUT", pattern: basePath + "/license", serve: (*call).installLicense, expect: json, limited: true},
+		{method: "GET", pattern: basePath + "/quotas", serve: (*call).listQuotas, limited: true},
+		{method: "POST", pattern: basePath + "/quotas", serve: (*call).changeQuota, expect: json, limited: true},
+		{method: "POST", pattern: basePath + "/quotas/verify", serve: (*call).verifyQuotas, expect: json, limited: true},
 		{method: "GET", pattern: "/healthz", serve: (*call).health},
 		{method: "HEAD", pattern: "/healthz", serve: (*call).health},
 		{method: "GET", pattern: "/readyz", serve: (*call).ready},
@@ -80,7 +87,7 @@ func (s *Server) buildRouter() fasthttp.RequestHandler {
 	r.HandleMethodNotAllowed = true
 	s.routes = s.table()
 	for _, rt := range s.routes {
-		rt.metrics = s.met.route(plainPattern(rt.pattern), rt.method)
+		rt.metrics, rt.needs = s.met.route(plainPattern(rt.pattern), rt.method), needOf(rt.method, rt.pattern)
 		r.Handle(rt.method, rt.pattern, s.handle(rt))
 	}
 	r.NotFound = s.handle(s.stray(noRoute))
@@ -90,7 +97,7 @@ func (s *Server) buildRouter() fasthttp.RequestHandler {
 
 // stray is a route for requests that have none.
 func (s *Server) stray(serve func(*call) error) *route {
-	return &route{method: "any", pattern: "unknown", serve: serve, metrics: s.met.route("unknown", "any")}
+	return &route{method: "any", pattern: "unknown", serve: serve, metrics: s.met.route("unknown", "any"), needs: needToken}
 }
 
 // plainPattern writes {path:*} as {path}, as metrics and the OpenAPI document do.

@@ -83,9 +83,13 @@ func newIDPrefix() string {
 }
 
 // Serve accepts connections on ln until Shutdown, then returns nil. It may be
-// called for several listeners; for TLS, hand in one that speaks it.
+// called for several listeners; with Config.TLS they speak it.
 func (s *Server) Serve(ln net.Listener) error {
 	own := newListener(ln, &s.cfg, s.met, s.refusedConnection)
+	front := net.Listener(own)
+	if s.cfg.TLS != nil {
+		front = &secretListener{own, s}
+	}
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()
@@ -93,7 +97,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	s.listeners = append(s.listeners, own)
 	s.mu.Unlock()
-	if err := s.http.Serve(own); err != nil {
+	if err := s.http.Serve(front); err != nil {
 		return fmt.Errorf("serve http on %s: %w", ln.Addr(), err)
 	}
 	return nil
@@ -187,12 +191,16 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
 // refusedConnection is the whole answer to a connection beyond the limits.
 func (s *Server) refusedConnection() []byte {
 	e := &model.Error{Code: model.CodeOverloaded, Message: "too many connections are open; close some, or try again later"}
+	return s.wholeAnswer("429 Too Many Requests\r\nRetry-After: "+retryAfterSeconds(e), e)
+}
+
+// wholeAnswer is an error on the wire, for connections that never become requests.
+func (s *Server) wholeAnswer(status string, e *model.Error) []byte {
 	id := s.appendRequestID(nil)
 	body := appendError(nil, e, id)
-	out := []byte("HTTP/1.1 429 Too Many Requests\r\nServer: tiercel\r\nConnection: close\r\nContent-Type: application/json\r\nRetry-After: ")
-	out = append(out, retryAfterSeconds(e)...)
-	out = append(append(out, "\r\nX-Request-Id: "...), id...)
-	out = append(out, "\r\nContent-Length: "...)
+	out := append([]byte("HTTP/1.1 "), status...)
+	out = append(out, "\r\nServer: tiercel\r\nConnection: close\r\nContent-Type: application/json\r\nX-Request-Id: "...)
+	out = append(append(out, id...), "\r\nContent-Length: "...)
 	out = strconv.AppendInt(out, int64(len(body)), 10)
 	return append(append(out, "\r\n\r\n"...), body...)
 }

@@ -11,32 +11,73 @@ import (
 	"tiercel/messages"
 )
 
-// setting is one field of the configuration under its full name. Exactly one of the
-// pointers is set.
+// setting is one field of the configuration under its full name, and what it means.
+// Exactly one of the pointers is set.
 type setting struct {
 	key   string
+	about string
 	whole *uint64
 	share *float64
 	flag  *bool
 }
 
+// ConfigField is one key of the cluster's configuration, for those who explain it.
+type ConfigField struct {
+	Key   string `json:"key"`   // placement.weights.io_load
+	Kind  string `json:"kind"`  // whole number, share (0 to 1), true or false
+	About string `json:"about"` // one or two sentences
+}
+
+// ConfigFields lists the keys of /cluster/config in the order in which they are shown.
+// The OpenAPI document describes them in the same words, which a test compares.
+func ConfigFields() []ConfigField {
+	var out []ConfigField
+	for _, f := range settingsOf(&messages.Settings{}) {
+		kind := "true or false"
+		switch {
+		case f.whole != nil:
+			kind = "whole number"
+		case f.share != nil:
+			kind = "share, 0 to 1"
+		}
+		out = append(out, ConfigField{f.key, kind, f.about})
+	}
+	return out
+}
+
 // settingsOf lists the fields of s in the order in which they are shown.
 func settingsOf(s *messages.Settings) []setting {
 	return []setting{
-		{key: "background_bytes_per_second", whole: &s.BackgroundBytesPerSecond},
-		{key: "node_background_bytes_per_second", whole: &s.NodeBackgroundBytesPerSecond},
-		{key: "scrub_bytes_per_second", whole: &s.ScrubBytesPerSecond},
-		{key: "placement.weights.free_capacity", share: &s.WeightFree},
-		{key: "placement.weights.disk_type", share: &s.WeightDisk},
-		{key: "placement.weights.io_load", share: &s.WeightLoad},
-		{key: "placement.weights.latency", share: &s.WeightLatency},
-		{key: "disk.warn_used_share", share: &s.WarnUsedShare},
-		{key: "disk.full_used_share", share: &s.FullUsedShare},
-		{key: "disk.read_only_used_share", share: &s.ReadOnlyUsedShare},
-		{key: "compaction.dead_share", share: &s.CompactDeadShare},
-		{key: "compaction.merge_below_bytes", whole: &s.MergeBelowBytes},
-		{key: "rebalance.spread", share: &s.RebalanceSpread},
-		{key: "rebalance.automatic", flag: &s.AutoRebalance},
+		{key: "background_bytes_per_second", about: "Bytes a second of all background jobs together; 0: no limit.",
+			whole: &s.BackgroundBytesPerSecond},
+		{key: "node_background_bytes_per_second", about: "Bytes a second that one node takes in for jobs; 0: no limit.",
+			whole: &s.NodeBackgroundBytesPerSecond},
+		{key: "scrub_bytes_per_second", about: "Bytes a second that one node reads to check its copies; 0: no scrub by itself.",
+			whole: &s.ScrubBytesPerSecond},
+		{key: "placement.weights.free_capacity", about: "Weight of free capacity in the score of a worker. The four weights sum to 1.",
+			share: &s.WeightFree},
+		{key: "placement.weights.disk_type", about: "Weight of a disk of the type that the tier prefers.",
+			share: &s.WeightDisk},
+		{key: "placement.weights.io_load", about: "Weight of a disk that is idle.",
+			share: &s.WeightLoad},
+		{key: "placement.weights.latency", about: "Weight of a network that is near.",
+			share: &s.WeightLatency},
+		{key: "disk.warn_used_share", about: "Used share of a disk from which on there is a warning. The three shares ascend.",
+			share: &s.WarnUsedShare},
+		{key: "disk.full_used_share", about: "Used share from which on a worker gets no new volumes.",
+			share: &s.FullUsedShare},
+		{key: "disk.read_only_used_share", about: "Used share from which on a worker takes nothing new at all.",
+			share: &s.ReadOnlyUsedShare},
+		{key: "compaction.dead_share", about: "Share of a sealed volume that nothing names any more, from which on it is compacted; 0: never.",
+			share: &s.CompactDeadShare},
+		{key: "compaction.merge_below_bytes", about: "Sealed volumes smaller than this are merged; 0: never.",
+			whole: &s.MergeBelowBytes},
+		{key: "rebalance.spread", about: "Difference between the used shares of the fullest and the emptiest worker that is worth a rebalance.",
+			share: &s.RebalanceSpread},
+		{key: "rebalance.automatic", about: "Whether a rebalance starts by itself at that spread.",
+			flag: &s.AutoRebalance},
+		{key: "quota.counts_copies", about: "Whether a file counts its size times the copies that its tier wants when it is written, for its tenant's quota, and not its size alone.",
+			flag: &s.QuotaCountsCopies},
 	}
 }
 

@@ -21,7 +21,8 @@ type statusAnswer struct {
 	Files       *statusFiles    `json:"files"`
 	Replication *statusDebt     `json:"replication"`
 	StormBrake  *statusBrake    `json:"storm_brake"`
-	License     any             `json:"license"`             // nothing in this node holds a licence
+	Archive     *statusArchive  `json:"archive,omitempty"`
+	License     *licenseAnswer  `json:"license"`
 	Unchecked   bool            `json:"unchecked,omitempty"` // answered without a quorum's word
 	Warnings    []string        `json:"warnings"`
 	Unknown     []string        `json:"unknown"`
@@ -91,6 +92,10 @@ func (c *call) clusterStatus() error {
 	} else {
 		a = newStatusAnswer(reply)
 		a.learnDebt(c, reply)
+		a.learnArchive(c, reply)
+	}
+	if more := c.s.cfg.Warnings; more != nil {
+		a.Warnings = append(a.Warnings, more()...)
 	}
 	a.nameUnknown()
 	return c.answerValue(a)
@@ -116,6 +121,7 @@ func newStatusAnswer(r *messages.ClusterStatusReply) *statusAnswer {
 		a.Capacity = capacityOf(r.Capacity)
 	}
 	a.Files = filesOf(r)
+	a.License = newLicenseAnswer(r.License)
 	a.Unchecked = r.Unchecked
 	if cluster != nil {
 		a.Replication = debtOfRows(r)

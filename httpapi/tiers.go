@@ -96,7 +96,11 @@ func (c *call) listTiers() error {
 		Tiers []tierAnswer `json:"tiers"`
 	}{}
 	for _, t := range model.Tiers {
-		out.Tiers = append(out.Tiers, newTierAnswer(status, t))
+		a := newTierAnswer(status, t)
+		if !c.who.Cluster() {
+			a.Files, a.LogicalBytes = nil, nil // sums over all tenants
+		}
+		out.Tiers = append(out.Tiers, a)
 	}
 	c.sayConsistency(status.Unchecked)
 	return c.answerValue(out)

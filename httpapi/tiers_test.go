@@ -72,7 +72,7 @@ func TestTierConfig_EveryWayToAskWrongly(t *testing.T) {
 
 const configText = `{"version":12,"background_bytes_per_second":0,"node_background_bytes_per_second":0,"scrub_bytes_per_second":8388608,
  "placement":{"weights":{"free_capacity":0.4,"disk_type":0.3,"io_load":0.2,"latency":0.1}},"disk":{"warn_used_share":0.8,"full_used_share":0.9,"read_only_used_share":0.97},
- "compaction":{"dead_share":0.3,"merge_below_bytes":67108864},"rebalance":{"spread":0.1,"automatic":true}}`
+ "compaction":{"dead_share":0.3,"merge_below_bytes":67108864},"rebalance":{"spread":0.1,"automatic":true},"quota":{"counts_copies":false}}`
 
 func TestReceipt_NamesTheCopiesThatTheTiersRowWants(t *testing.T) {
 	w := inMemory(t, Config{})

@@ -1725,6 +1725,7 @@ type ClusterStatusReply struct {
 	LeaderAddress string                 `protobuf:"bytes,19,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
 	Jobs          []*JobRow              `protobuf:"bytes,20,rep,name=jobs,proto3" json:"jobs,omitempty"` // that have not ended, and the newest that have
 	Tiers         []*TierUse             `protobuf:"bytes,21,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	License       *LicenseInfo           `protobuf:"bytes,55,opt,name=license,proto3" json:"license,omitempty"` // of the edge, for people
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1899,6 +1900,13 @@ func (x *ClusterStatusReply) GetTiers() []*TierUse {
 	return nil
 }
 
+func (x *ClusterStatusReply) GetLicense() *LicenseInfo {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
 // What the files stored in a tier add up to.
 type TierUse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1964,6 +1972,7 @@ type Begin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Items         []*BeginItem           `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	Session       uint64                 `protobuf:"varint,3,opt,name=session,proto3" json:"session,omitempty"` // of the gateway; 0: nothing is reserved
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2012,6 +2021,13 @@ func (x *Begin) GetItems() []*BeginItem {
 	return nil
 }
 
+func (x *Begin) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
 type BeginItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Item          uint64                 `protobuf:"varint,1,opt,name=item,proto3" json:"item,omitempty"`
@@ -2020,6 +2036,10 @@ type BeginItem struct {
 	Tenant        string                 `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	Avoid         []uint64               `protobuf:"varint,5,rep,packed,name=avoid,proto3" json:"avoid,omitempty"`
 	Reserved      bool                   `protobuf:"varint,6,opt,name=reserved,proto3" json:"reserved,omitempty"` // compaction, which frees space: it may use half of the reserve
+	Path          string                 `protobuf:"bytes,7,opt,name=path,proto3" json:"path,omitempty"`
+	Write         uint64                 `protobuf:"varint,8,opt,name=write,proto3" json:"write,omitempty"`                             // of the session: one put, or all parts of an upload
+	WriteBytes    uint64                 `protobuf:"varint,9,opt,name=write_bytes,json=writeBytes,proto3" json:"write_bytes,omitempty"` // what the write needs up to this item, or in all if that is known
+	Upload        uint64                 `protobuf:"varint,10,opt,name=upload,proto3" json:"upload,omitempty"`                          // id in the log of the upload that it belongs to; 0: not there yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2096,6 +2116,34 @@ func (x *BeginItem) GetReserved() bool {
 	return false
 }
 
+func (x *BeginItem) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *BeginItem) GetWrite() uint64 {
+	if x != nil {
+		return x.Write
+	}
+	return 0
+}
+
+func (x *BeginItem) GetWriteBytes() uint64 {
+	if x != nil {
+		return x.WriteBytes
+	}
+	return 0
+}
+
+func (x *BeginItem) GetUpload() uint64 {
+	if x != nil {
+		return x.Upload
+	}
+	return 0
+}
+
 type BeginReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -2155,7 +2203,9 @@ type BeginGrant struct {
 	Volume        uint64                 `protobuf:"varint,3,opt,name=volume,proto3" json:"volume,omitempty"`
 	Generation    uint64                 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
 	Primary       string                 `protobuf:"bytes,5,opt,name=primary,proto3" json:"primary,omitempty"`
-	Members       []string               `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"` // all that hold it, the primary first
+	Members       []string               `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`    // all that hold it, the primary first
+	Reserved      bool                   `protobuf:"varint,7,opt,name=reserved,proto3" json:"reserved,omitempty"` // there is a quota reservation for its write, which must be settled or released
+	Write         uint64                 `protobuf:"varint,8,opt,name=write,proto3" json:"write,omitempty"`       // of the item, with reserved
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2232,6 +2282,73 @@ func (x *BeginGrant) GetMembers() []string {
 	return nil
 }
 
+func (x *BeginGrant) GetReserved() bool {
+	if x != nil {
+		return x.Reserved
+	}
+	return false
+}
+
+func (x *BeginGrant) GetWrite() uint64 {
+	if x != nil {
+		return x.Write
+	}
+	return 0
+}
+
+// Gateway -> coordinator: these writes ended without a command that says so.
+type ReleaseQuota struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Writes        []uint64               `protobuf:"varint,2,rep,packed,name=writes,proto3" json:"writes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseQuota) Reset() {
+	*x = ReleaseQuota{}
+	mi := &file_messages_actors_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseQuota) ProtoMessage() {}
+
+func (x *ReleaseQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseQuota.ProtoReflect.Descriptor instead.
+func (*ReleaseQuota) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ReleaseQuota) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *ReleaseQuota) GetWrites() []uint64 {
+	if x != nil {
+		return x.Writes
+	}
+	return nil
+}
+
 type Commit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -2242,7 +2359,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2371,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2384,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{29}
+	return file_messages_actors_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Commit) GetHeader() *Header {
@@ -2294,7 +2411,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2306,7 +2423,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2319,7 +2436,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{30}
+	return file_messages_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CommitReply) GetHeader() *Header {
@@ -2348,7 +2465,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2477,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2490,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{31}
+	return file_messages_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CommitOutcome) GetProposal() uint64 {
@@ -2426,7 +2543,7 @@ type MasterReady struct {
 
 func (x *MasterReady) Reset() {
 	*x = MasterReady{}
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2555,7 @@ func (x *MasterReady) String() string {
 func (*MasterReady) ProtoMessage() {}
 
 func (x *MasterReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2568,7 @@ func (x *MasterReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterReady.ProtoReflect.Descriptor instead.
 func (*MasterReady) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{32}
+	return file_messages_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *MasterReady) GetNode() string {
@@ -2544,7 +2661,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2556,7 +2673,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2569,7 +2686,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{33}
+	return file_messages_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Peer) GetNode() string {
@@ -2619,7 +2736,7 @@ type AppendRecords struct {
 
 func (x *AppendRecords) Reset() {
 	*x = AppendRecords{}
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2631,7 +2748,7 @@ func (x *AppendRecords) String() string {
 func (*AppendRecords) ProtoMessage() {}
 
 func (x *AppendRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2644,7 +2761,7 @@ func (x *AppendRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecords.ProtoReflect.Descriptor instead.
 func (*AppendRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{34}
+	return file_messages_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AppendRecords) GetHeader() *Header {
@@ -2691,7 +2808,7 @@ type AppendItem struct {
 
 func (x *AppendItem) Reset() {
 	*x = AppendItem{}
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2703,7 +2820,7 @@ func (x *AppendItem) String() string {
 func (*AppendItem) ProtoMessage() {}
 
 func (x *AppendItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2716,7 +2833,7 @@ func (x *AppendItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendItem.ProtoReflect.Descriptor instead.
 func (*AppendItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{35}
+	return file_messages_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AppendItem) GetItem() uint64 {
@@ -2786,7 +2903,7 @@ type AppendRecordsReply struct {
 
 func (x *AppendRecordsReply) Reset() {
 	*x = AppendRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +2915,7 @@ func (x *AppendRecordsReply) String() string {
 func (*AppendRecordsReply) ProtoMessage() {}
 
 func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +2928,7 @@ func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecordsReply.ProtoReflect.Descriptor instead.
 func (*AppendRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{36}
+	return file_messages_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AppendRecordsReply) GetHeader() *Header {
@@ -2849,7 +2966,7 @@ type AppendedItem struct {
 
 func (x *AppendedItem) Reset() {
 	*x = AppendedItem{}
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2861,7 +2978,7 @@ func (x *AppendedItem) String() string {
 func (*AppendedItem) ProtoMessage() {}
 
 func (x *AppendedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2874,7 +2991,7 @@ func (x *AppendedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendedItem.ProtoReflect.Descriptor instead.
 func (*AppendedItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{37}
+	return file_messages_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AppendedItem) GetItem() uint64 {
@@ -2936,7 +3053,7 @@ type ReplicateRecords struct {
 
 func (x *ReplicateRecords) Reset() {
 	*x = ReplicateRecords{}
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2948,7 +3065,7 @@ func (x *ReplicateRecords) String() string {
 func (*ReplicateRecords) ProtoMessage() {}
 
 func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2961,7 +3078,7 @@ func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecords.ProtoReflect.Descriptor instead.
 func (*ReplicateRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{38}
+	return file_messages_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReplicateRecords) GetHeader() *Header {
@@ -3021,7 +3138,7 @@ type ReplicateRecordsReply struct {
 
 func (x *ReplicateRecordsReply) Reset() {
 	*x = ReplicateRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3033,7 +3150,7 @@ func (x *ReplicateRecordsReply) String() string {
 func (*ReplicateRecordsReply) ProtoMessage() {}
 
 func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3046,7 +3163,7 @@ func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecordsReply.ProtoReflect.Descriptor instead.
 func (*ReplicateRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{39}
+	return file_messages_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReplicateRecordsReply) GetHeader() *Header {
@@ -3109,7 +3226,7 @@ type ReportVolumes struct {
 
 func (x *ReportVolumes) Reset() {
 	*x = ReportVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3238,7 @@ func (x *ReportVolumes) String() string {
 func (*ReportVolumes) ProtoMessage() {}
 
 func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3251,7 @@ func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumes.ProtoReflect.Descriptor instead.
 func (*ReportVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{40}
+	return file_messages_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReportVolumes) GetHeader() *Header {
@@ -3173,7 +3290,7 @@ type ReportVolumesReply struct {
 
 func (x *ReportVolumesReply) Reset() {
 	*x = ReportVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3185,7 +3302,7 @@ func (x *ReportVolumesReply) String() string {
 func (*ReportVolumesReply) ProtoMessage() {}
 
 func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3198,7 +3315,7 @@ func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumesReply.ProtoReflect.Descriptor instead.
 func (*ReportVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{41}
+	return file_messages_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReportVolumesReply) GetHeader() *Header {
@@ -3272,7 +3389,7 @@ type VolumeReport struct {
 
 func (x *VolumeReport) Reset() {
 	*x = VolumeReport{}
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3284,7 +3401,7 @@ func (x *VolumeReport) String() string {
 func (*VolumeReport) ProtoMessage() {}
 
 func (x *VolumeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3297,7 +3414,7 @@ func (x *VolumeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeReport.ProtoReflect.Descriptor instead.
 func (*VolumeReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{42}
+	return file_messages_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *VolumeReport) GetVolume() uint64 {
@@ -3410,7 +3527,7 @@ type FollowerLag struct {
 
 func (x *FollowerLag) Reset() {
 	*x = FollowerLag{}
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3422,7 +3539,7 @@ func (x *FollowerLag) String() string {
 func (*FollowerLag) ProtoMessage() {}
 
 func (x *FollowerLag) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3435,7 +3552,7 @@ func (x *FollowerLag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowerLag.ProtoReflect.Descriptor instead.
 func (*FollowerLag) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{43}
+	return file_messages_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FollowerLag) GetNode() string {
@@ -3486,7 +3603,7 @@ type CapacityReport struct {
 
 func (x *CapacityReport) Reset() {
 	*x = CapacityReport{}
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3498,7 +3615,7 @@ func (x *CapacityReport) String() string {
 func (*CapacityReport) ProtoMessage() {}
 
 func (x *CapacityReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3511,7 +3628,7 @@ func (x *CapacityReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapacityReport.ProtoReflect.Descriptor instead.
 func (*CapacityReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{44}
+	return file_messages_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CapacityReport) GetNode() string {
@@ -3616,7 +3733,7 @@ type OpenVolume struct {
 
 func (x *OpenVolume) Reset() {
 	*x = OpenVolume{}
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3628,7 +3745,7 @@ func (x *OpenVolume) String() string {
 func (*OpenVolume) ProtoMessage() {}
 
 func (x *OpenVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3641,7 +3758,7 @@ func (x *OpenVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolume.ProtoReflect.Descriptor instead.
 func (*OpenVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{45}
+	return file_messages_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OpenVolume) GetHeader() *Header {
@@ -3706,7 +3823,7 @@ type OpenVolumeReply struct {
 
 func (x *OpenVolumeReply) Reset() {
 	*x = OpenVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3718,7 +3835,7 @@ func (x *OpenVolumeReply) String() string {
 func (*OpenVolumeReply) ProtoMessage() {}
 
 func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3731,7 +3848,7 @@ func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolumeReply.ProtoReflect.Descriptor instead.
 func (*OpenVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{46}
+	return file_messages_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpenVolumeReply) GetHeader() *Header {
@@ -3782,7 +3899,7 @@ type FenceVolume struct {
 
 func (x *FenceVolume) Reset() {
 	*x = FenceVolume{}
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3794,7 +3911,7 @@ func (x *FenceVolume) String() string {
 func (*FenceVolume) ProtoMessage() {}
 
 func (x *FenceVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3807,7 +3924,7 @@ func (x *FenceVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolume.ProtoReflect.Descriptor instead.
 func (*FenceVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{47}
+	return file_messages_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FenceVolume) GetHeader() *Header {
@@ -3847,7 +3964,7 @@ type FenceVolumeReply struct {
 
 func (x *FenceVolumeReply) Reset() {
 	*x = FenceVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3859,7 +3976,7 @@ func (x *FenceVolumeReply) String() string {
 func (*FenceVolumeReply) ProtoMessage() {}
 
 func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3872,7 +3989,7 @@ func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolumeReply.ProtoReflect.Descriptor instead.
 func (*FenceVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{48}
+	return file_messages_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FenceVolumeReply) GetHeader() *Header {
@@ -3955,7 +4072,7 @@ type SettleVolume struct {
 
 func (x *SettleVolume) Reset() {
 	*x = SettleVolume{}
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3967,7 +4084,7 @@ func (x *SettleVolume) String() string {
 func (*SettleVolume) ProtoMessage() {}
 
 func (x *SettleVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3980,7 +4097,7 @@ func (x *SettleVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolume.ProtoReflect.Descriptor instead.
 func (*SettleVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{49}
+	return file_messages_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SettleVolume) GetHeader() *Header {
@@ -4070,7 +4187,7 @@ type SettleVolumeReply struct {
 
 func (x *SettleVolumeReply) Reset() {
 	*x = SettleVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4082,7 +4199,7 @@ func (x *SettleVolumeReply) String() string {
 func (*SettleVolumeReply) ProtoMessage() {}
 
 func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4095,7 +4212,7 @@ func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolumeReply.ProtoReflect.Descriptor instead.
 func (*SettleVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{50}
+	return file_messages_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SettleVolumeReply) GetHeader() *Header {
@@ -4175,7 +4292,7 @@ type ReadVolume struct {
 
 func (x *ReadVolume) Reset() {
 	*x = ReadVolume{}
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4187,7 +4304,7 @@ func (x *ReadVolume) String() string {
 func (*ReadVolume) ProtoMessage() {}
 
 func (x *ReadVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4200,7 +4317,7 @@ func (x *ReadVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolume.ProtoReflect.Descriptor instead.
 func (*ReadVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{51}
+	return file_messages_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReadVolume) GetHeader() *Header {
@@ -4252,7 +4369,7 @@ type ReadVolumeReply struct {
 
 func (x *ReadVolumeReply) Reset() {
 	*x = ReadVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4264,7 +4381,7 @@ func (x *ReadVolumeReply) String() string {
 func (*ReadVolumeReply) ProtoMessage() {}
 
 func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4277,7 +4394,7 @@ func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolumeReply.ProtoReflect.Descriptor instead.
 func (*ReadVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+	return file_messages_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReadVolumeReply) GetHeader() *Header {
@@ -4336,7 +4453,7 @@ type AskBandwidth struct {
 
 func (x *AskBandwidth) Reset() {
 	*x = AskBandwidth{}
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +4465,7 @@ func (x *AskBandwidth) String() string {
 func (*AskBandwidth) ProtoMessage() {}
 
 func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +4478,7 @@ func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskBandwidth.ProtoReflect.Descriptor instead.
 func (*AskBandwidth) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+	return file_messages_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AskBandwidth) GetHeader() *Header {
@@ -4405,7 +4522,7 @@ type BandwidthGranted struct {
 
 func (x *BandwidthGranted) Reset() {
 	*x = BandwidthGranted{}
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4417,7 +4534,7 @@ func (x *BandwidthGranted) String() string {
 func (*BandwidthGranted) ProtoMessage() {}
 
 func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4430,7 +4547,7 @@ func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BandwidthGranted.ProtoReflect.Descriptor instead.
 func (*BandwidthGranted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+	return file_messages_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *BandwidthGranted) GetHeader() *Header {
@@ -4483,7 +4600,7 @@ type DropCopy struct {
 
 func (x *DropCopy) Reset() {
 	*x = DropCopy{}
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4495,7 +4612,7 @@ func (x *DropCopy) String() string {
 func (*DropCopy) ProtoMessage() {}
 
 func (x *DropCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4508,7 +4625,7 @@ func (x *DropCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopy.ProtoReflect.Descriptor instead.
 func (*DropCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+	return file_messages_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DropCopy) GetHeader() *Header {
@@ -4559,7 +4676,7 @@ type DropCopyReply struct {
 
 func (x *DropCopyReply) Reset() {
 	*x = DropCopyReply{}
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4571,7 +4688,7 @@ func (x *DropCopyReply) String() string {
 func (*DropCopyReply) ProtoMessage() {}
 
 func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4584,7 +4701,7 @@ func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopyReply.ProtoReflect.Descriptor instead.
 func (*DropCopyReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+	return file_messages_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DropCopyReply) GetHeader() *Header {
@@ -4636,7 +4753,7 @@ type CopyDamaged struct {
 
 func (x *CopyDamaged) Reset() {
 	*x = CopyDamaged{}
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4648,7 +4765,7 @@ func (x *CopyDamaged) String() string {
 func (*CopyDamaged) ProtoMessage() {}
 
 func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4661,7 +4778,7 @@ func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyDamaged.ProtoReflect.Descriptor instead.
 func (*CopyDamaged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CopyDamaged) GetNode() string {
@@ -4710,7 +4827,7 @@ type CheckCopy struct {
 
 func (x *CheckCopy) Reset() {
 	*x = CheckCopy{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4722,7 +4839,7 @@ func (x *CheckCopy) String() string {
 func (*CheckCopy) ProtoMessage() {}
 
 func (x *CheckCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4735,7 +4852,7 @@ func (x *CheckCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCopy.ProtoReflect.Descriptor instead.
 func (*CheckCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CheckCopy) GetVolume() uint64 {
@@ -4766,7 +4883,7 @@ type ScrubCopies struct {
 
 func (x *ScrubCopies) Reset() {
 	*x = ScrubCopies{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4778,7 +4895,7 @@ func (x *ScrubCopies) String() string {
 func (*ScrubCopies) ProtoMessage() {}
 
 func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4791,7 +4908,7 @@ func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopies.ProtoReflect.Descriptor instead.
 func (*ScrubCopies) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ScrubCopies) GetHeader() *Header {
@@ -4839,7 +4956,7 @@ type ScrubCopiesReply struct {
 
 func (x *ScrubCopiesReply) Reset() {
 	*x = ScrubCopiesReply{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4851,7 +4968,7 @@ func (x *ScrubCopiesReply) String() string {
 func (*ScrubCopiesReply) ProtoMessage() {}
 
 func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4864,7 +4981,7 @@ func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopiesReply.ProtoReflect.Descriptor instead.
 func (*ScrubCopiesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ScrubCopiesReply) GetHeader() *Header {
@@ -4940,7 +5057,7 @@ type SettingsChanged struct {
 
 func (x *SettingsChanged) Reset() {
 	*x = SettingsChanged{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4952,7 +5069,7 @@ func (x *SettingsChanged) String() string {
 func (*SettingsChanged) ProtoMessage() {}
 
 func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4965,7 +5082,7 @@ func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingsChanged.ProtoReflect.Descriptor instead.
 func (*SettingsChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *SettingsChanged) GetSettings() *Settings {
@@ -4989,7 +5106,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5001,7 +5118,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5014,7 +5131,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -5057,7 +5174,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5069,7 +5186,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5082,7 +5199,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -5129,7 +5246,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5141,7 +5258,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5154,7 +5271,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -5226,7 +5343,7 @@ type Greet struct {
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5238,7 +5355,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5251,7 +5368,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -5353,7 +5470,7 @@ type GreetReply struct {
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5365,7 +5482,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5378,7 +5495,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -5489,7 +5606,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5501,7 +5618,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5514,7 +5631,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -5536,7 +5653,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5548,7 +5665,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5561,7 +5678,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -5603,7 +5720,7 @@ type DiscoveredPeers struct {
 
 func (x *DiscoveredPeers) Reset() {
 	*x = DiscoveredPeers{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5615,7 +5732,7 @@ func (x *DiscoveredPeers) String() string {
 func (*DiscoveredPeers) ProtoMessage() {}
 
 func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5628,7 +5745,7 @@ func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoveredPeers.ProtoReflect.Descriptor instead.
 func (*DiscoveredPeers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DiscoveredPeers) GetAddresses() []string {
@@ -5647,7 +5764,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5659,7 +5776,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5672,7 +5789,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 type Heartbeat struct {
@@ -5693,7 +5810,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5705,7 +5822,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5718,7 +5835,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -5803,7 +5920,7 @@ type WorkerLatency struct {
 
 func (x *WorkerLatency) Reset() {
 	*x = WorkerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5815,7 +5932,7 @@ func (x *WorkerLatency) String() string {
 func (*WorkerLatency) ProtoMessage() {}
 
 func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5828,7 +5945,7 @@ func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLatency.ProtoReflect.Descriptor instead.
 func (*WorkerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *WorkerLatency) GetNode() string {
@@ -5862,7 +5979,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5874,7 +5991,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5887,7 +6004,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -5921,7 +6038,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5933,7 +6050,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5946,7 +6063,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -6027,7 +6144,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6039,7 +6156,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6052,7 +6169,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Candidate) GetNode() string {
@@ -6109,7 +6226,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6121,7 +6238,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6134,7 +6251,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -6169,7 +6286,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6181,7 +6298,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6194,7 +6311,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -6223,7 +6340,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6235,7 +6352,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6248,7 +6365,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -6302,7 +6419,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6314,7 +6431,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6327,7 +6444,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -6444,7 +6561,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6456,7 +6573,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6469,7 +6586,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -6495,7 +6612,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6507,7 +6624,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6520,7 +6637,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -6589,7 +6706,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6601,7 +6718,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6614,7 +6731,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -6644,7 +6761,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6656,7 +6773,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6669,7 +6786,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -6718,7 +6835,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6730,7 +6847,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6743,7 +6860,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -6777,7 +6894,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6789,7 +6906,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6802,7 +6919,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -6828,7 +6945,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6840,7 +6957,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6853,7 +6970,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -6873,7 +6990,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6885,7 +7002,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6898,7 +7015,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -6927,7 +7044,7 @@ type StartRebalance struct {
 
 func (x *StartRebalance) Reset() {
 	*x = StartRebalance{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6939,7 +7056,7 @@ func (x *StartRebalance) String() string {
 func (*StartRebalance) ProtoMessage() {}
 
 func (x *StartRebalance) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6952,7 +7069,7 @@ func (x *StartRebalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRebalance.ProtoReflect.Descriptor instead.
 func (*StartRebalance) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *StartRebalance) GetHeader() *Header {
@@ -6992,7 +7109,7 @@ type StartJobReply struct {
 
 func (x *StartJobReply) Reset() {
 	*x = StartJobReply{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7004,7 +7121,7 @@ func (x *StartJobReply) String() string {
 func (*StartJobReply) ProtoMessage() {}
 
 func (x *StartJobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7017,7 +7134,7 @@ func (x *StartJobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartJobReply.ProtoReflect.Descriptor instead.
 func (*StartJobReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *StartJobReply) GetHeader() *Header {
@@ -7089,7 +7206,7 @@ type PlannedMove struct {
 
 func (x *PlannedMove) Reset() {
 	*x = PlannedMove{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7101,7 +7218,7 @@ func (x *PlannedMove) String() string {
 func (*PlannedMove) ProtoMessage() {}
 
 func (x *PlannedMove) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7114,7 +7231,7 @@ func (x *PlannedMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMove.ProtoReflect.Descriptor instead.
 func (*PlannedMove) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *PlannedMove) GetVolume() uint64 {
@@ -7165,7 +7282,7 @@ type DrainWorker struct {
 
 func (x *DrainWorker) Reset() {
 	*x = DrainWorker{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7177,7 +7294,7 @@ func (x *DrainWorker) String() string {
 func (*DrainWorker) ProtoMessage() {}
 
 func (x *DrainWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7190,7 +7307,7 @@ func (x *DrainWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorker.ProtoReflect.Descriptor instead.
 func (*DrainWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *DrainWorker) GetHeader() *Header {
@@ -7232,7 +7349,7 @@ type StartScrub struct {
 
 func (x *StartScrub) Reset() {
 	*x = StartScrub{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7244,7 +7361,7 @@ func (x *StartScrub) String() string {
 func (*StartScrub) ProtoMessage() {}
 
 func (x *StartScrub) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7257,7 +7374,7 @@ func (x *StartScrub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartScrub.ProtoReflect.Descriptor instead.
 func (*StartScrub) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *StartScrub) GetHeader() *Header {
@@ -7285,7 +7402,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7297,7 +7414,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7310,7 +7427,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ListJobs) GetHeader() *Header {
@@ -7345,7 +7462,7 @@ type ListJobsReply struct {
 
 func (x *ListJobsReply) Reset() {
 	*x = ListJobsReply{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7357,7 +7474,7 @@ func (x *ListJobsReply) String() string {
 func (*ListJobsReply) ProtoMessage() {}
 
 func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7370,7 +7487,7 @@ func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
 func (*ListJobsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ListJobsReply) GetHeader() *Header {
@@ -7406,7 +7523,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7418,7 +7535,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7431,7 +7548,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *JobInfo) GetRow() *JobRow {
@@ -7473,7 +7590,7 @@ type ChangeJob struct {
 
 func (x *ChangeJob) Reset() {
 	*x = ChangeJob{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7485,7 +7602,7 @@ func (x *ChangeJob) String() string {
 func (*ChangeJob) ProtoMessage() {}
 
 func (x *ChangeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7498,7 +7615,7 @@ func (x *ChangeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeJob.ProtoReflect.Descriptor instead.
 func (*ChangeJob) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ChangeJob) GetHeader() *Header {
@@ -7531,7 +7648,7 @@ type DescribeReplication struct {
 
 func (x *DescribeReplication) Reset() {
 	*x = DescribeReplication{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7543,7 +7660,7 @@ func (x *DescribeReplication) String() string {
 func (*DescribeReplication) ProtoMessage() {}
 
 func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7556,7 +7673,7 @@ func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplication.ProtoReflect.Descriptor instead.
 func (*DescribeReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *DescribeReplication) GetHeader() *Header {
@@ -7578,7 +7695,7 @@ type DescribeReplicationReply struct {
 
 func (x *DescribeReplicationReply) Reset() {
 	*x = DescribeReplicationReply{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7590,7 +7707,7 @@ func (x *DescribeReplicationReply) String() string {
 func (*DescribeReplicationReply) ProtoMessage() {}
 
 func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7603,7 +7720,7 @@ func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplicationReply.ProtoReflect.Descriptor instead.
 func (*DescribeReplicationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *DescribeReplicationReply) GetHeader() *Header {
@@ -7652,7 +7769,7 @@ type TierReplication struct {
 
 func (x *TierReplication) Reset() {
 	*x = TierReplication{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7664,7 +7781,7 @@ func (x *TierReplication) String() string {
 func (*TierReplication) ProtoMessage() {}
 
 func (x *TierReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7677,7 +7794,7 @@ func (x *TierReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierReplication.ProtoReflect.Descriptor instead.
 func (*TierReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *TierReplication) GetTier() uint32 {
@@ -7763,7 +7880,7 @@ type ExplainPlacement struct {
 
 func (x *ExplainPlacement) Reset() {
 	*x = ExplainPlacement{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7775,7 +7892,7 @@ func (x *ExplainPlacement) String() string {
 func (*ExplainPlacement) ProtoMessage() {}
 
 func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7788,7 +7905,7 @@ func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacement.ProtoReflect.Descriptor instead.
 func (*ExplainPlacement) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ExplainPlacement) GetHeader() *Header {
@@ -7839,7 +7956,7 @@ type ExplainPlacementReply struct {
 
 func (x *ExplainPlacementReply) Reset() {
 	*x = ExplainPlacementReply{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7851,7 +7968,7 @@ func (x *ExplainPlacementReply) String() string {
 func (*ExplainPlacementReply) ProtoMessage() {}
 
 func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7864,7 +7981,7 @@ func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacementReply.ProtoReflect.Descriptor instead.
 func (*ExplainPlacementReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ExplainPlacementReply) GetHeader() *Header {
@@ -7969,7 +8086,7 @@ type JudgedWorker struct {
 
 func (x *JudgedWorker) Reset() {
 	*x = JudgedWorker{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7981,7 +8098,7 @@ func (x *JudgedWorker) String() string {
 func (*JudgedWorker) ProtoMessage() {}
 
 func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7994,7 +8111,7 @@ func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgedWorker.ProtoReflect.Descriptor instead.
 func (*JudgedWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *JudgedWorker) GetNode() string {
@@ -8078,7 +8195,7 @@ type ChangeTier struct {
 
 func (x *ChangeTier) Reset() {
 	*x = ChangeTier{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8090,7 +8207,7 @@ func (x *ChangeTier) String() string {
 func (*ChangeTier) ProtoMessage() {}
 
 func (x *ChangeTier) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8103,7 +8220,7 @@ func (x *ChangeTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeTier.ProtoReflect.Descriptor instead.
 func (*ChangeTier) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ChangeTier) GetHeader() *Header {
@@ -8131,7 +8248,7 @@ type ChangeSettings struct {
 
 func (x *ChangeSettings) Reset() {
 	*x = ChangeSettings{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8143,7 +8260,7 @@ func (x *ChangeSettings) String() string {
 func (*ChangeSettings) ProtoMessage() {}
 
 func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8156,7 +8273,7 @@ func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSettings.ProtoReflect.Descriptor instead.
 func (*ChangeSettings) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *ChangeSettings) GetHeader() *Header {
@@ -8192,7 +8309,7 @@ type ChangeClusterReply struct {
 
 func (x *ChangeClusterReply) Reset() {
 	*x = ChangeClusterReply{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8204,7 +8321,7 @@ func (x *ChangeClusterReply) String() string {
 func (*ChangeClusterReply) ProtoMessage() {}
 
 func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8217,7 +8334,7 @@ func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeClusterReply.ProtoReflect.Descriptor instead.
 func (*ChangeClusterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *ChangeClusterReply) GetHeader() *Header {
@@ -8248,6 +8365,1405 @@ func (x *ChangeClusterReply) GetJob() uint64 {
 	return 0
 }
 
+type ListQuotas struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"` // only this one
+	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"` // a page of those behind a name; 0: as many as there may be
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQuotas) Reset() {
+	*x = ListQuotas{}
+	mi := &file_messages_actors_proto_msgTypes[107]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQuotas) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQuotas) ProtoMessage() {}
+
+func (x *ListQuotas) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[107]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQuotas.ProtoReflect.Descriptor instead.
+func (*ListQuotas) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+}
+
+func (x *ListQuotas) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListQuotas) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ListQuotas) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ListQuotas) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListQuotasReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Quotas        []*QuotaInfo           `protobuf:"bytes,3,rep,name=quotas,proto3" json:"quotas,omitempty"`
+	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQuotasReply) Reset() {
+	*x = ListQuotasReply{}
+	mi := &file_messages_actors_proto_msgTypes[108]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQuotasReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQuotasReply) ProtoMessage() {}
+
+func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[108]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQuotasReply.ProtoReflect.Descriptor instead.
+func (*ListQuotasReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{108}
+}
+
+func (x *ListQuotasReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListQuotasReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ListQuotasReply) GetQuotas() []*QuotaInfo {
+	if x != nil {
+		return x.Quotas
+	}
+	return nil
+}
+
+func (x *ListQuotasReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type QuotaInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Limited       bool                   `protobuf:"varint,2,opt,name=limited,proto3" json:"limited,omitempty"`
+	LimitBytes    int64                  `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	UsedBytes     int64                  `protobuf:"varint,4,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	ReservedBytes int64                  `protobuf:"varint,5,opt,name=reserved_bytes,json=reservedBytes,proto3" json:"reserved_bytes,omitempty"`
+	Files         int64                  `protobuf:"varint,6,opt,name=files,proto3" json:"files,omitempty"`
+	FullUnixMs    int64                  `protobuf:"varint,7,opt,name=full_unix_ms,json=fullUnixMs,proto3" json:"full_unix_ms,omitempty"` // forecast; 0: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuotaInfo) Reset() {
+	*x = QuotaInfo{}
+	mi := &file_messages_actors_proto_msgTypes[109]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuotaInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuotaInfo) ProtoMessage() {}
+
+func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[109]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuotaInfo.ProtoReflect.Descriptor instead.
+func (*QuotaInfo) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{109}
+}
+
+func (x *QuotaInfo) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *QuotaInfo) GetLimited() bool {
+	if x != nil {
+		return x.Limited
+	}
+	return false
+}
+
+func (x *QuotaInfo) GetLimitBytes() int64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+func (x *QuotaInfo) GetUsedBytes() int64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+func (x *QuotaInfo) GetReservedBytes() int64 {
+	if x != nil {
+		return x.ReservedBytes
+	}
+	return 0
+}
+
+func (x *QuotaInfo) GetFiles() int64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *QuotaInfo) GetFullUnixMs() int64 {
+	if x != nil {
+		return x.FullUnixMs
+	}
+	return 0
+}
+
+type ChangeQuota struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Remove        bool                   `protobuf:"varint,3,opt,name=remove,proto3" json:"remove,omitempty"`
+	LimitBytes    int64                  `protobuf:"varint,4,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeQuota) Reset() {
+	*x = ChangeQuota{}
+	mi := &file_messages_actors_proto_msgTypes[110]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeQuota) ProtoMessage() {}
+
+func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[110]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeQuota.ProtoReflect.Descriptor instead.
+func (*ChangeQuota) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{110}
+}
+
+func (x *ChangeQuota) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ChangeQuota) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ChangeQuota) GetRemove() bool {
+	if x != nil {
+		return x.Remove
+	}
+	return false
+}
+
+func (x *ChangeQuota) GetLimitBytes() int64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+type ChangeQuotaReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Quota         *QuotaInfo             `protobuf:"bytes,3,opt,name=quota,proto3" json:"quota,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeQuotaReply) Reset() {
+	*x = ChangeQuotaReply{}
+	mi := &file_messages_actors_proto_msgTypes[111]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeQuotaReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeQuotaReply) ProtoMessage() {}
+
+func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[111]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeQuotaReply.ProtoReflect.Descriptor instead.
+func (*ChangeQuotaReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{111}
+}
+
+func (x *ChangeQuotaReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ChangeQuotaReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ChangeQuotaReply) GetQuota() *QuotaInfo {
+	if x != nil {
+		return x.Quota
+	}
+	return nil
+}
+
+type VerifyQuotas struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyQuotas) Reset() {
+	*x = VerifyQuotas{}
+	mi := &file_messages_actors_proto_msgTypes[112]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyQuotas) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyQuotas) ProtoMessage() {}
+
+func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[112]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyQuotas.ProtoReflect.Descriptor instead.
+func (*VerifyQuotas) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{112}
+}
+
+func (x *VerifyQuotas) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+type VerifyQuotasReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Tenants       uint64                 `protobuf:"varint,3,opt,name=tenants,proto3" json:"tenants,omitempty"`
+	Files         uint64                 `protobuf:"varint,4,opt,name=files,proto3" json:"files,omitempty"`
+	Applied       uint64                 `protobuf:"varint,5,opt,name=applied,proto3" json:"applied,omitempty"`
+	Differences   []*UsageDifference     `protobuf:"bytes,6,rep,name=differences,proto3" json:"differences,omitempty"` // the first thousand
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyQuotasReply) Reset() {
+	*x = VerifyQuotasReply{}
+	mi := &file_messages_actors_proto_msgTypes[113]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyQuotasReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyQuotasReply) ProtoMessage() {}
+
+func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[113]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyQuotasReply.ProtoReflect.Descriptor instead.
+func (*VerifyQuotasReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{113}
+}
+
+func (x *VerifyQuotasReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *VerifyQuotasReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *VerifyQuotasReply) GetTenants() uint64 {
+	if x != nil {
+		return x.Tenants
+	}
+	return 0
+}
+
+func (x *VerifyQuotasReply) GetFiles() uint64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *VerifyQuotasReply) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *VerifyQuotasReply) GetDifferences() []*UsageDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+// What a tenant's row counts, and what its files come to.
+type UsageDifference struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	CountedBytes  int64                  `protobuf:"varint,2,opt,name=counted_bytes,json=countedBytes,proto3" json:"counted_bytes,omitempty"`
+	FoundBytes    int64                  `protobuf:"varint,3,opt,name=found_bytes,json=foundBytes,proto3" json:"found_bytes,omitempty"`
+	CountedFiles  int64                  `protobuf:"varint,4,opt,name=counted_files,json=countedFiles,proto3" json:"counted_files,omitempty"`
+	FoundFiles    int64                  `protobuf:"varint,5,opt,name=found_files,json=foundFiles,proto3" json:"found_files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageDifference) Reset() {
+	*x = UsageDifference{}
+	mi := &file_messages_actors_proto_msgTypes[114]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageDifference) ProtoMessage() {}
+
+func (x *UsageDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[114]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageDifference.ProtoReflect.Descriptor instead.
+func (*UsageDifference) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{114}
+}
+
+func (x *UsageDifference) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *UsageDifference) GetCountedBytes() int64 {
+	if x != nil {
+		return x.CountedBytes
+	}
+	return 0
+}
+
+func (x *UsageDifference) GetFoundBytes() int64 {
+	if x != nil {
+		return x.FoundBytes
+	}
+	return 0
+}
+
+func (x *UsageDifference) GetCountedFiles() int64 {
+	if x != nil {
+		return x.CountedFiles
+	}
+	return 0
+}
+
+func (x *UsageDifference) GetFoundFiles() int64 {
+	if x != nil {
+		return x.FoundFiles
+	}
+	return 0
+}
+
+// Bursar -> coordinator, which holds the reservations.
+type DescribeReserved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Tenants       []string               `protobuf:"bytes,2,rep,name=tenants,proto3" json:"tenants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeReserved) Reset() {
+	*x = DescribeReserved{}
+	mi := &file_messages_actors_proto_msgTypes[115]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeReserved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeReserved) ProtoMessage() {}
+
+func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[115]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeReserved.ProtoReflect.Descriptor instead.
+func (*DescribeReserved) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{115}
+}
+
+func (x *DescribeReserved) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DescribeReserved) GetTenants() []string {
+	if x != nil {
+		return x.Tenants
+	}
+	return nil
+}
+
+type DescribeReservedReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	ReservedBytes []int64                `protobuf:"varint,2,rep,packed,name=reserved_bytes,json=reservedBytes,proto3" json:"reserved_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeReservedReply) Reset() {
+	*x = DescribeReservedReply{}
+	mi := &file_messages_actors_proto_msgTypes[116]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeReservedReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeReservedReply) ProtoMessage() {}
+
+func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[116]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeReservedReply.ProtoReflect.Descriptor instead.
+func (*DescribeReservedReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{116}
+}
+
+func (x *DescribeReservedReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *DescribeReservedReply) GetReservedBytes() []int64 {
+	if x != nil {
+		return x.ReservedBytes
+	}
+	return nil
+}
+
+// Coordinator -> catalog, inside a Lookup: how writes stand to their tenants' limits,
+// and which of these sessions and uploads are gone.
+type QuotaStand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Writes        []*QuotaQuestion       `protobuf:"bytes,2,rep,name=writes,proto3" json:"writes,omitempty"`
+	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"` // also every tenant with a limit, and their uploads
+	Sessions      []uint64               `protobuf:"varint,4,rep,packed,name=sessions,proto3" json:"sessions,omitempty"`
+	Uploads       []uint64               `protobuf:"varint,5,rep,packed,name=uploads,proto3" json:"uploads,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuotaStand) Reset() {
+	*x = QuotaStand{}
+	mi := &file_messages_actors_proto_msgTypes[117]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuotaStand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuotaStand) ProtoMessage() {}
+
+func (x *QuotaStand) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[117]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuotaStand.ProtoReflect.Descriptor instead.
+func (*QuotaStand) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{117}
+}
+
+func (x *QuotaStand) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *QuotaStand) GetWrites() []*QuotaQuestion {
+	if x != nil {
+		return x.Writes
+	}
+	return nil
+}
+
+func (x *QuotaStand) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *QuotaStand) GetSessions() []uint64 {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+func (x *QuotaStand) GetUploads() []uint64 {
+	if x != nil {
+		return x.Uploads
+	}
+	return nil
+}
+
+type QuotaQuestion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Tier          uint32                 `protobuf:"varint,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuotaQuestion) Reset() {
+	*x = QuotaQuestion{}
+	mi := &file_messages_actors_proto_msgTypes[118]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuotaQuestion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuotaQuestion) ProtoMessage() {}
+
+func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[118]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuotaQuestion.ProtoReflect.Descriptor instead.
+func (*QuotaQuestion) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{118}
+}
+
+func (x *QuotaQuestion) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *QuotaQuestion) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *QuotaQuestion) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *QuotaQuestion) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+type QuotaStandReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Writes        []*QuotaAnswer         `protobuf:"bytes,3,rep,name=writes,proto3" json:"writes,omitempty"` // in order
+	Limited       []string               `protobuf:"bytes,4,rep,name=limited,proto3" json:"limited,omitempty"`
+	Staged        []*StagedUpload        `protobuf:"bytes,5,rep,name=staged,proto3" json:"staged,omitempty"`
+	GoneSessions  []uint64               `protobuf:"varint,6,rep,packed,name=gone_sessions,json=goneSessions,proto3" json:"gone_sessions,omitempty"`
+	GoneUploads   []uint64               `protobuf:"varint,7,rep,packed,name=gone_uploads,json=goneUploads,proto3" json:"gone_uploads,omitempty"`
+	All           bool                   `protobuf:"varint,8,opt,name=all,proto3" json:"all,omitempty"` // limited and staged hold all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuotaStandReply) Reset() {
+	*x = QuotaStandReply{}
+	mi := &file_messages_actors_proto_msgTypes[119]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuotaStandReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuotaStandReply) ProtoMessage() {}
+
+func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[119]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuotaStandReply.ProtoReflect.Descriptor instead.
+func (*QuotaStandReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{119}
+}
+
+func (x *QuotaStandReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *QuotaStandReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *QuotaStandReply) GetWrites() []*QuotaAnswer {
+	if x != nil {
+		return x.Writes
+	}
+	return nil
+}
+
+func (x *QuotaStandReply) GetLimited() []string {
+	if x != nil {
+		return x.Limited
+	}
+	return nil
+}
+
+func (x *QuotaStandReply) GetStaged() []*StagedUpload {
+	if x != nil {
+		return x.Staged
+	}
+	return nil
+}
+
+func (x *QuotaStandReply) GetGoneSessions() []uint64 {
+	if x != nil {
+		return x.GoneSessions
+	}
+	return nil
+}
+
+func (x *QuotaStandReply) GetGoneUploads() []uint64 {
+	if x != nil {
+		return x.GoneUploads
+	}
+	return nil
+}
+
+func (x *QuotaStandReply) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+type QuotaAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limited       bool                   `protobuf:"varint,1,opt,name=limited,proto3" json:"limited,omitempty"`
+	LimitBytes    int64                  `protobuf:"varint,2,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	UsedBytes     int64                  `protobuf:"varint,3,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	MoreBytes     int64                  `protobuf:"varint,4,opt,name=more_bytes,json=moreBytes,proto3" json:"more_bytes,omitempty"` // by which the write would raise the usage
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuotaAnswer) Reset() {
+	*x = QuotaAnswer{}
+	mi := &file_messages_actors_proto_msgTypes[120]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuotaAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuotaAnswer) ProtoMessage() {}
+
+func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[120]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuotaAnswer.ProtoReflect.Descriptor instead.
+func (*QuotaAnswer) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+}
+
+func (x *QuotaAnswer) GetLimited() bool {
+	if x != nil {
+		return x.Limited
+	}
+	return false
+}
+
+func (x *QuotaAnswer) GetLimitBytes() int64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+func (x *QuotaAnswer) GetUsedBytes() int64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+func (x *QuotaAnswer) GetMoreBytes() int64 {
+	if x != nil {
+		return x.MoreBytes
+	}
+	return 0
+}
+
+type StagedUpload struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StagedUpload) Reset() {
+	*x = StagedUpload{}
+	mi := &file_messages_actors_proto_msgTypes[121]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StagedUpload) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StagedUpload) ProtoMessage() {}
+
+func (x *StagedUpload) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[121]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StagedUpload.ProtoReflect.Descriptor instead.
+func (*StagedUpload) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{121}
+}
+
+func (x *StagedUpload) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StagedUpload) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *StagedUpload) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+// Bursar -> catalog, inside a Lookup: a page of tenants, by name.
+type ListTenants struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	LimitedOnly   bool                   `protobuf:"varint,5,opt,name=limited_only,json=limitedOnly,proto3" json:"limited_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTenants) Reset() {
+	*x = ListTenants{}
+	mi := &file_messages_actors_proto_msgTypes[122]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTenants) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTenants) ProtoMessage() {}
+
+func (x *ListTenants) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[122]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTenants.ProtoReflect.Descriptor instead.
+func (*ListTenants) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{122}
+}
+
+func (x *ListTenants) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListTenants) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ListTenants) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ListTenants) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListTenants) GetLimitedOnly() bool {
+	if x != nil {
+		return x.LimitedOnly
+	}
+	return false
+}
+
+type ListTenantsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Tenants       []*NamedTenant         `protobuf:"bytes,3,rep,name=tenants,proto3" json:"tenants,omitempty"`
+	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTenantsReply) Reset() {
+	*x = ListTenantsReply{}
+	mi := &file_messages_actors_proto_msgTypes[123]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTenantsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTenantsReply) ProtoMessage() {}
+
+func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[123]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTenantsReply.ProtoReflect.Descriptor instead.
+func (*ListTenantsReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{123}
+}
+
+func (x *ListTenantsReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListTenantsReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ListTenantsReply) GetTenants() []*NamedTenant {
+	if x != nil {
+		return x.Tenants
+	}
+	return nil
+}
+
+func (x *ListTenantsReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type NamedTenant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Row           *TenantRow             `protobuf:"bytes,2,opt,name=row,proto3" json:"row,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamedTenant) Reset() {
+	*x = NamedTenant{}
+	mi := &file_messages_actors_proto_msgTypes[124]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamedTenant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamedTenant) ProtoMessage() {}
+
+func (x *NamedTenant) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[124]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamedTenant.ProtoReflect.Descriptor instead.
+func (*NamedTenant) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{124}
+}
+
+func (x *NamedTenant) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *NamedTenant) GetRow() *TenantRow {
+	if x != nil {
+		return x.Row
+	}
+	return nil
+}
+
+// Bursar -> catalog, inside a Lookup: adds up the next rows of files; what is written
+// meanwhile is taken into account.
+type SurveyUsage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Begin         bool                   `protobuf:"varint,2,opt,name=begin,proto3" json:"begin,omitempty"`
+	Rows          uint32                 `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SurveyUsage) Reset() {
+	*x = SurveyUsage{}
+	mi := &file_messages_actors_proto_msgTypes[125]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurveyUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurveyUsage) ProtoMessage() {}
+
+func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[125]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurveyUsage.ProtoReflect.Descriptor instead.
+func (*SurveyUsage) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{125}
+}
+
+func (x *SurveyUsage) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *SurveyUsage) GetBegin() bool {
+	if x != nil {
+		return x.Begin
+	}
+	return false
+}
+
+func (x *SurveyUsage) GetRows() uint32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+type SurveyUsageReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Done          bool                   `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
+	Gone          bool                   `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"` // gone: it must be begun again
+	Tenants       uint64                 `protobuf:"varint,5,opt,name=tenants,proto3" json:"tenants,omitempty"`
+	Files         uint64                 `protobuf:"varint,6,opt,name=files,proto3" json:"files,omitempty"`
+	Applied       uint64                 `protobuf:"varint,7,opt,name=applied,proto3" json:"applied,omitempty"`
+	Differences   []*UsageDifference     `protobuf:"bytes,8,rep,name=differences,proto3" json:"differences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SurveyUsageReply) Reset() {
+	*x = SurveyUsageReply{}
+	mi := &file_messages_actors_proto_msgTypes[126]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurveyUsageReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurveyUsageReply) ProtoMessage() {}
+
+func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[126]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurveyUsageReply.ProtoReflect.Descriptor instead.
+func (*SurveyUsageReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{126}
+}
+
+func (x *SurveyUsageReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *SurveyUsageReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *SurveyUsageReply) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *SurveyUsageReply) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *SurveyUsageReply) GetTenants() uint64 {
+	if x != nil {
+		return x.Tenants
+	}
+	return 0
+}
+
+func (x *SurveyUsageReply) GetFiles() uint64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *SurveyUsageReply) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *SurveyUsageReply) GetDifferences() []*UsageDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
 type Propose struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -8258,7 +9774,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8270,7 +9786,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8283,7 +9799,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -8312,7 +9828,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8324,7 +9840,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8337,7 +9853,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+	return file_messages_actors_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -8377,7 +9893,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8389,7 +9905,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8402,7 +9918,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{108}
+	return file_messages_actors_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -8424,7 +9940,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8436,7 +9952,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8449,7 +9965,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{109}
+	return file_messages_actors_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -8490,7 +10006,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8502,7 +10018,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8515,7 +10031,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{110}
+	return file_messages_actors_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -8544,7 +10060,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8556,7 +10072,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8569,7 +10085,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{111}
+	return file_messages_actors_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -8610,7 +10126,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8622,7 +10138,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8635,7 +10151,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{112}
+	return file_messages_actors_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -8663,7 +10179,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8675,7 +10191,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8688,7 +10204,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{113}
+	return file_messages_actors_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -8726,7 +10242,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8738,7 +10254,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8751,7 +10267,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{114}
+	return file_messages_actors_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -8791,7 +10307,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8803,7 +10319,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8816,7 +10332,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{115}
+	return file_messages_actors_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -8834,7 +10350,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8846,7 +10362,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8859,7 +10375,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{116}
+	return file_messages_actors_proto_rawDescGZIP(), []int{137}
 }
 
 type SnapshotTaken struct {
@@ -8874,7 +10390,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8886,7 +10402,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8899,7 +10415,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{117}
+	return file_messages_actors_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -8944,7 +10460,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8956,7 +10472,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8969,7 +10485,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{118}
+	return file_messages_actors_proto_rawDescGZIP(), []int{139}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -9015,7 +10531,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9027,7 +10543,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9040,7 +10556,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{119}
+	return file_messages_actors_proto_rawDescGZIP(), []int{140}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -9098,7 +10614,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9110,7 +10626,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9123,7 +10639,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+	return file_messages_actors_proto_rawDescGZIP(), []int{141}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -9167,7 +10683,7 @@ type StandbyMatch struct {
 
 func (x *StandbyMatch) Reset() {
 	*x = StandbyMatch{}
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9179,7 +10695,7 @@ func (x *StandbyMatch) String() string {
 func (*StandbyMatch) ProtoMessage() {}
 
 func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9192,7 +10708,7 @@ func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandbyMatch.ProtoReflect.Descriptor instead.
 func (*StandbyMatch) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{121}
+	return file_messages_actors_proto_rawDescGZIP(), []int{142}
 }
 
 func (x *StandbyMatch) GetStanding() bool {
@@ -9229,7 +10745,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9241,7 +10757,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9254,7 +10770,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{122}
+	return file_messages_actors_proto_rawDescGZIP(), []int{143}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -9297,7 +10813,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9309,7 +10825,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9322,7 +10838,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{123}
+	return file_messages_actors_proto_rawDescGZIP(), []int{144}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -9354,13 +10870,14 @@ type FetchSnapshotReply struct {
 	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
 	Last          bool                   `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
 	Error         *Error                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	TotalBytes    uint64                 `protobuf:"varint,20,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"` // of the whole file
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9372,7 +10889,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9385,7 +10902,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{124}
+	return file_messages_actors_proto_rawDescGZIP(), []int{145}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -9430,6 +10947,13 @@ func (x *FetchSnapshotReply) GetError() *Error {
 	return nil
 }
 
+func (x *FetchSnapshotReply) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
 // Log -> catalog: replace the state by the leader's snapshot; CatalogLoaded follows
 // when it is installed and verified, SnapshotInstalled when it cannot be.
 type InstallSnapshot struct {
@@ -9444,7 +10968,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9456,7 +10980,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9469,7 +10993,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{125}
+	return file_messages_actors_proto_rawDescGZIP(), []int{146}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -9510,7 +11034,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9522,7 +11046,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9535,7 +11059,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{126}
+	return file_messages_actors_proto_rawDescGZIP(), []int{147}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -9564,7 +11088,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9576,7 +11100,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9589,7 +11113,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{127}
+	return file_messages_actors_proto_rawDescGZIP(), []int{148}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -9627,7 +11151,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9639,7 +11163,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9652,7 +11176,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{128}
+	return file_messages_actors_proto_rawDescGZIP(), []int{149}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -9700,7 +11224,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9712,7 +11236,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9725,7 +11249,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{129}
+	return file_messages_actors_proto_rawDescGZIP(), []int{150}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -9751,7 +11275,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9763,7 +11287,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9776,7 +11300,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{130}
+	return file_messages_actors_proto_rawDescGZIP(), []int{151}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -9803,7 +11327,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9815,7 +11339,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9828,7 +11352,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{131}
+	return file_messages_actors_proto_rawDescGZIP(), []int{152}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -9908,7 +11432,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9920,7 +11444,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9933,7 +11457,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{132}
+	return file_messages_actors_proto_rawDescGZIP(), []int{153}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -9988,7 +11512,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10000,7 +11524,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10013,7 +11537,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{133}
+	return file_messages_actors_proto_rawDescGZIP(), []int{154}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -10040,7 +11564,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10052,7 +11576,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10065,7 +11589,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{134}
+	return file_messages_actors_proto_rawDescGZIP(), []int{155}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -10093,7 +11617,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10105,7 +11629,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10118,7 +11642,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{135}
+	return file_messages_actors_proto_rawDescGZIP(), []int{156}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -10152,6 +11676,9 @@ type LookupItem struct {
 	//	*LookupItem_Status
 	//	*LookupItem_FindExtents
 	//	*LookupItem_DescribeVolumes
+	//	*LookupItem_QuotaStand
+	//	*LookupItem_ListTenants
+	//	*LookupItem_SurveyUsage
 	Kind          isLookupItem_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -10159,7 +11686,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10171,7 +11698,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10184,7 +11711,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{136}
+	return file_messages_actors_proto_rawDescGZIP(), []int{157}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -10248,6 +11775,33 @@ func (x *LookupItem) GetDescribeVolumes() *DescribeVolumes {
 	return nil
 }
 
+func (x *LookupItem) GetQuotaStand() *QuotaStand {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupItem_QuotaStand); ok {
+			return x.QuotaStand
+		}
+	}
+	return nil
+}
+
+func (x *LookupItem) GetListTenants() *ListTenants {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupItem_ListTenants); ok {
+			return x.ListTenants
+		}
+	}
+	return nil
+}
+
+func (x *LookupItem) GetSurveyUsage() *SurveyUsage {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupItem_SurveyUsage); ok {
+			return x.SurveyUsage
+		}
+	}
+	return nil
+}
+
 type isLookupItem_Kind interface {
 	isLookupItem_Kind()
 }
@@ -10276,6 +11830,18 @@ type LookupItem_DescribeVolumes struct {
 	DescribeVolumes *DescribeVolumes `protobuf:"bytes,6,opt,name=describe_volumes,json=describeVolumes,proto3,oneof"`
 }
 
+type LookupItem_QuotaStand struct {
+	QuotaStand *QuotaStand `protobuf:"bytes,7,opt,name=quota_stand,json=quotaStand,proto3,oneof"`
+}
+
+type LookupItem_ListTenants struct {
+	ListTenants *ListTenants `protobuf:"bytes,8,opt,name=list_tenants,json=listTenants,proto3,oneof"`
+}
+
+type LookupItem_SurveyUsage struct {
+	SurveyUsage *SurveyUsage `protobuf:"bytes,9,opt,name=survey_usage,json=surveyUsage,proto3,oneof"`
+}
+
 func (*LookupItem_Stat) isLookupItem_Kind() {}
 
 func (*LookupItem_Manifest) isLookupItem_Kind() {}
@@ -10288,6 +11854,12 @@ func (*LookupItem_FindExtents) isLookupItem_Kind() {}
 
 func (*LookupItem_DescribeVolumes) isLookupItem_Kind() {}
 
+func (*LookupItem_QuotaStand) isLookupItem_Kind() {}
+
+func (*LookupItem_ListTenants) isLookupItem_Kind() {}
+
+func (*LookupItem_SurveyUsage) isLookupItem_Kind() {}
+
 type LookupReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -10299,7 +11871,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10311,7 +11883,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10324,7 +11896,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{137}
+	return file_messages_actors_proto_rawDescGZIP(), []int{158}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -10358,6 +11930,9 @@ type LookupAnswer struct {
 	//	*LookupAnswer_Status
 	//	*LookupAnswer_FindExtents
 	//	*LookupAnswer_DescribeVolumes
+	//	*LookupAnswer_QuotaStand
+	//	*LookupAnswer_ListTenants
+	//	*LookupAnswer_SurveyUsage
 	Kind          isLookupAnswer_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -10365,7 +11940,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10377,7 +11952,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10390,7 +11965,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{138}
+	return file_messages_actors_proto_rawDescGZIP(), []int{159}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -10454,6 +12029,33 @@ func (x *LookupAnswer) GetDescribeVolumes() *DescribeVolumesReply {
 	return nil
 }
 
+func (x *LookupAnswer) GetQuotaStand() *QuotaStandReply {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupAnswer_QuotaStand); ok {
+			return x.QuotaStand
+		}
+	}
+	return nil
+}
+
+func (x *LookupAnswer) GetListTenants() *ListTenantsReply {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupAnswer_ListTenants); ok {
+			return x.ListTenants
+		}
+	}
+	return nil
+}
+
+func (x *LookupAnswer) GetSurveyUsage() *SurveyUsageReply {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupAnswer_SurveyUsage); ok {
+			return x.SurveyUsage
+		}
+	}
+	return nil
+}
+
 type isLookupAnswer_Kind interface {
 	isLookupAnswer_Kind()
 }
@@ -10482,6 +12084,18 @@ type LookupAnswer_DescribeVolumes struct {
 	DescribeVolumes *DescribeVolumesReply `protobuf:"bytes,6,opt,name=describe_volumes,json=describeVolumes,proto3,oneof"`
 }
 
+type LookupAnswer_QuotaStand struct {
+	QuotaStand *QuotaStandReply `protobuf:"bytes,7,opt,name=quota_stand,json=quotaStand,proto3,oneof"`
+}
+
+type LookupAnswer_ListTenants struct {
+	ListTenants *ListTenantsReply `protobuf:"bytes,8,opt,name=list_tenants,json=listTenants,proto3,oneof"`
+}
+
+type LookupAnswer_SurveyUsage struct {
+	SurveyUsage *SurveyUsageReply `protobuf:"bytes,9,opt,name=survey_usage,json=surveyUsage,proto3,oneof"`
+}
+
 func (*LookupAnswer_Stat) isLookupAnswer_Kind() {}
 
 func (*LookupAnswer_Manifest) isLookupAnswer_Kind() {}
@@ -10493,6 +12107,12 @@ func (*LookupAnswer_Status) isLookupAnswer_Kind() {}
 func (*LookupAnswer_FindExtents) isLookupAnswer_Kind() {}
 
 func (*LookupAnswer_DescribeVolumes) isLookupAnswer_Kind() {}
+
+func (*LookupAnswer_QuotaStand) isLookupAnswer_Kind() {}
+
+func (*LookupAnswer_ListTenants) isLookupAnswer_Kind() {}
+
+func (*LookupAnswer_SurveyUsage) isLookupAnswer_Kind() {}
 
 // Compactor -> catalog, inside a Lookup: what files and uploads name in these
 // volumes, a page at a time: next of one page is after of the next; empty: the end.
@@ -10508,7 +12128,7 @@ type FindExtents struct {
 
 func (x *FindExtents) Reset() {
 	*x = FindExtents{}
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10520,7 +12140,7 @@ func (x *FindExtents) String() string {
 func (*FindExtents) ProtoMessage() {}
 
 func (x *FindExtents) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10533,7 +12153,7 @@ func (x *FindExtents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtents.ProtoReflect.Descriptor instead.
 func (*FindExtents) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{139}
+	return file_messages_actors_proto_rawDescGZIP(), []int{160}
 }
 
 func (x *FindExtents) GetHeader() *Header {
@@ -10576,7 +12196,7 @@ type FindExtentsReply struct {
 
 func (x *FindExtentsReply) Reset() {
 	*x = FindExtentsReply{}
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10588,7 +12208,7 @@ func (x *FindExtentsReply) String() string {
 func (*FindExtentsReply) ProtoMessage() {}
 
 func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10601,7 +12221,7 @@ func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtentsReply.ProtoReflect.Descriptor instead.
 func (*FindExtentsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{140}
+	return file_messages_actors_proto_rawDescGZIP(), []int{161}
 }
 
 func (x *FindExtentsReply) GetHeader() *Header {
@@ -10647,7 +12267,7 @@ type NamedExtent struct {
 
 func (x *NamedExtent) Reset() {
 	*x = NamedExtent{}
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10659,7 +12279,7 @@ func (x *NamedExtent) String() string {
 func (*NamedExtent) ProtoMessage() {}
 
 func (x *NamedExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10672,7 +12292,7 @@ func (x *NamedExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedExtent.ProtoReflect.Descriptor instead.
 func (*NamedExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{141}
+	return file_messages_actors_proto_rawDescGZIP(), []int{162}
 }
 
 func (x *NamedExtent) GetTenant() string {
@@ -10729,7 +12349,7 @@ type DescribeVolumes struct {
 
 func (x *DescribeVolumes) Reset() {
 	*x = DescribeVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10741,7 +12361,7 @@ func (x *DescribeVolumes) String() string {
 func (*DescribeVolumes) ProtoMessage() {}
 
 func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10754,7 +12374,7 @@ func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumes.ProtoReflect.Descriptor instead.
 func (*DescribeVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{142}
+	return file_messages_actors_proto_rawDescGZIP(), []int{163}
 }
 
 func (x *DescribeVolumes) GetHeader() *Header {
@@ -10783,7 +12403,7 @@ type DescribeVolumesReply struct {
 
 func (x *DescribeVolumesReply) Reset() {
 	*x = DescribeVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10795,7 +12415,7 @@ func (x *DescribeVolumesReply) String() string {
 func (*DescribeVolumesReply) ProtoMessage() {}
 
 func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10808,7 +12428,7 @@ func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumesReply.ProtoReflect.Descriptor instead.
 func (*DescribeVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{143}
+	return file_messages_actors_proto_rawDescGZIP(), []int{164}
 }
 
 func (x *DescribeVolumesReply) GetHeader() *Header {
@@ -10835,6 +12455,296 @@ func (x *DescribeVolumesReply) GetVolumes() []*VolumeRow {
 func (x *DescribeVolumesReply) GetUnchecked() bool {
 	if x != nil {
 		return x.Unchecked
+	}
+	return false
+}
+
+// What a licence allows, as it stands at a moment.
+type LicenseInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`                              // in force
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                              // none, active, expired
+	License       *LicenseRow            `protobuf:"bytes,3,opt,name=license,proto3" json:"license,omitempty"`                          // empty: none was ever installed
+	MaxWorkers    uint64                 `protobuf:"varint,4,opt,name=max_workers,json=maxWorkers,proto3" json:"max_workers,omitempty"` // 0: unlimited
+	Workers       uint64                 `protobuf:"varint,5,opt,name=workers,proto3" json:"workers,omitempty"`                         // that count against it
+	Features      []*LicenseFeature      `protobuf:"bytes,6,rep,name=features,proto3" json:"features,omitempty"`
+	Warnings      []string               `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LicenseInfo) Reset() {
+	*x = LicenseInfo{}
+	mi := &file_messages_actors_proto_msgTypes[165]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicenseInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicenseInfo) ProtoMessage() {}
+
+func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[165]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicenseInfo.ProtoReflect.Descriptor instead.
+func (*LicenseInfo) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{165}
+}
+
+func (x *LicenseInfo) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *LicenseInfo) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *LicenseInfo) GetLicense() *LicenseRow {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *LicenseInfo) GetMaxWorkers() uint64 {
+	if x != nil {
+		return x.MaxWorkers
+	}
+	return 0
+}
+
+func (x *LicenseInfo) GetWorkers() uint64 {
+	if x != nil {
+		return x.Workers
+	}
+	return 0
+}
+
+func (x *LicenseInfo) GetFeatures() []*LicenseFeature {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *LicenseInfo) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+type LicenseFeature struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Granted       bool                   `protobuf:"varint,3,opt,name=granted,proto3" json:"granted,omitempty"`
+	Tiers         []uint32               `protobuf:"varint,4,rep,packed,name=tiers,proto3" json:"tiers,omitempty"`
+	Level         string                 `protobuf:"bytes,5,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LicenseFeature) Reset() {
+	*x = LicenseFeature{}
+	mi := &file_messages_actors_proto_msgTypes[166]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicenseFeature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicenseFeature) ProtoMessage() {}
+
+func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[166]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicenseFeature.ProtoReflect.Descriptor instead.
+func (*LicenseFeature) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{166}
+}
+
+func (x *LicenseFeature) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LicenseFeature) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *LicenseFeature) GetGranted() bool {
+	if x != nil {
+		return x.Granted
+	}
+	return false
+}
+
+func (x *LicenseFeature) GetTiers() []uint32 {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *LicenseFeature) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+// Edge -> gateway -> controller of the master, which verifies the signed text.
+type InstallLicense struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	IfNewer       bool                   `protobuf:"varint,3,opt,name=if_newer,json=ifNewer,proto3" json:"if_newer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstallLicense) Reset() {
+	*x = InstallLicense{}
+	mi := &file_messages_actors_proto_msgTypes[167]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstallLicense) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstallLicense) ProtoMessage() {}
+
+func (x *InstallLicense) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[167]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstallLicense.ProtoReflect.Descriptor instead.
+func (*InstallLicense) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{167}
+}
+
+func (x *InstallLicense) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *InstallLicense) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *InstallLicense) GetIfNewer() bool {
+	if x != nil {
+		return x.IfNewer
+	}
+	return false
+}
+
+type InstallLicenseReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Kept          bool                   `protobuf:"varint,3,opt,name=kept,proto3" json:"kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstallLicenseReply) Reset() {
+	*x = InstallLicenseReply{}
+	mi := &file_messages_actors_proto_msgTypes[168]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstallLicenseReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstallLicenseReply) ProtoMessage() {}
+
+func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[168]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstallLicenseReply.ProtoReflect.Descriptor instead.
+func (*InstallLicenseReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{168}
+}
+
+func (x *InstallLicenseReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *InstallLicenseReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *InstallLicenseReply) GetKept() bool {
+	if x != nil {
+		return x.Kept
 	}
 	return false
 }
@@ -10987,7 +12897,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x03row\x18\x02 \x01(\v2\x13.tiercel.v1.FileRowR\x03row\"g\n" +
 	"\rClusterStatus\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12*\n" +
-	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xfa\x05\n" +
+	"\x11open_volumes_only\x18\x02 \x01(\bR\x0fopenVolumesOnly\"\xad\x06\n" +
 	"\x12ClusterStatusReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
@@ -11011,25 +12921,33 @@ const file_messages_actors_proto_rawDesc = "" +
 	"conf_state\x18\x12 \x01(\fR\tconfState\x12%\n" +
 	"\x0eleader_address\x18\x13 \x01(\tR\rleaderAddress\x12&\n" +
 	"\x04jobs\x18\x14 \x03(\v2\x12.tiercel.v1.JobRowR\x04jobs\x12)\n" +
-	"\x05tiers\x18\x15 \x03(\v2\x13.tiercel.v1.TierUseR\x05tiersJ\x04\b\x10\x10\x11\"X\n" +
+	"\x05tiers\x18\x15 \x03(\v2\x13.tiercel.v1.TierUseR\x05tiers\x121\n" +
+	"\alicense\x187 \x01(\v2\x17.tiercel.v1.LicenseInfoR\alicenseJ\x04\b\x10\x10\x11\"X\n" +
 	"\aTierUse\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x14\n" +
 	"\x05files\x18\x02 \x01(\x03R\x05files\x12#\n" +
-	"\rlogical_bytes\x18\x03 \x01(\x03R\flogicalBytes\"`\n" +
+	"\rlogical_bytes\x18\x03 \x01(\x03R\flogicalBytes\"z\n" +
 	"\x05Begin\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12+\n" +
-	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\"\x93\x01\n" +
+	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\x12\x18\n" +
+	"\asession\x18\x03 \x01(\x04R\asession\"\xf6\x01\n" +
 	"\tBeginItem\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x04R\x04item\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
 	"\x06tenant\x18\x04 \x01(\tR\x06tenant\x12\x14\n" +
 	"\x05avoid\x18\x05 \x03(\x04R\x05avoid\x12\x1a\n" +
-	"\breserved\x18\x06 \x01(\bR\breserved\"h\n" +
+	"\breserved\x18\x06 \x01(\bR\breserved\x12\x12\n" +
+	"\x04path\x18\a \x01(\tR\x04path\x12\x14\n" +
+	"\x05write\x18\b \x01(\x04R\x05write\x12\x1f\n" +
+	"\vwrite_bytes\x18\t \x01(\x04R\n" +
+	"writeBytes\x12\x16\n" +
+	"\x06upload\x18\n" +
+	" \x01(\x04R\x06upload\"h\n" +
 	"\n" +
 	"BeginReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
-	"\x06grants\x18\x02 \x03(\v2\x16.tiercel.v1.BeginGrantR\x06grants\"\xb5\x01\n" +
+	"\x06grants\x18\x02 \x03(\v2\x16.tiercel.v1.BeginGrantR\x06grants\"\xe7\x01\n" +
 	"\n" +
 	"BeginGrant\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x04R\x04item\x12'\n" +
@@ -11039,7 +12957,12 @@ const file_messages_actors_proto_rawDesc = "" +
 	"generation\x18\x04 \x01(\x04R\n" +
 	"generation\x12\x18\n" +
 	"\aprimary\x18\x05 \x01(\tR\aprimary\x12\x18\n" +
-	"\amembers\x18\x06 \x03(\tR\amembers\"e\n" +
+	"\amembers\x18\x06 \x03(\tR\amembers\x12\x1a\n" +
+	"\breserved\x18\a \x01(\bR\breserved\x12\x14\n" +
+	"\x05write\x18\b \x01(\x04R\x05write\"@\n" +
+	"\fReleaseQuota\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\x12\x16\n" +
+	"\x06writes\x18\x02 \x03(\x04R\x06writes\"e\n" +
 	"\x06Commit\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12/\n" +
 	"\bcommands\x18\x02 \x03(\v2\x13.tiercel.v1.CommandR\bcommands\"p\n" +
@@ -11611,7 +13534,122 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
 	"\acluster\x18\x03 \x01(\v2\x16.tiercel.v1.ClusterRowR\acluster\x12\x10\n" +
-	"\x03job\x18\x04 \x01(\x04R\x03job\"f\n" +
+	"\x03job\x18\x04 \x01(\x04R\x03job\"|\n" +
+	"\n" +
+	"ListQuotas\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"\xa9\x01\n" +
+	"\x0fListQuotasReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12-\n" +
+	"\x06quotas\x18\x03 \x03(\v2\x15.tiercel.v1.QuotaInfoR\x06quotas\x12\x12\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\"\xdc\x01\n" +
+	"\tQuotaInfo\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
+	"\alimited\x18\x02 \x01(\bR\alimited\x12\x1f\n" +
+	"\vlimit_bytes\x18\x03 \x01(\x03R\n" +
+	"limitBytes\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x04 \x01(\x03R\tusedBytes\x12%\n" +
+	"\x0ereserved_bytes\x18\x05 \x01(\x03R\rreservedBytes\x12\x14\n" +
+	"\x05files\x18\x06 \x01(\x03R\x05files\x12 \n" +
+	"\ffull_unix_ms\x18\a \x01(\x03R\n" +
+	"fullUnixMs\"\x8a\x01\n" +
+	"\vChangeQuota\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x16\n" +
+	"\x06remove\x18\x03 \x01(\bR\x06remove\x12\x1f\n" +
+	"\vlimit_bytes\x18\x04 \x01(\x03R\n" +
+	"limitBytes\"\x94\x01\n" +
+	"\x10ChangeQuotaReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12+\n" +
+	"\x05quota\x18\x03 \x01(\v2\x15.tiercel.v1.QuotaInfoR\x05quota\":\n" +
+	"\fVerifyQuotas\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\xf1\x01\n" +
+	"\x11VerifyQuotasReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x18\n" +
+	"\atenants\x18\x03 \x01(\x04R\atenants\x12\x14\n" +
+	"\x05files\x18\x04 \x01(\x04R\x05files\x12\x18\n" +
+	"\aapplied\x18\x05 \x01(\x04R\aapplied\x12=\n" +
+	"\vdifferences\x18\x06 \x03(\v2\x1b.tiercel.v1.UsageDifferenceR\vdifferences\"\xb5\x01\n" +
+	"\x0fUsageDifference\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12#\n" +
+	"\rcounted_bytes\x18\x02 \x01(\x03R\fcountedBytes\x12\x1f\n" +
+	"\vfound_bytes\x18\x03 \x01(\x03R\n" +
+	"foundBytes\x12#\n" +
+	"\rcounted_files\x18\x04 \x01(\x03R\fcountedFiles\x12\x1f\n" +
+	"\vfound_files\x18\x05 \x01(\x03R\n" +
+	"foundFiles\"X\n" +
+	"\x10DescribeReserved\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x18\n" +
+	"\atenants\x18\x02 \x03(\tR\atenants\"j\n" +
+	"\x15DescribeReservedReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12%\n" +
+	"\x0ereserved_bytes\x18\x02 \x03(\x03R\rreservedBytes\"\xb3\x01\n" +
+	"\n" +
+	"QuotaStand\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x121\n" +
+	"\x06writes\x18\x02 \x03(\v2\x19.tiercel.v1.QuotaQuestionR\x06writes\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\x12\x1a\n" +
+	"\bsessions\x18\x04 \x03(\x04R\bsessions\x12\x18\n" +
+	"\auploads\x18\x05 \x03(\x04R\auploads\"e\n" +
+	"\rQuotaQuestion\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04tier\x18\x03 \x01(\rR\x04tier\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\"\xbd\x02\n" +
+	"\x0fQuotaStandReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12/\n" +
+	"\x06writes\x18\x03 \x03(\v2\x17.tiercel.v1.QuotaAnswerR\x06writes\x12\x18\n" +
+	"\alimited\x18\x04 \x03(\tR\alimited\x120\n" +
+	"\x06staged\x18\x05 \x03(\v2\x18.tiercel.v1.StagedUploadR\x06staged\x12#\n" +
+	"\rgone_sessions\x18\x06 \x03(\x04R\fgoneSessions\x12!\n" +
+	"\fgone_uploads\x18\a \x03(\x04R\vgoneUploads\x12\x10\n" +
+	"\x03all\x18\b \x01(\bR\x03all\"\x86\x01\n" +
+	"\vQuotaAnswer\x12\x18\n" +
+	"\alimited\x18\x01 \x01(\bR\alimited\x12\x1f\n" +
+	"\vlimit_bytes\x18\x02 \x01(\x03R\n" +
+	"limitBytes\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x03 \x01(\x03R\tusedBytes\x12\x1d\n" +
+	"\n" +
+	"more_bytes\x18\x04 \x01(\x03R\tmoreBytes\"L\n" +
+	"\fStagedUpload\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xa0\x01\n" +
+	"\vListTenants\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\x12!\n" +
+	"\flimited_only\x18\x05 \x01(\bR\vlimitedOnly\"\xae\x01\n" +
+	"\x10ListTenantsReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x121\n" +
+	"\atenants\x18\x03 \x03(\v2\x17.tiercel.v1.NamedTenantR\atenants\x12\x12\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\"J\n" +
+	"\vNamedTenant\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
+	"\x03row\x18\x02 \x01(\v2\x15.tiercel.v1.TenantRowR\x03row\"c\n" +
+	"\vSurveyUsage\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
+	"\x05begin\x18\x02 \x01(\bR\x05begin\x12\x12\n" +
+	"\x04rows\x18\x03 \x01(\rR\x04rows\"\x98\x02\n" +
+	"\x10SurveyUsageReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\x12\x12\n" +
+	"\x04gone\x18\x04 \x01(\bR\x04gone\x12\x18\n" +
+	"\atenants\x18\x05 \x01(\x04R\atenants\x12\x14\n" +
+	"\x05files\x18\x06 \x01(\x04R\x05files\x12\x18\n" +
+	"\aapplied\x18\a \x01(\x04R\aapplied\x12=\n" +
+	"\vdifferences\x18\b \x03(\v2\x1b.tiercel.v1.UsageDifferenceR\vdifferences\"f\n" +
 	"\aPropose\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12/\n" +
 	"\bcommands\x18\x02 \x03(\v2\x13.tiercel.v1.CommandR\bcommands\"\x9b\x01\n" +
@@ -11698,14 +13736,16 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\rFetchSnapshot\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\xbf\x01\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\xe0\x01\n" +
 	"\x12FetchSnapshotReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\fR\x04data\x12\x12\n" +
 	"\x04last\x18\x05 \x01(\bR\x04last\x12'\n" +
-	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"n\n" +
+	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x1f\n" +
+	"\vtotal_bytes\x18\x14 \x01(\x04R\n" +
+	"totalBytes\"n\n" +
 	"\x0fInstallSnapshot\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x12\n" +
@@ -11759,7 +13799,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x1f\n" +
 	"\vmin_applied\x18\x02 \x01(\x04R\n" +
 	"minApplied\x12,\n" +
-	"\x05items\x18\x03 \x03(\v2\x16.tiercel.v1.LookupItemR\x05items\"\xd9\x02\n" +
+	"\x05items\x18\x03 \x03(\v2\x16.tiercel.v1.LookupItemR\x05items\"\x90\x04\n" +
 	"\n" +
 	"LookupItem\x12&\n" +
 	"\x04stat\x18\x01 \x01(\v2\x10.tiercel.v1.StatH\x00R\x04stat\x126\n" +
@@ -11767,19 +13807,27 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x04list\x18\x03 \x01(\v2\x10.tiercel.v1.ListH\x00R\x04list\x123\n" +
 	"\x06status\x18\x04 \x01(\v2\x19.tiercel.v1.ClusterStatusH\x00R\x06status\x12<\n" +
 	"\ffind_extents\x18\x05 \x01(\v2\x17.tiercel.v1.FindExtentsH\x00R\vfindExtents\x12H\n" +
-	"\x10describe_volumes\x18\x06 \x01(\v2\x1b.tiercel.v1.DescribeVolumesH\x00R\x0fdescribeVolumesB\x06\n" +
+	"\x10describe_volumes\x18\x06 \x01(\v2\x1b.tiercel.v1.DescribeVolumesH\x00R\x0fdescribeVolumes\x129\n" +
+	"\vquota_stand\x18\a \x01(\v2\x16.tiercel.v1.QuotaStandH\x00R\n" +
+	"quotaStand\x12<\n" +
+	"\flist_tenants\x18\b \x01(\v2\x17.tiercel.v1.ListTenantsH\x00R\vlistTenants\x12<\n" +
+	"\fsurvey_usage\x18\t \x01(\v2\x17.tiercel.v1.SurveyUsageH\x00R\vsurveyUsageB\x06\n" +
 	"\x04kind\"\x87\x01\n" +
 	"\vLookupReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x122\n" +
 	"\aanswers\x18\x02 \x03(\v2\x18.tiercel.v1.LookupAnswerR\aanswers\x12\x18\n" +
-	"\aapplied\x18\x03 \x01(\x04R\aapplied\"\xf9\x02\n" +
+	"\aapplied\x18\x03 \x01(\x04R\aapplied\"\xbf\x04\n" +
 	"\fLookupAnswer\x12+\n" +
 	"\x04stat\x18\x01 \x01(\v2\x15.tiercel.v1.StatReplyH\x00R\x04stat\x12;\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x1d.tiercel.v1.ReadManifestReplyH\x00R\bmanifest\x12+\n" +
 	"\x04list\x18\x03 \x01(\v2\x15.tiercel.v1.ListReplyH\x00R\x04list\x128\n" +
 	"\x06status\x18\x04 \x01(\v2\x1e.tiercel.v1.ClusterStatusReplyH\x00R\x06status\x12A\n" +
 	"\ffind_extents\x18\x05 \x01(\v2\x1c.tiercel.v1.FindExtentsReplyH\x00R\vfindExtents\x12M\n" +
-	"\x10describe_volumes\x18\x06 \x01(\v2 .tiercel.v1.DescribeVolumesReplyH\x00R\x0fdescribeVolumesB\x06\n" +
+	"\x10describe_volumes\x18\x06 \x01(\v2 .tiercel.v1.DescribeVolumesReplyH\x00R\x0fdescribeVolumes\x12>\n" +
+	"\vquota_stand\x18\a \x01(\v2\x1b.tiercel.v1.QuotaStandReplyH\x00R\n" +
+	"quotaStand\x12A\n" +
+	"\flist_tenants\x18\b \x01(\v2\x1c.tiercel.v1.ListTenantsReplyH\x00R\vlistTenants\x12A\n" +
+	"\fsurvey_usage\x18\t \x01(\v2\x1c.tiercel.v1.SurveyUsageReplyH\x00R\vsurveyUsageB\x06\n" +
 	"\x04kind\"}\n" +
 	"\vFindExtents\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x18\n" +
@@ -11805,7 +13853,30 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12/\n" +
 	"\avolumes\x18\x03 \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\x12\x1c\n" +
-	"\tunchecked\x18\x04 \x01(\bR\tuncheckedB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\tunchecked\x18\x04 \x01(\bR\tunchecked\"\xfa\x01\n" +
+	"\vLicenseInfo\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x120\n" +
+	"\alicense\x18\x03 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x12\x1f\n" +
+	"\vmax_workers\x18\x04 \x01(\x04R\n" +
+	"maxWorkers\x12\x18\n" +
+	"\aworkers\x18\x05 \x01(\x04R\aworkers\x126\n" +
+	"\bfeatures\x18\x06 \x03(\v2\x1a.tiercel.v1.LicenseFeatureR\bfeatures\x12\x1a\n" +
+	"\bwarnings\x18\a \x03(\tR\bwarnings\"\x80\x01\n" +
+	"\x0eLicenseFeature\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
+	"\agranted\x18\x03 \x01(\bR\agranted\x12\x14\n" +
+	"\x05tiers\x18\x04 \x03(\rR\x05tiers\x12\x14\n" +
+	"\x05level\x18\x05 \x01(\tR\x05level\"k\n" +
+	"\x0eInstallLicense\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x19\n" +
+	"\bif_newer\x18\x03 \x01(\bR\aifNewer\"~\n" +
+	"\x13InstallLicenseReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04kept\x18\x03 \x01(\bR\x04keptB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_actors_proto_rawDescOnce sync.Once
@@ -11819,7 +13890,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 146)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 171)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
 	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
@@ -11850,372 +13921,439 @@ var file_messages_actors_proto_goTypes = []any{
 	(*BeginItem)(nil),                // 26: tiercel.v1.BeginItem
 	(*BeginReply)(nil),               // 27: tiercel.v1.BeginReply
 	(*BeginGrant)(nil),               // 28: tiercel.v1.BeginGrant
-	(*Commit)(nil),                   // 29: tiercel.v1.Commit
-	(*CommitReply)(nil),              // 30: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),            // 31: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),              // 32: tiercel.v1.MasterReady
-	(*Peer)(nil),                     // 33: tiercel.v1.Peer
-	(*AppendRecords)(nil),            // 34: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),               // 35: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil),       // 36: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),             // 37: tiercel.v1.AppendedItem
-	(*ReplicateRecords)(nil),         // 38: tiercel.v1.ReplicateRecords
-	(*ReplicateRecordsReply)(nil),    // 39: tiercel.v1.ReplicateRecordsReply
-	(*ReportVolumes)(nil),            // 40: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil),       // 41: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),             // 42: tiercel.v1.VolumeReport
-	(*FollowerLag)(nil),              // 43: tiercel.v1.FollowerLag
-	(*CapacityReport)(nil),           // 44: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),               // 45: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),          // 46: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),              // 47: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),         // 48: tiercel.v1.FenceVolumeReply
-	(*SettleVolume)(nil),             // 49: tiercel.v1.SettleVolume
-	(*SettleVolumeReply)(nil),        // 50: tiercel.v1.SettleVolumeReply
-	(*ReadVolume)(nil),               // 51: tiercel.v1.ReadVolume
-	(*ReadVolumeReply)(nil),          // 52: tiercel.v1.ReadVolumeReply
-	(*AskBandwidth)(nil),             // 53: tiercel.v1.AskBandwidth
-	(*BandwidthGranted)(nil),         // 54: tiercel.v1.BandwidthGranted
-	(*DropCopy)(nil),                 // 55: tiercel.v1.DropCopy
-	(*DropCopyReply)(nil),            // 56: tiercel.v1.DropCopyReply
-	(*CopyDamaged)(nil),              // 57: tiercel.v1.CopyDamaged
-	(*CheckCopy)(nil),                // 58: tiercel.v1.CheckCopy
-	(*ScrubCopies)(nil),              // 59: tiercel.v1.ScrubCopies
-	(*ScrubCopiesReply)(nil),         // 60: tiercel.v1.ScrubCopiesReply
-	(*SettingsChanged)(nil),          // 61: tiercel.v1.SettingsChanged
-	(*ReadExtent)(nil),               // 62: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),          // 63: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),            // 64: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                    // 65: tiercel.v1.Greet
-	(*GreetReply)(nil),               // 66: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),              // 67: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                  // 68: tiercel.v1.IAmHere
-	(*DiscoveredPeers)(nil),          // 69: tiercel.v1.DiscoveredPeers
-	(*Admitted)(nil),                 // 70: tiercel.v1.Admitted
-	(*Heartbeat)(nil),                // 71: tiercel.v1.Heartbeat
-	(*WorkerLatency)(nil),            // 72: tiercel.v1.WorkerLatency
-	(*PeerLatency)(nil),              // 73: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),             // 74: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),                // 75: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),           // 76: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),              // 77: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),         // 78: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),               // 79: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),           // 80: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),      // 81: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),            // 82: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),       // 83: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),               // 84: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),          // 85: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),             // 86: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),        // 87: tiercel.v1.ReleaseBrakeReply
-	(*StartRebalance)(nil),           // 88: tiercel.v1.StartRebalance
-	(*StartJobReply)(nil),            // 89: tiercel.v1.StartJobReply
-	(*PlannedMove)(nil),              // 90: tiercel.v1.PlannedMove
-	(*DrainWorker)(nil),              // 91: tiercel.v1.DrainWorker
-	(*StartScrub)(nil),               // 92: tiercel.v1.StartScrub
-	(*ListJobs)(nil),                 // 93: tiercel.v1.ListJobs
-	(*ListJobsReply)(nil),            // 94: tiercel.v1.ListJobsReply
-	(*JobInfo)(nil),                  // 95: tiercel.v1.JobInfo
-	(*ChangeJob)(nil),                // 96: tiercel.v1.ChangeJob
-	(*DescribeReplication)(nil),      // 97: tiercel.v1.DescribeReplication
-	(*DescribeReplicationReply)(nil), // 98: tiercel.v1.DescribeReplicationReply
-	(*TierReplication)(nil),          // 99: tiercel.v1.TierReplication
-	(*ExplainPlacement)(nil),         // 100: tiercel.v1.ExplainPlacement
-	(*ExplainPlacementReply)(nil),    // 101: tiercel.v1.ExplainPlacementReply
-	(*JudgedWorker)(nil),             // 102: tiercel.v1.JudgedWorker
-	(*ChangeTier)(nil),               // 103: tiercel.v1.ChangeTier
-	(*ChangeSettings)(nil),           // 104: tiercel.v1.ChangeSettings
-	(*ChangeClusterReply)(nil),       // 105: tiercel.v1.ChangeClusterReply
-	(*Propose)(nil),                  // 106: tiercel.v1.Propose
-	(*ProposeReply)(nil),             // 107: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),                // 108: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),           // 109: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),             // 110: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                 // 111: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),           // 112: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),          // 113: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),            // 114: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),            // 115: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),             // 116: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),            // 117: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),        // 118: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),             // 119: tiercel.v1.RaftMessages
-	(*Superseded)(nil),               // 120: tiercel.v1.Superseded
-	(*StandbyMatch)(nil),             // 121: tiercel.v1.StandbyMatch
-	(*LogMembers)(nil),               // 122: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),            // 123: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),       // 124: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),          // 125: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),        // 126: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),          // 127: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),             // 128: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),        // 129: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),              // 130: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),         // 131: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),              // 132: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),       // 133: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil),  // 134: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                   // 135: tiercel.v1.Lookup
-	(*LookupItem)(nil),               // 136: tiercel.v1.LookupItem
-	(*LookupReply)(nil),              // 137: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),             // 138: tiercel.v1.LookupAnswer
-	(*FindExtents)(nil),              // 139: tiercel.v1.FindExtents
-	(*FindExtentsReply)(nil),         // 140: tiercel.v1.FindExtentsReply
-	(*NamedExtent)(nil),              // 141: tiercel.v1.NamedExtent
-	(*DescribeVolumes)(nil),          // 142: tiercel.v1.DescribeVolumes
-	(*DescribeVolumesReply)(nil),     // 143: tiercel.v1.DescribeVolumesReply
-	nil,                              // 144: tiercel.v1.Error.DetailsEntry
-	nil,                              // 145: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),           // 146: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),            // 147: tiercel.v1.CommandResult
-	(*FileRow)(nil),                  // 148: tiercel.v1.FileRow
-	(*VolumeRow)(nil),                // 149: tiercel.v1.VolumeRow
-	(*Conditions)(nil),               // 150: tiercel.v1.Conditions
-	(*Extent)(nil),                   // 151: tiercel.v1.Extent
-	(*ClusterRow)(nil),               // 152: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),                // 153: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),                // 154: tiercel.v1.WorkerRow
-	(*JobRow)(nil),                   // 155: tiercel.v1.JobRow
-	(*Command)(nil),                  // 156: tiercel.v1.Command
-	(*Settings)(nil),                 // 157: tiercel.v1.Settings
-	(JobKind)(0),                     // 158: tiercel.v1.JobKind
-	(JobState)(0),                    // 159: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 160: tiercel.v1.TierRow
+	(*ReleaseQuota)(nil),             // 29: tiercel.v1.ReleaseQuota
+	(*Commit)(nil),                   // 30: tiercel.v1.Commit
+	(*CommitReply)(nil),              // 31: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),            // 32: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),              // 33: tiercel.v1.MasterReady
+	(*Peer)(nil),                     // 34: tiercel.v1.Peer
+	(*AppendRecords)(nil),            // 35: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),               // 36: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),       // 37: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),             // 38: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),         // 39: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),    // 40: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),            // 41: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),       // 42: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),             // 43: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),              // 44: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),           // 45: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),               // 46: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),          // 47: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),              // 48: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),         // 49: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),             // 50: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),        // 51: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),               // 52: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),          // 53: tiercel.v1.ReadVolumeReply
+	(*AskBandwidth)(nil),             // 54: tiercel.v1.AskBandwidth
+	(*BandwidthGranted)(nil),         // 55: tiercel.v1.BandwidthGranted
+	(*DropCopy)(nil),                 // 56: tiercel.v1.DropCopy
+	(*DropCopyReply)(nil),            // 57: tiercel.v1.DropCopyReply
+	(*CopyDamaged)(nil),              // 58: tiercel.v1.CopyDamaged
+	(*CheckCopy)(nil),                // 59: tiercel.v1.CheckCopy
+	(*ScrubCopies)(nil),              // 60: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 61: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 62: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 63: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 64: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 65: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 66: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 67: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 68: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 69: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 70: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 71: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 72: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 73: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 74: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 75: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 76: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 77: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 78: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 79: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 80: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 81: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 82: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 83: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 84: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 85: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 86: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 87: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 88: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 89: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 90: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 91: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 92: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 93: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 94: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 95: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 96: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 97: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 98: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 99: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 100: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 101: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 102: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 103: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 104: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 105: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 106: tiercel.v1.ChangeClusterReply
+	(*ListQuotas)(nil),               // 107: tiercel.v1.ListQuotas
+	(*ListQuotasReply)(nil),          // 108: tiercel.v1.ListQuotasReply
+	(*QuotaInfo)(nil),                // 109: tiercel.v1.QuotaInfo
+	(*ChangeQuota)(nil),              // 110: tiercel.v1.ChangeQuota
+	(*ChangeQuotaReply)(nil),         // 111: tiercel.v1.ChangeQuotaReply
+	(*VerifyQuotas)(nil),             // 112: tiercel.v1.VerifyQuotas
+	(*VerifyQuotasReply)(nil),        // 113: tiercel.v1.VerifyQuotasReply
+	(*UsageDifference)(nil),          // 114: tiercel.v1.UsageDifference
+	(*DescribeReserved)(nil),         // 115: tiercel.v1.DescribeReserved
+	(*DescribeReservedReply)(nil),    // 116: tiercel.v1.DescribeReservedReply
+	(*QuotaStand)(nil),               // 117: tiercel.v1.QuotaStand
+	(*QuotaQuestion)(nil),            // 118: tiercel.v1.QuotaQuestion
+	(*QuotaStandReply)(nil),          // 119: tiercel.v1.QuotaStandReply
+	(*QuotaAnswer)(nil),              // 120: tiercel.v1.QuotaAnswer
+	(*StagedUpload)(nil),             // 121: tiercel.v1.StagedUpload
+	(*ListTenants)(nil),              // 122: tiercel.v1.ListTenants
+	(*ListTenantsReply)(nil),         // 123: tiercel.v1.ListTenantsReply
+	(*NamedTenant)(nil),              // 124: tiercel.v1.NamedTenant
+	(*SurveyUsage)(nil),              // 125: tiercel.v1.SurveyUsage
+	(*SurveyUsageReply)(nil),         // 126: tiercel.v1.SurveyUsageReply
+	(*Propose)(nil),                  // 127: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 128: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 129: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 130: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 131: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 132: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 133: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 134: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 135: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 136: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 137: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 138: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 139: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 140: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 141: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 142: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 143: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 144: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 145: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 146: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 147: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 148: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 149: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 150: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 151: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 152: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 153: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 154: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 155: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 156: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 157: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 158: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 159: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 160: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 161: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 162: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 163: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 164: tiercel.v1.DescribeVolumesReply
+	(*LicenseInfo)(nil),              // 165: tiercel.v1.LicenseInfo
+	(*LicenseFeature)(nil),           // 166: tiercel.v1.LicenseFeature
+	(*InstallLicense)(nil),           // 167: tiercel.v1.InstallLicense
+	(*InstallLicenseReply)(nil),      // 168: tiercel.v1.InstallLicenseReply
+	nil,                              // 169: tiercel.v1.Error.DetailsEntry
+	nil,                              // 170: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 171: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 172: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 173: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 174: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 175: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 176: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 177: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 178: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 179: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 180: tiercel.v1.JobRow
+	(*Command)(nil),                  // 181: tiercel.v1.Command
+	(*Settings)(nil),                 // 182: tiercel.v1.Settings
+	(JobKind)(0),                     // 183: tiercel.v1.JobKind
+	(JobState)(0),                    // 184: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 185: tiercel.v1.TierRow
+	(*LicenseRow)(nil),               // 186: tiercel.v1.LicenseRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	144, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	169, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	146, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	171, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	147, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	148, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	149, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	172, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	173, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	174, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 9: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	146, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	171, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 11: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	3,   // 12: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	2,   // 13: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	2,   // 14: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	3,   // 15: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	2,   // 16: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	146, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	171, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 18: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	2,   // 19: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	150, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	175, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	2,   // 21: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	2,   // 22: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	3,   // 23: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	147, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	172, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	2,   // 25: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	2,   // 26: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	3,   // 27: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	148, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	149, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	173, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	174, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 30: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	3,   // 32: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	151, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	149, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	176, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	174, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 35: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	3,   // 37: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	21,  // 38: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	148, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	173, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	2,   // 40: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	3,   // 42: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	152, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	153, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	149, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	154, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
-	44,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	155, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	177, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	178, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	174, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	179, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	45,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
+	180, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
 	24,  // 49: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
-	2,   // 50: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	26,  // 51: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	2,   // 52: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	28,  // 53: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	3,   // 54: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	2,   // 55: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	156, // 56: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	2,   // 57: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	31,  // 58: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	147, // 59: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	152, // 60: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	44,  // 61: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	33,  // 62: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	2,   // 63: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	35,  // 64: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 65: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	37,  // 66: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	3,   // 67: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	151, // 68: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	2,   // 69: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	35,  // 70: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 71: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	3,   // 72: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	2,   // 73: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 74: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	42,  // 75: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	44,  // 76: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	3,   // 77: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	43,  // 78: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 79: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	2,   // 80: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 81: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 82: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	2,   // 83: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 84: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 85: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	2,   // 86: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 87: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 88: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	2,   // 89: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 90: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 91: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
-	2,   // 92: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
-	3,   // 93: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
-	2,   // 94: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
-	2,   // 95: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
-	3,   // 96: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 97: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
-	2,   // 98: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
-	3,   // 99: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	157, // 100: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
-	2,   // 101: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	151, // 102: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 103: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 104: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 105: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	154, // 106: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 107: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 108: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	33,  // 109: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 110: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 111: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 112: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	44,  // 113: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	154, // 114: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	73,  // 115: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	73,  // 116: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
-	2,   // 117: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 118: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	75,  // 119: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	33,  // 120: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	145, // 121: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	75,  // 122: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 123: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 124: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 125: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	79,  // 126: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	154, // 127: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	44,  // 128: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	149, // 129: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 130: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 131: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 132: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	75,  // 133: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 134: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 135: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 136: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 137: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 138: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 139: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 140: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 141: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 142: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 143: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 144: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 145: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	95,  // 146: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	90,  // 147: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 148: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 149: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 150: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	158, // 151: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 152: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 153: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	95,  // 154: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	155, // 155: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	90,  // 156: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 157: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	159, // 158: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 159: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 160: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 161: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	99,  // 162: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	43,  // 163: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 164: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 165: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 166: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	102, // 167: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	149, // 168: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 169: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	160, // 170: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 171: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	157, // 172: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 173: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 174: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	152, // 175: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 176: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	156, // 177: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 178: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 179: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 180: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 181: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 182: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	111, // 183: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	31,  // 184: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	156, // 185: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 186: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	33,  // 187: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 188: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 189: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 190: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 191: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 192: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 193: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 194: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 195: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 196: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 197: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	132, // 198: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 199: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 200: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 201: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 202: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	136, // 203: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	15,  // 204: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	17,  // 205: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	19,  // 206: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	22,  // 207: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	139, // 208: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	142, // 209: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	2,   // 210: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	138, // 211: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	16,  // 212: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	18,  // 213: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	20,  // 214: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	23,  // 215: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	140, // 216: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	143, // 217: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	2,   // 218: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 219: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 220: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	141, // 221: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	151, // 222: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 223: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 224: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 225: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	149, // 226: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	227, // [227:227] is the sub-list for method output_type
-	227, // [227:227] is the sub-list for method input_type
-	227, // [227:227] is the sub-list for extension type_name
-	227, // [227:227] is the sub-list for extension extendee
-	0,   // [0:227] is the sub-list for field type_name
+	165, // 50: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
+	2,   // 51: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	26,  // 52: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	2,   // 53: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	28,  // 54: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	3,   // 55: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	2,   // 56: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	181, // 57: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	2,   // 58: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	32,  // 59: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	172, // 60: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	177, // 61: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	45,  // 62: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	34,  // 63: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	2,   // 64: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	36,  // 65: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 66: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	38,  // 67: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	3,   // 68: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	176, // 69: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	2,   // 70: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	36,  // 71: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 72: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	3,   // 73: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	2,   // 74: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 75: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	43,  // 76: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	45,  // 77: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	3,   // 78: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	44,  // 79: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 80: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	2,   // 81: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 82: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 83: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	2,   // 84: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 85: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 86: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	2,   // 87: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 88: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 89: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	2,   // 90: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 91: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 92: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
+	2,   // 93: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
+	3,   // 94: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
+	2,   // 95: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
+	2,   // 96: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
+	3,   // 97: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
+	2,   // 98: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	2,   // 99: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	3,   // 100: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	182, // 101: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	2,   // 102: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	176, // 103: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 104: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 105: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 106: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	179, // 107: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 108: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 109: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	34,  // 110: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 111: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 112: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 113: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	45,  // 114: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	179, // 115: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	74,  // 116: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	74,  // 117: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	2,   // 118: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 119: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	76,  // 120: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	34,  // 121: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	170, // 122: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	76,  // 123: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 124: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 125: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 126: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	80,  // 127: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	179, // 128: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	45,  // 129: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	174, // 130: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 131: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 132: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 133: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	76,  // 134: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 135: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 136: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 137: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 138: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 139: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 140: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 141: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 142: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 143: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 144: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 145: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 146: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	96,  // 147: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	91,  // 148: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 149: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 150: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 151: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	183, // 152: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 153: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 154: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	96,  // 155: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	180, // 156: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	91,  // 157: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 158: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	184, // 159: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 160: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 161: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 162: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	100, // 163: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	44,  // 164: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 165: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 166: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 167: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	103, // 168: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	174, // 169: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 170: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	185, // 171: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 172: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	182, // 173: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 174: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 175: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	177, // 176: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 177: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 178: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 179: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
+	109, // 180: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
+	2,   // 181: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
+	2,   // 182: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
+	3,   // 183: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
+	109, // 184: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
+	2,   // 185: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 186: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 187: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
+	114, // 188: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 189: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
+	2,   // 190: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
+	2,   // 191: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
+	118, // 192: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
+	2,   // 193: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
+	3,   // 194: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
+	120, // 195: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
+	121, // 196: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
+	2,   // 197: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
+	2,   // 198: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
+	3,   // 199: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
+	124, // 200: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
+	178, // 201: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
+	2,   // 202: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
+	2,   // 203: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
+	3,   // 204: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
+	114, // 205: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 206: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	181, // 207: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 208: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 209: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 210: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 211: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 212: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	132, // 213: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	32,  // 214: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	181, // 215: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 216: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	34,  // 217: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 218: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 219: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 220: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 221: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 222: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 223: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 224: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 225: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 226: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 227: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	153, // 228: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 229: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 230: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 231: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 232: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	157, // 233: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	15,  // 234: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	17,  // 235: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	19,  // 236: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	22,  // 237: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	160, // 238: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	163, // 239: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	117, // 240: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
+	122, // 241: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
+	125, // 242: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
+	2,   // 243: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	159, // 244: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	16,  // 245: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	18,  // 246: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	20,  // 247: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	23,  // 248: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	161, // 249: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	164, // 250: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	119, // 251: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
+	123, // 252: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
+	126, // 253: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
+	2,   // 254: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 255: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 256: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	162, // 257: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	176, // 258: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 259: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 260: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 261: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	174, // 262: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	186, // 263: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
+	166, // 264: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
+	2,   // 265: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
+	2,   // 266: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
+	3,   // 267: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
+	268, // [268:268] is the sub-list for method output_type
+	268, // [268:268] is the sub-list for method input_type
+	268, // [268:268] is the sub-list for extension type_name
+	268, // [268:268] is the sub-list for extension extendee
+	0,   // [0:268] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -12225,21 +14363,27 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[136].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[157].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
 		(*LookupItem_Status)(nil),
 		(*LookupItem_FindExtents)(nil),
 		(*LookupItem_DescribeVolumes)(nil),
+		(*LookupItem_QuotaStand)(nil),
+		(*LookupItem_ListTenants)(nil),
+		(*LookupItem_SurveyUsage)(nil),
 	}
-	file_messages_actors_proto_msgTypes[138].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[159].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
 		(*LookupAnswer_Status)(nil),
 		(*LookupAnswer_FindExtents)(nil),
 		(*LookupAnswer_DescribeVolumes)(nil),
+		(*LookupAnswer_QuotaStand)(nil),
+		(*LookupAnswer_ListTenants)(nil),
+		(*LookupAnswer_SurveyUsage)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -12247,7 +14391,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   146,
+			NumMessages:   171,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

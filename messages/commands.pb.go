@@ -35,6 +35,7 @@ type Command struct {
 	LowWater       uint64 `protobuf:"varint,5,opt,name=low_water,json=lowWater,proto3" json:"low_water,omitempty"` // every sequence up to it is answered for good
 	ProposedUnixMs int64  `protobuf:"varint,6,opt,name=proposed_unix_ms,json=proposedUnixMs,proto3" json:"proposed_unix_ms,omitempty"`
 	IdempotencyKey string `protobuf:"bytes,7,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // the client's, with PutFile and CommitUpload
+	Reserved       uint64 `protobuf:"varint,8,opt,name=reserved,proto3" json:"reserved,omitempty"`                                  // the write whose quota reservation this settles; never in the log
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Command_Bootstrap
@@ -68,6 +69,13 @@ type Command struct {
 	//	*Command_SetSettings
 	//	*Command_SetTier
 	//	*Command_TruncateVolume
+	//	*Command_SetLicense
+	//	*Command_NoteLicenseTime
+	//	*Command_SetQuota
+	//	*Command_RemoveQuota
+	//	*Command_RecoverCatalog
+	//	*Command_AdoptCopy
+	//	*Command_AdoptVolume
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -150,6 +158,13 @@ func (x *Command) GetIdempotencyKey() string {
 		return x.IdempotencyKey
 	}
 	return ""
+}
+
+func (x *Command) GetReserved() uint64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
 }
 
 func (x *Command) GetKind() isCommand_Kind {
@@ -438,6 +453,69 @@ func (x *Command) GetTruncateVolume() *TruncateVolume {
 	return nil
 }
 
+func (x *Command) GetSetLicense() *SetLicense {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetLicense); ok {
+			return x.SetLicense
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetNoteLicenseTime() *NoteLicenseTime {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_NoteLicenseTime); ok {
+			return x.NoteLicenseTime
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetQuota() *SetQuota {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetQuota); ok {
+			return x.SetQuota
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetRemoveQuota() *RemoveQuota {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_RemoveQuota); ok {
+			return x.RemoveQuota
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetRecoverCatalog() *RecoverCatalog {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_RecoverCatalog); ok {
+			return x.RecoverCatalog
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetAdoptCopy() *AdoptCopy {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_AdoptCopy); ok {
+			return x.AdoptCopy
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetAdoptVolume() *AdoptVolume {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_AdoptVolume); ok {
+			return x.AdoptVolume
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -566,6 +644,34 @@ type Command_TruncateVolume struct {
 	TruncateVolume *TruncateVolume `protobuf:"bytes,50,opt,name=truncate_volume,json=truncateVolume,proto3,oneof"`
 }
 
+type Command_SetLicense struct {
+	SetLicense *SetLicense `protobuf:"bytes,55,opt,name=set_license,json=setLicense,proto3,oneof"`
+}
+
+type Command_NoteLicenseTime struct {
+	NoteLicenseTime *NoteLicenseTime `protobuf:"bytes,56,opt,name=note_license_time,json=noteLicenseTime,proto3,oneof"`
+}
+
+type Command_SetQuota struct {
+	SetQuota *SetQuota `protobuf:"bytes,51,opt,name=set_quota,json=setQuota,proto3,oneof"`
+}
+
+type Command_RemoveQuota struct {
+	RemoveQuota *RemoveQuota `protobuf:"bytes,52,opt,name=remove_quota,json=removeQuota,proto3,oneof"`
+}
+
+type Command_RecoverCatalog struct {
+	RecoverCatalog *RecoverCatalog `protobuf:"bytes,65,opt,name=recover_catalog,json=recoverCatalog,proto3,oneof"`
+}
+
+type Command_AdoptCopy struct {
+	AdoptCopy *AdoptCopy `protobuf:"bytes,66,opt,name=adopt_copy,json=adoptCopy,proto3,oneof"`
+}
+
+type Command_AdoptVolume struct {
+	AdoptVolume *AdoptVolume `protobuf:"bytes,67,opt,name=adopt_volume,json=adoptVolume,proto3,oneof"`
+}
+
 func (*Command_Bootstrap) isCommand_Kind() {}
 
 func (*Command_OpenSession) isCommand_Kind() {}
@@ -628,6 +734,20 @@ func (*Command_SetTier) isCommand_Kind() {}
 
 func (*Command_TruncateVolume) isCommand_Kind() {}
 
+func (*Command_SetLicense) isCommand_Kind() {}
+
+func (*Command_NoteLicenseTime) isCommand_Kind() {}
+
+func (*Command_SetQuota) isCommand_Kind() {}
+
+func (*Command_RemoveQuota) isCommand_Kind() {}
+
+func (*Command_RecoverCatalog) isCommand_Kind() {}
+
+func (*Command_AdoptCopy) isCommand_Kind() {}
+
+func (*Command_AdoptVolume) isCommand_Kind() {}
+
 type Bootstrap struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
 	ClusterId                string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
@@ -637,6 +757,7 @@ type Bootstrap struct {
 	IdempotencyKeysPerTenant uint32                 `protobuf:"varint,5,opt,name=idempotency_keys_per_tenant,json=idempotencyKeysPerTenant,proto3" json:"idempotency_keys_per_tenant,omitempty"`
 	Failover                 bool                   `protobuf:"varint,6,opt,name=failover,proto3" json:"failover,omitempty"` // voters may be more than one
 	Settings                 *Settings              `protobuf:"bytes,7,opt,name=settings,proto3" json:"settings,omitempty"`
+	License                  *SetLicense            `protobuf:"bytes,55,opt,name=license,proto3" json:"license,omitempty"` // may be empty
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
 }
@@ -716,6 +837,13 @@ func (x *Bootstrap) GetFailover() bool {
 func (x *Bootstrap) GetSettings() *Settings {
 	if x != nil {
 		return x.Settings
+	}
+	return nil
+}
+
+func (x *Bootstrap) GetLicense() *SetLicense {
+	if x != nil {
+		return x.License
 	}
 	return nil
 }
@@ -3058,12 +3186,460 @@ func (x *TruncateVolume) GetEnd() uint64 {
 	return 0
 }
 
+// Installs a licence, in place of the present one. at is what time the proposer, who has
+// verified it, has. Refused when it has expired by then, or by the highest time the log
+// has seen, unless it was issued after all that were ever installed: then its issuer's
+// word tells the time anew. if_newer: one that was not issued after the present one
+// changes nothing.
+type SetLicense struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	License       *LicenseRow            `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	AtUnixMs      int64                  `protobuf:"varint,2,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
+	IfNewer       bool                   `protobuf:"varint,3,opt,name=if_newer,json=ifNewer,proto3" json:"if_newer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLicense) Reset() {
+	*x = SetLicense{}
+	mi := &file_messages_commands_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLicense) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLicense) ProtoMessage() {}
+
+func (x *SetLicense) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLicense.ProtoReflect.Descriptor instead.
+func (*SetLicense) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SetLicense) GetLicense() *LicenseRow {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *SetLicense) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
+}
+
+func (x *SetLicense) GetIfNewer() bool {
+	if x != nil {
+		return x.IfNewer
+	}
+	return false
+}
+
+// Tells the log what time the master has. A licence that ends by then has expired.
+type NoteLicenseTime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtUnixMs      int64                  `protobuf:"varint,1,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteLicenseTime) Reset() {
+	*x = NoteLicenseTime{}
+	mi := &file_messages_commands_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteLicenseTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteLicenseTime) ProtoMessage() {}
+
+func (x *NoteLicenseTime) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteLicenseTime.ProtoReflect.Descriptor instead.
+func (*NoteLicenseTime) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *NoteLicenseTime) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
+}
+
+// Limits what the files of a tenant may count, from this entry on. Below what they
+// count already nothing is taken away: only what raises it is refused.
+type SetQuota struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	LimitBytes    int64                  `protobuf:"varint,2,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQuota) Reset() {
+	*x = SetQuota{}
+	mi := &file_messages_commands_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQuota) ProtoMessage() {}
+
+func (x *SetQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQuota.ProtoReflect.Descriptor instead.
+func (*SetQuota) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *SetQuota) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *SetQuota) GetLimitBytes() int64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+// Takes a tenant's limit away; none is no error.
+type RemoveQuota struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveQuota) Reset() {
+	*x = RemoveQuota{}
+	mi := &file_messages_commands_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveQuota) ProtoMessage() {}
+
+func (x *RemoveQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveQuota.ProtoReflect.Descriptor instead.
+func (*RemoveQuota) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *RemoveQuota) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+// First command of a catalog that was restored or recovered: the generation grows, and
+// every counter jumps, so that no volume, replica generation or version that the life
+// before may have given is given again. Raft ids are forgotten: the log is a new one.
+type RecoverCatalog struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Fork          string                 `protobuf:"bytes,2,opt,name=fork,proto3" json:"fork,omitempty"`
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverCatalog) Reset() {
+	*x = RecoverCatalog{}
+	mi := &file_messages_commands_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverCatalog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverCatalog) ProtoMessage() {}
+
+func (x *RecoverCatalog) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverCatalog.ProtoReflect.Descriptor instead.
+func (*RecoverCatalog) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *RecoverCatalog) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RecoverCatalog) GetFork() string {
+	if x != nil {
+		return x.Fork
+	}
+	return ""
+}
+
+func (x *RecoverCatalog) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// A copy from before a recovery is here, which the recovered rows do not name (so): it
+// becomes a member, unverified until it was compared. Refused for a replica
+// generation that was given since.
+//
+// copy_generation, if it is higher, is that of the only copy of a volume that was
+// reopened since: the row follows it.
+type AdoptCopy struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Volume         uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation     uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Node           string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	ReplicaGen     uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	CopyGeneration uint64                 `protobuf:"varint,5,opt,name=copy_generation,json=copyGeneration,proto3" json:"copy_generation,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *AdoptCopy) Reset() {
+	*x = AdoptCopy{}
+	mi := &file_messages_commands_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptCopy) ProtoMessage() {}
+
+func (x *AdoptCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptCopy.ProtoReflect.Descriptor instead.
+func (*AdoptCopy) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *AdoptCopy) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *AdoptCopy) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *AdoptCopy) GetCopyGeneration() uint64 {
+	if x != nil {
+		return x.CopyGeneration
+	}
+	return 0
+}
+
+// A volume that was made after the recovered state: sealed at end, its copies unverified.
+// Of an open volume with one member, whose generation was raised since, the row follows.
+type AdoptVolume struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Volume          uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Tier            uint32                 `protobuf:"varint,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	Generation      uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	GenerationStart uint64                 `protobuf:"varint,4,opt,name=generation_start,json=generationStart,proto3" json:"generation_start,omitempty"`
+	End             uint64                 `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`
+	Copies          []*MemberRef           `protobuf:"bytes,6,rep,name=copies,proto3" json:"copies,omitempty"`
+	Cause           string                 `protobuf:"bytes,7,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AdoptVolume) Reset() {
+	*x = AdoptVolume{}
+	mi := &file_messages_commands_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptVolume) ProtoMessage() {}
+
+func (x *AdoptVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptVolume.ProtoReflect.Descriptor instead.
+func (*AdoptVolume) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *AdoptVolume) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetTier() uint32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetGenerationStart() uint64 {
+	if x != nil {
+		return x.GenerationStart
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *AdoptVolume) GetCopies() []*MemberRef {
+	if x != nil {
+		return x.Copies
+	}
+	return nil
+}
+
+func (x *AdoptVolume) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
 var File_messages_commands_proto protoreflect.FileDescriptor
 
 const file_messages_commands_proto_rawDesc = "" +
 	"\n" +
 	"\x17messages/commands.proto\x12\n" +
-	"tiercel.v1\x1a\x13messages/rows.proto\"\x9d\x11\n" +
+	"tiercel.v1\x1a\x13messages/rows.proto\"\xef\x14\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x18\n" +
@@ -3071,7 +3647,8 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12\x1b\n" +
 	"\tlow_water\x18\x05 \x01(\x04R\blowWater\x12(\n" +
 	"\x10proposed_unix_ms\x18\x06 \x01(\x03R\x0eproposedUnixMs\x12'\n" +
-	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x125\n" +
+	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x12\x1a\n" +
+	"\breserved\x18\b \x01(\x04R\breserved\x125\n" +
 	"\tbootstrap\x18\x14 \x01(\v2\x15.tiercel.v1.BootstrapH\x00R\tbootstrap\x12<\n" +
 	"\fopen_session\x18\x15 \x01(\v2\x17.tiercel.v1.OpenSessionH\x00R\vopenSession\x120\n" +
 	"\bput_file\x18\x16 \x01(\v2\x13.tiercel.v1.PutFileH\x00R\aputFile\x12?\n" +
@@ -3107,8 +3684,17 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\fset_draining\x18/ \x01(\v2\x17.tiercel.v1.SetDrainingH\x00R\vsetDraining\x12<\n" +
 	"\fset_settings\x180 \x01(\v2\x17.tiercel.v1.SetSettingsH\x00R\vsetSettings\x120\n" +
 	"\bset_tier\x181 \x01(\v2\x13.tiercel.v1.SetTierH\x00R\asetTier\x12E\n" +
-	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolumeB\x06\n" +
-	"\x04kind\"\xba\x02\n" +
+	"\x0ftruncate_volume\x182 \x01(\v2\x1a.tiercel.v1.TruncateVolumeH\x00R\x0etruncateVolume\x129\n" +
+	"\vset_license\x187 \x01(\v2\x16.tiercel.v1.SetLicenseH\x00R\n" +
+	"setLicense\x12I\n" +
+	"\x11note_license_time\x188 \x01(\v2\x1b.tiercel.v1.NoteLicenseTimeH\x00R\x0fnoteLicenseTime\x123\n" +
+	"\tset_quota\x183 \x01(\v2\x14.tiercel.v1.SetQuotaH\x00R\bsetQuota\x12<\n" +
+	"\fremove_quota\x184 \x01(\v2\x17.tiercel.v1.RemoveQuotaH\x00R\vremoveQuota\x12E\n" +
+	"\x0frecover_catalog\x18A \x01(\v2\x1a.tiercel.v1.RecoverCatalogH\x00R\x0erecoverCatalog\x126\n" +
+	"\n" +
+	"adopt_copy\x18B \x01(\v2\x15.tiercel.v1.AdoptCopyH\x00R\tadoptCopy\x12<\n" +
+	"\fadopt_volume\x18C \x01(\v2\x17.tiercel.v1.AdoptVolumeH\x00R\vadoptVolumeB\x06\n" +
+	"\x04kind\"\xec\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12-\n" +
@@ -3117,7 +3703,8 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x0fcluster_version\x18\x04 \x01(\rR\x0eclusterVersion\x12=\n" +
 	"\x1bidempotency_keys_per_tenant\x18\x05 \x01(\rR\x18idempotencyKeysPerTenant\x12\x1a\n" +
 	"\bfailover\x18\x06 \x01(\bR\bfailover\x120\n" +
-	"\bsettings\x18\a \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\"C\n" +
+	"\bsettings\x18\a \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x120\n" +
+	"\alicense\x187 \x01(\v2\x16.tiercel.v1.SetLicenseR\alicense\"C\n" +
 	"\vOpenSession\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"m\n" +
@@ -3332,7 +3919,47 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
 	"replicaGen\x12\x10\n" +
-	"\x03end\x18\x05 \x01(\x04R\x03endB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x03end\x18\x05 \x01(\x04R\x03end\"w\n" +
+	"\n" +
+	"SetLicense\x120\n" +
+	"\alicense\x18\x01 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18\x02 \x01(\x03R\batUnixMs\x12\x19\n" +
+	"\bif_newer\x18\x03 \x01(\bR\aifNewer\"/\n" +
+	"\x0fNoteLicenseTime\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18\x01 \x01(\x03R\batUnixMs\"C\n" +
+	"\bSetQuota\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1f\n" +
+	"\vlimit_bytes\x18\x02 \x01(\x03R\n" +
+	"limitBytes\"%\n" +
+	"\vRemoveQuota\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"Z\n" +
+	"\x0eRecoverCatalog\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04fork\x18\x02 \x01(\tR\x04fork\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"\xa1\x01\n" +
+	"\tAdoptCopy\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
+	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
+	"replicaGen\x12'\n" +
+	"\x0fcopy_generation\x18\x05 \x01(\x04R\x0ecopyGeneration\"\xdb\x01\n" +
+	"\vAdoptVolume\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x12\n" +
+	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12)\n" +
+	"\x10generation_start\x18\x04 \x01(\x04R\x0fgenerationStart\x12\x10\n" +
+	"\x03end\x18\x05 \x01(\x04R\x03end\x12-\n" +
+	"\x06copies\x18\x06 \x03(\v2\x15.tiercel.v1.MemberRefR\x06copies\x12\x14\n" +
+	"\x05cause\x18\a \x01(\tR\x05causeB\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_commands_proto_rawDescOnce sync.Once
@@ -3346,7 +3973,7 @@ func file_messages_commands_proto_rawDescGZIP() []byte {
 	return file_messages_commands_proto_rawDescData
 }
 
-var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_messages_commands_proto_goTypes = []any{
 	(*Command)(nil),           // 0: tiercel.v1.Command
 	(*Bootstrap)(nil),         // 1: tiercel.v1.Bootstrap
@@ -3385,16 +4012,24 @@ var file_messages_commands_proto_goTypes = []any{
 	(*SetSettings)(nil),       // 34: tiercel.v1.SetSettings
 	(*SetTier)(nil),           // 35: tiercel.v1.SetTier
 	(*TruncateVolume)(nil),    // 36: tiercel.v1.TruncateVolume
-	nil,                       // 37: tiercel.v1.FileAttributes.MetaEntry
-	(*TierRow)(nil),           // 38: tiercel.v1.TierRow
-	(*Settings)(nil),          // 39: tiercel.v1.Settings
-	(*Extent)(nil),            // 40: tiercel.v1.Extent
-	(*WorkerRow)(nil),         // 41: tiercel.v1.WorkerRow
-	(WorkerState)(0),          // 42: tiercel.v1.WorkerState
-	(*StormBrake)(nil),        // 43: tiercel.v1.StormBrake
-	(JobKind)(0),              // 44: tiercel.v1.JobKind
-	(*JobQuarantine)(nil),     // 45: tiercel.v1.JobQuarantine
-	(JobState)(0),             // 46: tiercel.v1.JobState
+	(*SetLicense)(nil),        // 37: tiercel.v1.SetLicense
+	(*NoteLicenseTime)(nil),   // 38: tiercel.v1.NoteLicenseTime
+	(*SetQuota)(nil),          // 39: tiercel.v1.SetQuota
+	(*RemoveQuota)(nil),       // 40: tiercel.v1.RemoveQuota
+	(*RecoverCatalog)(nil),    // 41: tiercel.v1.RecoverCatalog
+	(*AdoptCopy)(nil),         // 42: tiercel.v1.AdoptCopy
+	(*AdoptVolume)(nil),       // 43: tiercel.v1.AdoptVolume
+	nil,                       // 44: tiercel.v1.FileAttributes.MetaEntry
+	(*TierRow)(nil),           // 45: tiercel.v1.TierRow
+	(*Settings)(nil),          // 46: tiercel.v1.Settings
+	(*Extent)(nil),            // 47: tiercel.v1.Extent
+	(*WorkerRow)(nil),         // 48: tiercel.v1.WorkerRow
+	(WorkerState)(0),          // 49: tiercel.v1.WorkerState
+	(*StormBrake)(nil),        // 50: tiercel.v1.StormBrake
+	(JobKind)(0),              // 51: tiercel.v1.JobKind
+	(*JobQuarantine)(nil),     // 52: tiercel.v1.JobQuarantine
+	(JobState)(0),             // 53: tiercel.v1.JobState
+	(*LicenseRow)(nil),        // 54: tiercel.v1.LicenseRow
 }
 var file_messages_commands_proto_depIdxs = []int32{
 	1,  // 0: tiercel.v1.Command.bootstrap:type_name -> tiercel.v1.Bootstrap
@@ -3428,35 +4063,45 @@ var file_messages_commands_proto_depIdxs = []int32{
 	34, // 28: tiercel.v1.Command.set_settings:type_name -> tiercel.v1.SetSettings
 	35, // 29: tiercel.v1.Command.set_tier:type_name -> tiercel.v1.SetTier
 	36, // 30: tiercel.v1.Command.truncate_volume:type_name -> tiercel.v1.TruncateVolume
-	38, // 31: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
-	39, // 32: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
-	37, // 33: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
-	3,  // 34: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
-	4,  // 35: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
-	40, // 36: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
-	4,  // 37: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
-	3,  // 38: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
-	40, // 39: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
-	13, // 40: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
-	41, // 41: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
-	42, // 42: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
-	42, // 43: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
-	43, // 44: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
-	23, // 45: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
-	23, // 46: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
-	28, // 47: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
-	40, // 48: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
-	40, // 49: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
-	44, // 50: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
-	45, // 51: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
-	46, // 52: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
-	39, // 53: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
-	38, // 54: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	37, // 31: tiercel.v1.Command.set_license:type_name -> tiercel.v1.SetLicense
+	38, // 32: tiercel.v1.Command.note_license_time:type_name -> tiercel.v1.NoteLicenseTime
+	39, // 33: tiercel.v1.Command.set_quota:type_name -> tiercel.v1.SetQuota
+	40, // 34: tiercel.v1.Command.remove_quota:type_name -> tiercel.v1.RemoveQuota
+	41, // 35: tiercel.v1.Command.recover_catalog:type_name -> tiercel.v1.RecoverCatalog
+	42, // 36: tiercel.v1.Command.adopt_copy:type_name -> tiercel.v1.AdoptCopy
+	43, // 37: tiercel.v1.Command.adopt_volume:type_name -> tiercel.v1.AdoptVolume
+	45, // 38: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
+	46, // 39: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
+	37, // 40: tiercel.v1.Bootstrap.license:type_name -> tiercel.v1.SetLicense
+	44, // 41: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
+	3,  // 42: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
+	4,  // 43: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
+	47, // 44: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
+	4,  // 45: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,  // 46: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
+	47, // 47: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
+	13, // 48: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
+	48, // 49: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
+	49, // 50: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
+	49, // 51: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
+	50, // 52: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
+	23, // 53: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
+	23, // 54: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
+	28, // 55: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
+	47, // 56: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
+	47, // 57: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
+	51, // 58: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
+	52, // 59: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
+	53, // 60: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
+	46, // 61: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
+	45, // 62: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
+	54, // 63: tiercel.v1.SetLicense.license:type_name -> tiercel.v1.LicenseRow
+	23, // 64: tiercel.v1.AdoptVolume.copies:type_name -> tiercel.v1.MemberRef
+	65, // [65:65] is the sub-list for method output_type
+	65, // [65:65] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_messages_commands_proto_init() }
@@ -3497,6 +4142,13 @@ func file_messages_commands_proto_init() {
 		(*Command_SetSettings)(nil),
 		(*Command_SetTier)(nil),
 		(*Command_TruncateVolume)(nil),
+		(*Command_SetLicense)(nil),
+		(*Command_NoteLicenseTime)(nil),
+		(*Command_SetQuota)(nil),
+		(*Command_RemoveQuota)(nil),
+		(*Command_RecoverCatalog)(nil),
+		(*Command_AdoptCopy)(nil),
+		(*Command_AdoptVolume)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3504,7 +4156,7 @@ func file_messages_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_commands_proto_rawDesc), len(file_messages_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

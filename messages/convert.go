@@ -65,11 +65,18 @@ func RefusedAnswer(item *LookupItem, e *Error) *LookupAnswer {
 		return &LookupAnswer{Kind: &LookupAnswer_FindExtents{FindExtents: &FindExtentsReply{Header: ReplyHeader(k.FindExtents.Header), Error: e}}}
 	case *LookupItem_DescribeVolumes:
 		return &LookupAnswer{Kind: &LookupAnswer_DescribeVolumes{DescribeVolumes: &DescribeVolumesReply{Header: ReplyHeader(k.DescribeVolumes.Header), Error: e}}}
+	case *LookupItem_QuotaStand:
+		return &LookupAnswer{Kind: &LookupAnswer_QuotaStand{QuotaStand: &QuotaStandReply{Header: ReplyHeader(k.QuotaStand.Header), Error: e}}}
+	case *LookupItem_ListTenants:
+		return &LookupAnswer{Kind: &LookupAnswer_ListTenants{ListTenants: &ListTenantsReply{Header: ReplyHeader(k.ListTenants.Header), Error: e}}}
+	case *LookupItem_SurveyUsage:
+		return &LookupAnswer{Kind: &LookupAnswer_SurveyUsage{SurveyUsage: &SurveyUsageReply{Header: ReplyHeader(k.SurveyUsage.Header), Error: e}}}
 	}
 	return &LookupAnswer{}
 }
 
-// CopyCommand copies a command's own fields; the kind inside is shared.
+// CopyCommand copies a command's own fields but the reservation it settles, which
+// never reaches the log; the kind inside is shared.
 func CopyCommand(c *Command) *Command {
 	return &Command{
 		Origin: c.Origin, Proposal: c.Proposal, Session: c.Session, Sequence: c.Sequence, LowWater: c.LowWater,

@@ -352,7 +352,8 @@ type FileRow struct {
 	ManifestExtents uint64                 `protobuf:"varint,8,opt,name=manifest_extents,json=manifestExtents,proto3" json:"manifest_extents,omitempty"` // how many the manifest holds
 	ContentType     string                 `protobuf:"bytes,9,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	Meta            map[string]string      `protobuf:"bytes,10,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	TierAsked       uint32                 `protobuf:"varint,11,opt,name=tier_asked,json=tierAsked,proto3" json:"tier_asked,omitempty"` // 0: the path's default
+	TierAsked       uint32                 `protobuf:"varint,11,opt,name=tier_asked,json=tierAsked,proto3" json:"tier_asked,omitempty"`          // 0: the path's default
+	ChargedBytes    uint64                 `protobuf:"varint,51,opt,name=charged_bytes,json=chargedBytes,proto3" json:"charged_bytes,omitempty"` // what it counts for its tenant, if that is not size_bytes (Settings.quota_counts_copies)
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -460,6 +461,13 @@ func (x *FileRow) GetMeta() map[string]string {
 func (x *FileRow) GetTierAsked() uint32 {
 	if x != nil {
 		return x.TierAsked
+	}
+	return 0
+}
+
+func (x *FileRow) GetChargedBytes() uint64 {
+	if x != nil {
+		return x.ChargedBytes
 	}
 	return 0
 }
@@ -695,6 +703,7 @@ type VolumeRow struct {
 	CreatedAt       uint64                 `protobuf:"varint,13,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"` // log index
 	RetiredAt       uint64                 `protobuf:"varint,14,opt,name=retired_at,json=retiredAt,proto3" json:"retired_at,omitempty"` // log index of RetireVolume; 0: it was not
 	SealedUnixMs    int64                  `protobuf:"varint,15,opt,name=sealed_unix_ms,json=sealedUnixMs,proto3" json:"sealed_unix_ms,omitempty"`
+	LicensedCopies  uint32                 `protobuf:"varint,55,opt,name=licensed_copies,json=licensedCopies,proto3" json:"licensed_copies,omitempty"` // of a volume made while the licence had no replication for its tier; 0: as many as the tier wants
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -834,16 +843,24 @@ func (x *VolumeRow) GetSealedUnixMs() int64 {
 	return 0
 }
 
+func (x *VolumeRow) GetLicensedCopies() uint32 {
+	if x != nil {
+		return x.LicensedCopies
+	}
+	return 0
+}
+
 // tenant row: t/<tenant>
 type TenantRow struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	UsedBytes       int64                  `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
-	Files           int64                  `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
-	LimitBytes      int64                  `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
-	Limited         bool                   `protobuf:"varint,4,opt,name=limited,proto3" json:"limited,omitempty"` // limit_bytes holds only if true
-	IdempotencyKeys uint64                 `protobuf:"varint,5,opt,name=idempotency_keys,json=idempotencyKeys,proto3" json:"idempotency_keys,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	UsedBytes            int64                  `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	Files                int64                  `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	LimitBytes           int64                  `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	Limited              bool                   `protobuf:"varint,4,opt,name=limited,proto3" json:"limited,omitempty"` // limit_bytes holds only if true
+	IdempotencyKeys      uint64                 `protobuf:"varint,5,opt,name=idempotency_keys,json=idempotencyKeys,proto3" json:"idempotency_keys,omitempty"`
+	UsedWhenLimitedBytes int64                  `protobuf:"varint,51,opt,name=used_when_limited_bytes,json=usedWhenLimitedBytes,proto3" json:"used_when_limited_bytes,omitempty"` // when the limit was set: usage is never above it and the limit
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *TenantRow) Reset() {
@@ -907,6 +924,13 @@ func (x *TenantRow) GetLimited() bool {
 func (x *TenantRow) GetIdempotencyKeys() uint64 {
 	if x != nil {
 		return x.IdempotencyKeys
+	}
+	return 0
+}
+
+func (x *TenantRow) GetUsedWhenLimitedBytes() int64 {
+	if x != nil {
+		return x.UsedWhenLimitedBytes
 	}
 	return 0
 }
@@ -1430,10 +1454,16 @@ type ClusterRow struct {
 	StateHashMismatchAt      uint64                 `protobuf:"varint,13,opt,name=state_hash_mismatch_at,json=stateHashMismatchAt,proto3" json:"state_hash_mismatch_at,omitempty"` // unused by apply; reserved for reports
 	Fork                     string                 `protobuf:"bytes,14,opt,name=fork,proto3" json:"fork,omitempty"`                                                               // drawn by the newest manual take-over or recovery; empty: none yet
 	Brake                    *StormBrake            `protobuf:"bytes,15,opt,name=brake,proto3" json:"brake,omitempty"`
-	Failover                 bool                   `protobuf:"varint,16,opt,name=failover,proto3" json:"failover,omitempty"` // licensed: voters may be more than one
+	Failover                 bool                   `protobuf:"varint,16,opt,name=failover,proto3" json:"failover,omitempty"` // voters may be more than one, where the licence has failover
 	Settings                 *Settings              `protobuf:"bytes,17,opt,name=settings,proto3" json:"settings,omitempty"`
-	unknownFields            protoimpl.UnknownFields
-	sizeCache                protoimpl.SizeCache
+	License                  *LicenseRow            `protobuf:"bytes,55,opt,name=license,proto3" json:"license,omitempty"` // empty: none was ever installed, which is the level free
+	// Set by a recovery. Volumes whose number lies in one of these ranges and that no row
+	// names hold what the recovered state does not know of: they are set aside, never
+	// deleted. Copies of a lower replica generation may be members that it does not know of.
+	SetAside      []*VolumeRange `protobuf:"bytes,65,rep,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
+	AdoptBelow    uint64         `protobuf:"varint,66,opt,name=adopt_below,json=adoptBelow,proto3" json:"adopt_below,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ClusterRow) Reset() {
@@ -1585,6 +1615,221 @@ func (x *ClusterRow) GetSettings() *Settings {
 	return nil
 }
 
+func (x *ClusterRow) GetLicense() *LicenseRow {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *ClusterRow) GetSetAside() []*VolumeRange {
+	if x != nil {
+		return x.SetAside
+	}
+	return nil
+}
+
+func (x *ClusterRow) GetAdoptBelow() uint64 {
+	if x != nil {
+		return x.AdoptBelow
+	}
+	return 0
+}
+
+// The licence of the cluster: facts that whoever proposed it has verified. No signature
+// is kept and none is checked in apply. Times are those of the signed text, except seen.
+type LicenseRow struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Id                 string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Customer           string                 `protobuf:"bytes,2,opt,name=customer,proto3" json:"customer,omitempty"`
+	Level              string                 `protobuf:"bytes,3,opt,name=level,proto3" json:"level,omitempty"` // free, standard, professional, enterprise
+	IssuedUnixMs       int64                  `protobuf:"varint,4,opt,name=issued_unix_ms,json=issuedUnixMs,proto3" json:"issued_unix_ms,omitempty"`
+	ExpiresUnixMs      int64                  `protobuf:"varint,5,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
+	MaxWorkers         uint64                 `protobuf:"varint,6,opt,name=max_workers,json=maxWorkers,proto3" json:"max_workers,omitempty"`    // a limit of its own, below the level's; 0: the level's
+	Key                string                 `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`                                     // fingerprint of the public key
+	Development        bool                   `protobuf:"varint,8,opt,name=development,proto3" json:"development,omitempty"`                    // signed with the key that everybody has
+	InstalledAt        uint64                 `protobuf:"varint,9,opt,name=installed_at,json=installedAt,proto3" json:"installed_at,omitempty"` // log index
+	InstalledUnixMs    int64                  `protobuf:"varint,10,opt,name=installed_unix_ms,json=installedUnixMs,proto3" json:"installed_unix_ms,omitempty"`
+	Expired            bool                   `protobuf:"varint,11,opt,name=expired,proto3" json:"expired,omitempty"`                                                     // by the log's word, for good
+	SeenUnixMs         int64                  `protobuf:"varint,12,opt,name=seen_unix_ms,json=seenUnixMs,proto3" json:"seen_unix_ms,omitempty"`                           // highest time that a command about licences has brought
+	NewestIssuedUnixMs int64                  `protobuf:"varint,13,opt,name=newest_issued_unix_ms,json=newestIssuedUnixMs,proto3" json:"newest_issued_unix_ms,omitempty"` // of all that were ever installed
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *LicenseRow) Reset() {
+	*x = LicenseRow{}
+	mi := &file_messages_rows_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicenseRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicenseRow) ProtoMessage() {}
+
+func (x *LicenseRow) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_rows_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicenseRow.ProtoReflect.Descriptor instead.
+func (*LicenseRow) Descriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *LicenseRow) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LicenseRow) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *LicenseRow) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *LicenseRow) GetIssuedUnixMs() int64 {
+	if x != nil {
+		return x.IssuedUnixMs
+	}
+	return 0
+}
+
+func (x *LicenseRow) GetExpiresUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresUnixMs
+	}
+	return 0
+}
+
+func (x *LicenseRow) GetMaxWorkers() uint64 {
+	if x != nil {
+		return x.MaxWorkers
+	}
+	return 0
+}
+
+func (x *LicenseRow) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *LicenseRow) GetDevelopment() bool {
+	if x != nil {
+		return x.Development
+	}
+	return false
+}
+
+func (x *LicenseRow) GetInstalledAt() uint64 {
+	if x != nil {
+		return x.InstalledAt
+	}
+	return 0
+}
+
+func (x *LicenseRow) GetInstalledUnixMs() int64 {
+	if x != nil {
+		return x.InstalledUnixMs
+	}
+	return 0
+}
+
+func (x *LicenseRow) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
+}
+
+func (x *LicenseRow) GetSeenUnixMs() int64 {
+	if x != nil {
+		return x.SeenUnixMs
+	}
+	return 0
+}
+
+func (x *LicenseRow) GetNewestIssuedUnixMs() int64 {
+	if x != nil {
+		return x.NewestIssuedUnixMs
+	}
+	return 0
+}
+
+type VolumeRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	Below         uint64                 `protobuf:"varint,2,opt,name=below,proto3" json:"below,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VolumeRange) Reset() {
+	*x = VolumeRange{}
+	mi := &file_messages_rows_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VolumeRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VolumeRange) ProtoMessage() {}
+
+func (x *VolumeRange) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_rows_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VolumeRange.ProtoReflect.Descriptor instead.
+func (*VolumeRange) Descriptor() ([]byte, []int) {
+	return file_messages_rows_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *VolumeRange) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *VolumeRange) GetBelow() uint64 {
+	if x != nil {
+		return x.Below
+	}
+	return 0
+}
+
 // Settings of the cluster, written at bootstrap and changed by SetSettings.
 type Settings struct {
 	state                        protoimpl.MessageState `protogen:"open.v1"`
@@ -1601,17 +1846,18 @@ type Settings struct {
 	WarnUsedShare     float64 `protobuf:"fixed64,9,opt,name=warn_used_share,json=warnUsedShare,proto3" json:"warn_used_share,omitempty"`
 	FullUsedShare     float64 `protobuf:"fixed64,10,opt,name=full_used_share,json=fullUsedShare,proto3" json:"full_used_share,omitempty"`
 	ReadOnlyUsedShare float64 `protobuf:"fixed64,11,opt,name=read_only_used_share,json=readOnlyUsedShare,proto3" json:"read_only_used_share,omitempty"`
-	CompactDeadShare  float64 `protobuf:"fixed64,12,opt,name=compact_dead_share,json=compactDeadShare,proto3" json:"compact_dead_share,omitempty"` // of a sealed volume that nothing names: it is compacted; 0: never
-	MergeBelowBytes   uint64  `protobuf:"varint,13,opt,name=merge_below_bytes,json=mergeBelowBytes,proto3" json:"merge_below_bytes,omitempty"`     // sealed volumes smaller than this are merged; 0: never
-	RebalanceSpread   float64 `protobuf:"fixed64,14,opt,name=rebalance_spread,json=rebalanceSpread,proto3" json:"rebalance_spread,omitempty"`      // between the used shares of the fullest and the emptiest worker
-	AutoRebalance     bool    `protobuf:"varint,15,opt,name=auto_rebalance,json=autoRebalance,proto3" json:"auto_rebalance,omitempty"`             // starts by itself at that spread
+	CompactDeadShare  float64 `protobuf:"fixed64,12,opt,name=compact_dead_share,json=compactDeadShare,proto3" json:"compact_dead_share,omitempty"`   // of a sealed volume that nothing names: it is compacted; 0: never
+	MergeBelowBytes   uint64  `protobuf:"varint,13,opt,name=merge_below_bytes,json=mergeBelowBytes,proto3" json:"merge_below_bytes,omitempty"`       // sealed volumes smaller than this are merged; 0: never
+	RebalanceSpread   float64 `protobuf:"fixed64,14,opt,name=rebalance_spread,json=rebalanceSpread,proto3" json:"rebalance_spread,omitempty"`        // between the used shares of the fullest and the emptiest worker
+	AutoRebalance     bool    `protobuf:"varint,15,opt,name=auto_rebalance,json=autoRebalance,proto3" json:"auto_rebalance,omitempty"`               // starts by itself at that spread
+	QuotaCountsCopies bool    `protobuf:"varint,51,opt,name=quota_counts_copies,json=quotaCountsCopies,proto3" json:"quota_counts_copies,omitempty"` // a file counts its size times the copies its tier wants when it is written
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_messages_rows_proto_msgTypes[14]
+	mi := &file_messages_rows_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1869,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[14]
+	mi := &file_messages_rows_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1882,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{14}
+	return file_messages_rows_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Settings) GetVersion() uint64 {
@@ -1744,6 +1990,13 @@ func (x *Settings) GetAutoRebalance() bool {
 	return false
 }
 
+func (x *Settings) GetQuotaCountsCopies() bool {
+	if x != nil {
+		return x.QuotaCountsCopies
+	}
+	return false
+}
+
 // job row: b/<id 16 hex>. A durable intent. Its steps are in the rows of the volumes
 // it works on (VolumeMember.job), so each survives a failover by itself.
 type JobRow struct {
@@ -1772,7 +2025,7 @@ type JobRow struct {
 
 func (x *JobRow) Reset() {
 	*x = JobRow{}
-	mi := &file_messages_rows_proto_msgTypes[15]
+	mi := &file_messages_rows_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +2037,7 @@ func (x *JobRow) String() string {
 func (*JobRow) ProtoMessage() {}
 
 func (x *JobRow) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[15]
+	mi := &file_messages_rows_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +2050,7 @@ func (x *JobRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRow.ProtoReflect.Descriptor instead.
 func (*JobRow) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{15}
+	return file_messages_rows_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JobRow) GetId() uint64 {
@@ -1938,7 +2191,7 @@ type JobQuarantine struct {
 
 func (x *JobQuarantine) Reset() {
 	*x = JobQuarantine{}
-	mi := &file_messages_rows_proto_msgTypes[16]
+	mi := &file_messages_rows_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2203,7 @@ func (x *JobQuarantine) String() string {
 func (*JobQuarantine) ProtoMessage() {}
 
 func (x *JobQuarantine) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[16]
+	mi := &file_messages_rows_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2216,7 @@ func (x *JobQuarantine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobQuarantine.ProtoReflect.Descriptor instead.
 func (*JobQuarantine) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{16}
+	return file_messages_rows_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *JobQuarantine) GetVolume() uint64 {
@@ -2000,7 +2253,7 @@ type StormBrake struct {
 
 func (x *StormBrake) Reset() {
 	*x = StormBrake{}
-	mi := &file_messages_rows_proto_msgTypes[17]
+	mi := &file_messages_rows_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2012,7 +2265,7 @@ func (x *StormBrake) String() string {
 func (*StormBrake) ProtoMessage() {}
 
 func (x *StormBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[17]
+	mi := &file_messages_rows_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2025,7 +2278,7 @@ func (x *StormBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StormBrake.ProtoReflect.Descriptor instead.
 func (*StormBrake) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{17}
+	return file_messages_rows_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StormBrake) GetEngaged() bool {
@@ -2070,7 +2323,7 @@ type TierRow struct {
 
 func (x *TierRow) Reset() {
 	*x = TierRow{}
-	mi := &file_messages_rows_proto_msgTypes[18]
+	mi := &file_messages_rows_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2335,7 @@ func (x *TierRow) String() string {
 func (*TierRow) ProtoMessage() {}
 
 func (x *TierRow) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[18]
+	mi := &file_messages_rows_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2348,7 @@ func (x *TierRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierRow.ProtoReflect.Descriptor instead.
 func (*TierRow) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{18}
+	return file_messages_rows_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TierRow) GetTier() uint32 {
@@ -2159,7 +2412,7 @@ type CommandResult struct {
 
 func (x *CommandResult) Reset() {
 	*x = CommandResult{}
-	mi := &file_messages_rows_proto_msgTypes[19]
+	mi := &file_messages_rows_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2171,7 +2424,7 @@ func (x *CommandResult) String() string {
 func (*CommandResult) ProtoMessage() {}
 
 func (x *CommandResult) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_rows_proto_msgTypes[19]
+	mi := &file_messages_rows_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2184,7 +2437,7 @@ func (x *CommandResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandResult.ProtoReflect.Descriptor instead.
 func (*CommandResult) Descriptor() ([]byte, []int) {
-	return file_messages_rows_proto_rawDescGZIP(), []int{19}
+	return file_messages_rows_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CommandResult) GetCode() string {
@@ -2272,7 +2525,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\frecord_bytes\x18\x04 \x01(\x04R\vrecordBytes\x12\x1d\n" +
 	"\n" +
 	"body_bytes\x18\x05 \x01(\x04R\tbodyBytes\x12#\n" +
-	"\rheader_crc32c\x18\x06 \x01(\aR\fheaderCrc32c\"\xbb\x03\n" +
+	"\rheader_crc32c\x18\x06 \x01(\aR\fheaderCrc32c\"\xe0\x03\n" +
 	"\aFileRow\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1d\n" +
 	"\n" +
@@ -2287,7 +2540,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x04meta\x18\n" +
 	" \x03(\v2\x1d.tiercel.v1.FileRow.MetaEntryR\x04meta\x12\x1d\n" +
 	"\n" +
-	"tier_asked\x18\v \x01(\rR\ttierAsked\x1a7\n" +
+	"tier_asked\x18\v \x01(\rR\ttierAsked\x12#\n" +
+	"\rcharged_bytes\x183 \x01(\x04R\fchargedBytes\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
@@ -2309,7 +2563,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\tLostRange\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\x12\x1b\n" +
-	"\tlogged_at\x18\x03 \x01(\x04R\bloggedAt\"\x83\x04\n" +
+	"\tlogged_at\x18\x03 \x01(\x04R\bloggedAt\"\xac\x04\n" +
 	"\tVolumeRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12-\n" +
@@ -2332,7 +2586,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"created_at\x18\r \x01(\x04R\tcreatedAt\x12\x1d\n" +
 	"\n" +
 	"retired_at\x18\x0e \x01(\x04R\tretiredAt\x12$\n" +
-	"\x0esealed_unix_ms\x18\x0f \x01(\x03R\fsealedUnixMs\"\xa6\x01\n" +
+	"\x0esealed_unix_ms\x18\x0f \x01(\x03R\fsealedUnixMs\x12'\n" +
+	"\x0flicensed_copies\x187 \x01(\rR\x0elicensedCopies\"\xdd\x01\n" +
 	"\tTenantRow\x12\x1d\n" +
 	"\n" +
 	"used_bytes\x18\x01 \x01(\x03R\tusedBytes\x12\x14\n" +
@@ -2340,7 +2595,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\vlimit_bytes\x18\x03 \x01(\x03R\n" +
 	"limitBytes\x12\x18\n" +
 	"\alimited\x18\x04 \x01(\bR\alimited\x12)\n" +
-	"\x10idempotency_keys\x18\x05 \x01(\x04R\x0fidempotencyKeys\"\x94\x01\n" +
+	"\x10idempotency_keys\x18\x05 \x01(\x04R\x0fidempotencyKeys\x125\n" +
+	"\x17used_when_limited_bytes\x183 \x01(\x03R\x14usedWhenLimitedBytes\"\x94\x01\n" +
 	"\n" +
 	"SessionRow\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
@@ -2387,7 +2643,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\x05 \x01(\x03R\batUnixMs\x12\x14\n" +
-	"\x05index\x18\x06 \x01(\x04R\x05index\"\xa2\x05\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"\xab\x06\n" +
 	"\n" +
 	"ClusterRow\x12\x1d\n" +
 	"\n" +
@@ -2411,7 +2667,32 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x04fork\x18\x0e \x01(\tR\x04fork\x12,\n" +
 	"\x05brake\x18\x0f \x01(\v2\x16.tiercel.v1.StormBrakeR\x05brake\x12\x1a\n" +
 	"\bfailover\x18\x10 \x01(\bR\bfailover\x120\n" +
-	"\bsettings\x18\x11 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\"\x97\x05\n" +
+	"\bsettings\x18\x11 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x120\n" +
+	"\alicense\x187 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x124\n" +
+	"\tset_aside\x18A \x03(\v2\x17.tiercel.v1.VolumeRangeR\bsetAside\x12\x1f\n" +
+	"\vadopt_below\x18B \x01(\x04R\n" +
+	"adoptBelow\"\xaf\x03\n" +
+	"\n" +
+	"LicenseRow\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12\x14\n" +
+	"\x05level\x18\x03 \x01(\tR\x05level\x12$\n" +
+	"\x0eissued_unix_ms\x18\x04 \x01(\x03R\fissuedUnixMs\x12&\n" +
+	"\x0fexpires_unix_ms\x18\x05 \x01(\x03R\rexpiresUnixMs\x12\x1f\n" +
+	"\vmax_workers\x18\x06 \x01(\x04R\n" +
+	"maxWorkers\x12\x10\n" +
+	"\x03key\x18\a \x01(\tR\x03key\x12 \n" +
+	"\vdevelopment\x18\b \x01(\bR\vdevelopment\x12!\n" +
+	"\finstalled_at\x18\t \x01(\x04R\vinstalledAt\x12*\n" +
+	"\x11installed_unix_ms\x18\n" +
+	" \x01(\x03R\x0finstalledUnixMs\x12\x18\n" +
+	"\aexpired\x18\v \x01(\bR\aexpired\x12 \n" +
+	"\fseen_unix_ms\x18\f \x01(\x03R\n" +
+	"seenUnixMs\x121\n" +
+	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\"7\n" +
+	"\vVolumeRange\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
+	"\x05below\x18\x02 \x01(\x04R\x05below\"\xc7\x05\n" +
 	"\bSettings\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12=\n" +
 	"\x1bbackground_bytes_per_second\x18\x02 \x01(\x04R\x18backgroundBytesPerSecond\x12F\n" +
@@ -2431,7 +2712,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x12compact_dead_share\x18\f \x01(\x01R\x10compactDeadShare\x12*\n" +
 	"\x11merge_below_bytes\x18\r \x01(\x04R\x0fmergeBelowBytes\x12)\n" +
 	"\x10rebalance_spread\x18\x0e \x01(\x01R\x0frebalanceSpread\x12%\n" +
-	"\x0eauto_rebalance\x18\x0f \x01(\bR\rautoRebalance\"\xf2\x04\n" +
+	"\x0eauto_rebalance\x18\x0f \x01(\bR\rautoRebalance\x12.\n" +
+	"\x13quota_counts_copies\x183 \x01(\bR\x11quotaCountsCopies\"\xf2\x04\n" +
 	"\x06JobRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.tiercel.v1.JobKindR\x04kind\x12*\n" +
@@ -2538,7 +2820,7 @@ func file_messages_rows_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_rows_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_messages_rows_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_messages_rows_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_messages_rows_proto_goTypes = []any{
 	(VolumeState)(0),         // 0: tiercel.v1.VolumeState
 	(WorkerState)(0),         // 1: tiercel.v1.WorkerState
@@ -2558,41 +2840,45 @@ var file_messages_rows_proto_goTypes = []any{
 	(*WorkerRow)(nil),        // 15: tiercel.v1.WorkerRow
 	(*WorkerTransition)(nil), // 16: tiercel.v1.WorkerTransition
 	(*ClusterRow)(nil),       // 17: tiercel.v1.ClusterRow
-	(*Settings)(nil),         // 18: tiercel.v1.Settings
-	(*JobRow)(nil),           // 19: tiercel.v1.JobRow
-	(*JobQuarantine)(nil),    // 20: tiercel.v1.JobQuarantine
-	(*StormBrake)(nil),       // 21: tiercel.v1.StormBrake
-	(*TierRow)(nil),          // 22: tiercel.v1.TierRow
-	(*CommandResult)(nil),    // 23: tiercel.v1.CommandResult
-	nil,                      // 24: tiercel.v1.FileRow.MetaEntry
-	nil,                      // 25: tiercel.v1.CommandResult.DetailsEntry
+	(*LicenseRow)(nil),       // 18: tiercel.v1.LicenseRow
+	(*VolumeRange)(nil),      // 19: tiercel.v1.VolumeRange
+	(*Settings)(nil),         // 20: tiercel.v1.Settings
+	(*JobRow)(nil),           // 21: tiercel.v1.JobRow
+	(*JobQuarantine)(nil),    // 22: tiercel.v1.JobQuarantine
+	(*StormBrake)(nil),       // 23: tiercel.v1.StormBrake
+	(*TierRow)(nil),          // 24: tiercel.v1.TierRow
+	(*CommandResult)(nil),    // 25: tiercel.v1.CommandResult
+	nil,                      // 26: tiercel.v1.FileRow.MetaEntry
+	nil,                      // 27: tiercel.v1.CommandResult.DetailsEntry
 }
 var file_messages_rows_proto_depIdxs = []int32{
 	4,  // 0: tiercel.v1.FileRow.extents:type_name -> tiercel.v1.Extent
-	24, // 1: tiercel.v1.FileRow.meta:type_name -> tiercel.v1.FileRow.MetaEntry
+	26, // 1: tiercel.v1.FileRow.meta:type_name -> tiercel.v1.FileRow.MetaEntry
 	4,  // 2: tiercel.v1.ManifestRow.extents:type_name -> tiercel.v1.Extent
 	0,  // 3: tiercel.v1.VolumeRow.state:type_name -> tiercel.v1.VolumeState
 	7,  // 4: tiercel.v1.VolumeRow.members:type_name -> tiercel.v1.VolumeMember
 	8,  // 5: tiercel.v1.VolumeRow.lost:type_name -> tiercel.v1.LostRange
 	12, // 6: tiercel.v1.SessionRow.results:type_name -> tiercel.v1.SessionResult
-	23, // 7: tiercel.v1.SessionResult.result:type_name -> tiercel.v1.CommandResult
-	23, // 8: tiercel.v1.IdempotencyRow.result:type_name -> tiercel.v1.CommandResult
+	25, // 7: tiercel.v1.SessionResult.result:type_name -> tiercel.v1.CommandResult
+	25, // 8: tiercel.v1.IdempotencyRow.result:type_name -> tiercel.v1.CommandResult
 	1,  // 9: tiercel.v1.WorkerRow.state:type_name -> tiercel.v1.WorkerState
 	16, // 10: tiercel.v1.WorkerRow.transitions:type_name -> tiercel.v1.WorkerTransition
 	1,  // 11: tiercel.v1.WorkerTransition.from:type_name -> tiercel.v1.WorkerState
 	1,  // 12: tiercel.v1.WorkerTransition.to:type_name -> tiercel.v1.WorkerState
-	22, // 13: tiercel.v1.ClusterRow.tiers:type_name -> tiercel.v1.TierRow
-	21, // 14: tiercel.v1.ClusterRow.brake:type_name -> tiercel.v1.StormBrake
-	18, // 15: tiercel.v1.ClusterRow.settings:type_name -> tiercel.v1.Settings
-	2,  // 16: tiercel.v1.JobRow.kind:type_name -> tiercel.v1.JobKind
-	3,  // 17: tiercel.v1.JobRow.state:type_name -> tiercel.v1.JobState
-	20, // 18: tiercel.v1.JobRow.quarantined:type_name -> tiercel.v1.JobQuarantine
-	25, // 19: tiercel.v1.CommandResult.details:type_name -> tiercel.v1.CommandResult.DetailsEntry
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	24, // 13: tiercel.v1.ClusterRow.tiers:type_name -> tiercel.v1.TierRow
+	23, // 14: tiercel.v1.ClusterRow.brake:type_name -> tiercel.v1.StormBrake
+	20, // 15: tiercel.v1.ClusterRow.settings:type_name -> tiercel.v1.Settings
+	18, // 16: tiercel.v1.ClusterRow.license:type_name -> tiercel.v1.LicenseRow
+	19, // 17: tiercel.v1.ClusterRow.set_aside:type_name -> tiercel.v1.VolumeRange
+	2,  // 18: tiercel.v1.JobRow.kind:type_name -> tiercel.v1.JobKind
+	3,  // 19: tiercel.v1.JobRow.state:type_name -> tiercel.v1.JobState
+	22, // 20: tiercel.v1.JobRow.quarantined:type_name -> tiercel.v1.JobQuarantine
+	27, // 21: tiercel.v1.CommandResult.details:type_name -> tiercel.v1.CommandResult.DetailsEntry
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_messages_rows_proto_init() }
@@ -2606,7 +2892,7 @@ func file_messages_rows_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_rows_proto_rawDesc), len(file_messages_rows_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

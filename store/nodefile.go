@@ -145,6 +145,19 @@ func isID(s, prefix string) bool {
 	return ok && err == nil && len(raw) == 8 && digits == strings.ToLower(digits)
 }
 
+// NewRaftID draws the identity of a new member of a log.
+func NewRaftID(random io.Reader) (uint64, error) {
+	var raw [8]byte
+	for {
+		if _, err := io.ReadFull(random, raw[:]); err != nil {
+			return 0, failed(model.CodeUnavailable, "draw a Raft id", "there are no random numbers", err)
+		}
+		if id := le.Uint64(raw[:]) & maxRaftID; id != 0 {
+			return id, nil
+		}
+	}
+}
+
 // newNodeFile draws an identity. Its incarnation is not yet counted. A node that
 // joins has no cluster of its own.
 func newNodeFile(random io.Reader, joins bool) (NodeFile, error) {

@@ -11,33 +11,33 @@ import (
 )
 
 // ReadSnapshotPiece reads up to most bytes of a snapshot's file at offset, for
-// another node; last says that they reach the end.
+// another node, and says how many the whole has.
 //
 // not_found: there is no such snapshot (any more); invalid_argument: offset lies
 // beyond its end.
-func ReadSnapshotPiece(fsys FS, index, offset uint64, most int) (data []byte, last bool, err error) {
+func ReadSnapshotPiece(fsys FS, index, offset uint64, most int) (data []byte, total uint64, err error) {
 	const op = "read snapshot"
 	name := snapshotName(index)
 	f, err := fsys.OpenReadOnly(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, false, model.Errorf(model.CodeNotFound, op, "there is no %s", name)
+		return nil, 0, model.Errorf(model.CodeNotFound, op, "there is no %s", name)
 	}
 	if err != nil {
-		return nil, false, failed(model.CodeUnavailable, op, name+" cannot be opened", err)
+		return nil, 0, failed(model.CodeUnavailable, op, name+" cannot be opened", err)
 	}
 	defer func() { _ = f.Close() }() // nothing was written
 	size, err := f.Size()
 	if err != nil {
-		return nil, false, failed(model.CodeUnavailable, op, name+" cannot be measured", err)
+		return nil, 0, failed(model.CodeUnavailable, op, name+" cannot be measured", err)
 	}
 	if offset > uint64(size) {
-		return nil, false, model.Errorf(model.CodeInvalidArgument, op, "%s has %d bytes; there are none at %d", name, size, offset)
+		return nil, 0, model.Errorf(model.CodeInvalidArgument, op, "%s has %d bytes; there are none at %d", name, size, offset)
 	}
 	data = make([]byte, min(uint64(most), uint64(size)-offset))
 	if _, err := f.ReadAt(data, int64(offset)); err != nil && !errors.Is(err, io.EOF) {
-		return nil, false, failed(model.CodeUnavailable, op, fmt.Sprintf("%s cannot be read at byte %d", name, offset), err)
+		return nil, 0, failed(model.CodeUnavailable, op, fmt.Sprintf("%s cannot be read at byte %d", name, offset), err)
 	}
-	return data, offset+uint64(len(data)) == uint64(size), nil
+	return data, uint64(size), nil
 }
 
 func fetchedName(index uint64) string {

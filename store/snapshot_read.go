@@ -20,6 +20,14 @@ func LoadSnapshot(fsys FS, index uint64, fn func([]Pair) error) (SnapshotMeta, e
 	return loadSnapshotFile(fsys, snapshotName(index), index, fn)
 }
 
+// LoadSnapshotFile is LoadSnapshot for a snapshot file of any name and index: a backup.
+func LoadSnapshotFile(fsys FS, name string, fn func([]Pair) error) (SnapshotMeta, error) {
+	return loadSnapshotFile(fsys, name, anyIndex, fn)
+}
+
+// anyIndex is for a file whose name says nothing of its index.
+const anyIndex = 1<<64 - 1
+
 func loadSnapshotFile(fsys FS, name string, index uint64, fn func([]Pair) error) (SnapshotMeta, error) {
 	const op = "load snapshot"
 	f, err := fsys.OpenReadOnly(name)
@@ -42,7 +50,7 @@ func loadSnapshotFile(fsys FS, name string, index uint64, fn func([]Pair) error)
 		return SnapshotMeta{}, callback.error
 	case isDiskError(err):
 		return SnapshotMeta{}, failed(model.CodeUnavailable, op, fmt.Sprintf("%s cannot be read at byte %d", name, r.offset), err)
-	case err == nil && meta.Index != index:
+	case err == nil && index != anyIndex && meta.Index != index:
 		err = fmt.Errorf("it holds the state at %d", meta.Index)
 	}
 	if err != nil {

@@ -20,6 +20,7 @@ type VolumeState struct {
 	Tier           model.Tier
 	ID             model.VolumeID
 	Generation     uint64
+	Start          uint64 // where that generation began
 	ReplicaGen     uint64
 	End            uint64 // the end of the intact records
 	Watermark      uint64 // durable at least up to here
@@ -79,7 +80,7 @@ func (v *volume) publish(end, watermark uint64, damage string) {
 	v.stateMu.Lock()
 	defer v.stateMu.Unlock()
 	v.state = VolumeState{
-		Tier: v.tier, ID: v.id, Generation: v.meta.generation, ReplicaGen: v.meta.replicaGen,
+		Tier: v.tier, ID: v.id, Generation: v.meta.generation, Start: v.meta.start, ReplicaGen: v.meta.replicaGen,
 		End: end, Watermark: watermark, Fenced: v.meta.fenced, Sealed: v.meta.sealed, Damage: damage,
 		Broken: v.broken, Partial: v.meta.received && !v.meta.sealed,
 	}

@@ -145,7 +145,7 @@ func TestVolume_ReopenTruncatesTheTornTail(t *testing.T) {
 		// The watermark in .meta is older: only Close writes it.
 		v = openVolumes(t, fsys)
 		s := v.States()[0]
-		assert.Equal(t, VolumeState{Tier: 1, ID: 1, Generation: 1, ReplicaGen: 10, End: placed[2].Offset, Watermark: DataStart}, s)
+		assert.Equal(t, VolumeState{Tier: 1, ID: 1, Generation: 1, Start: DataStart, ReplicaGen: 10, End: placed[2].Offset, Watermark: DataStart}, s)
 		for _, bad := range []struct{ generation, start uint64 }{{1, s.End}, {0, s.End}, {2, s.End + 1}, {2, DataStart - 1}} {
 			_, err = v.Reopen(1, bad.generation, 11, bad.start)
 			assertCode(t, model.CodeConflict, err, "volume 1")

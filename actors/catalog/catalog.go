@@ -48,6 +48,7 @@ type Catalog struct {
 	snap    *snapshotting
 	fetch   *fetching
 	fetches uint64
+	pins    pins // snapshots that are being read
 
 	membersChanged bool
 	registrations  []string // nodes, of the entries being applied

@@ -78,10 +78,12 @@ func (c *Catalog) onFetchDue(ctx *runtime.Context, m fetchDue) {
 // onFetchSnapshot reads a piece of a snapshot file for another catalog.
 func (c *Catalog) onFetchSnapshot(ctx *runtime.Context, m *messages.FetchSnapshot) {
 	to, fs := ctx.Sender(), ctx.Runtime().FS()
+	c.pins.hold(m.Index, ctx.Now())
 	ctx.Offload(func() any {
 		r := &messages.FetchSnapshotReply{Header: messages.ReplyHeader(m.Header), Index: m.Index, Offset: m.Offset}
 		var err error
-		r.Data, r.Last, err = store.ReadSnapshotPiece(fs, m.Index, m.Offset, fetchPiece)
+		r.Data, r.TotalBytes, err = store.ReadSnapshotPiece(fs, m.Index, m.Offset, fetchPiece)
+		r.Last = err == nil && m.Offset+uint64(len(r.Data)) == r.TotalBytes
 		r.Error = messages.FromError(err)
 		return &pieceRead{to: to, reply: r}
 	})

@@ -89,6 +89,12 @@ func (c *Catalog) answerItem(item *messages.LookupItem) *messages.LookupAnswer {
 		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_FindExtents{FindExtents: c.findExtents(k.FindExtents)}}
 	case *messages.LookupItem_DescribeVolumes:
 		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_DescribeVolumes{DescribeVolumes: c.describeVolumes(k.DescribeVolumes)}}
+	case *messages.LookupItem_QuotaStand:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_QuotaStand{QuotaStand: c.quotaStand(k.QuotaStand)}}
+	case *messages.LookupItem_ListTenants:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_ListTenants{ListTenants: c.listTenants(k.ListTenants)}}
+	case *messages.LookupItem_SurveyUsage:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_SurveyUsage{SurveyUsage: c.surveyUsage(k.SurveyUsage)}}
 	}
 	return &messages.LookupAnswer{}
 }

@@ -95,6 +95,7 @@ func (c *Catalog) finish(ctx *runtime.Context, err error) {
 	if err == nil {
 		c.meta = s.meta
 		fs, log := ctx.Runtime().FS(), ctx.Log()
+		previous = c.pins.below(previous, ctx.Now())
 		ctx.Offload(func() any {
 			if err := store.RemoveSnapshotsBelow(fs, previous); err != nil {
 				log.Error("old snapshots could not be removed; they take space until the next one", "error", err)

@@ -34,9 +34,10 @@ type Config struct {
 
 // Client is safe for concurrent use.
 type Client struct {
-	cfg     Config
-	credit  *credit
-	holders holders
+	cfg      Config
+	credit   *credit
+	holders  holders
+	licensed licensed
 }
 
 // New makes a client.
@@ -132,5 +133,5 @@ func (c *Client) Status(ctx context.Context) (*messages.ClusterStatusReply, erro
 	if err != nil {
 		return nil, err
 	}
-	return r, r.Error.Err("status")
+	return withLicense(r), r.Error.Err("status")
 }

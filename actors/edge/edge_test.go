@@ -20,6 +20,8 @@ import (
 	"tiercel/actors"
 	"tiercel/actors/edge"
 	"tiercel/actors/runtime/live"
+	"tiercel/cluster/license"
+	"tiercel/cluster/license/signed"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -45,6 +47,7 @@ func start(t *testing.T, dir string, credit int64, change ...func(*actors.Option
 	require.NoError(t, err)
 	opt := actors.DefaultOptions()
 	opt.ReserveBytes = 0
+	opt.License = signed.DevelopmentSet(license.Enterprise, time.Now())
 	for _, c := range change {
 		c(&opt)
 	}

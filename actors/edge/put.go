@@ -22,7 +22,11 @@ func (c *Client) put(ctx context.Context, req *model.PutRequest, modified int64)
 	if req.Size > model.MaxContentBytes {
 		return nil, model.Errorf(model.CodeTooLarge, "put", "a file may have at most %d bytes", int64(model.MaxContentBytes))
 	}
+	if err := c.mayAsk(ctx, req.Tier); err != nil {
+		return nil, err
+	}
 	p := &putting{client: c, req: req, file: attributes(req, modified)}
+	p.file.SizeBytes = uint64(max(0, req.Size)) // as declared: what an upload will need
 	defer p.close()
 	if err := p.read(ctx); err != nil {
 		return nil, err

@@ -69,7 +69,11 @@ func (c *Client) Copy(ctx context.Context, tenant, from, to string, overwrite bo
 			return nil, targetExists(to)
 		}
 	}
-	req := rewrite(tenant, to, src.Row, model.Tier(src.Row.TierAsked))
+	tier := model.Tier(src.Row.TierAsked)
+	if c.mayAskNow(ctx, tier) != nil {
+		tier = model.TierUnset // it is not this request that asks
+	}
+	req := rewrite(tenant, to, src.Row, tier)
 	req.MustNotExist = !overwrite
 	reply, err := c.putFrom(ctx, tenant, from, src.Row, req, 0)
 	if model.CodeOf(err) == model.CodePreconditionFailed {
@@ -166,6 +170,9 @@ func (c *Client) Retier(ctx context.Context, req *model.RetierRequest) (*model.R
 	out := &model.RetierResult{}
 	if !req.Tier.Valid() {
 		return nil, model.Errorf(model.CodeInvalidArgument, "retier", "tier %d does not exist; there are 1, 2 and 3", req.Tier)
+	}
+	if err := c.mayAsk(ctx, req.Tier); err != nil {
+		return nil, err
 	}
 	if req.Path != "" {
 		s, err := c.Stat(ctx, req.Tenant, req.Path, false)

@@ -67,7 +67,7 @@ func (g *Gateway) flushBegin(ctx *runtime.Context) {
 	if len(g.begin) == 0 || g.beginReq != 0 || !g.serving() {
 		return
 	}
-	m := &messages.Begin{Items: make([]*messages.BeginItem, 0, min(len(g.begin), maxBeginItems))}
+	m := &messages.Begin{Session: g.session, Items: make([]*messages.BeginItem, 0, min(len(g.begin), maxBeginItems))}
 	rest := g.begin[:0]
 	for _, o := range g.begin {
 		if g.ops[o.id] != o || o.state != needVolume {
@@ -81,6 +81,7 @@ func (g *Gateway) flushBegin(ctx *runtime.Context) {
 		g.to(ctx, o, beginning)
 		m.Items = append(m.Items, &messages.BeginItem{
 			Item: o.id, Tier: o.file.Tier, Bytes: uint64(len(o.body)), Tenant: o.file.Tenant, Avoid: o.avoid,
+			Path: o.file.Path, Write: o.write, WriteBytes: o.needs, Upload: o.upload.inLog(),
 		})
 	}
 	clear(g.begin[len(rest):])
@@ -130,8 +131,10 @@ func (g *Gateway) onBegun(ctx *runtime.Context, m *messages.BeginReply) {
 	for _, grant := range m.Grants {
 		o, ok := g.ops[grant.Item]
 		if !ok || o.state != beginning {
+			g.strayGrant(ctx, grant, o)
 			continue
 		}
+		g.noteReserved(o, grant.Reserved)
 		if grant.Error != nil {
 			retry = g.refused(ctx, o, grant.Error.Err("begin")) || retry
 			continue
@@ -267,7 +270,7 @@ func (g *Gateway) commit(ctx *runtime.Context, ops []*op) {
 		}
 		g.to(ctx, o, committing)
 		c := messages.CopyCommand(o.command) // what was sent before is not ours to change
-		c.LowWater = g.window.low
+		c.LowWater, c.Reserved = g.window.low, g.settles(o)
 		if bytes += proto.Size(c); bytes > maxCommitBytes && len(m.Commands) > 0 {
 			ctx.Request(g.onMasterNode(ctx, g.cfg.CoordinatorPath), m)
 			m, bytes = &messages.Commit{Header: &messages.Header{}}, proto.Size(c)

@@ -106,6 +106,12 @@ func (g *Gateway) answererOf(question proto.Message) string {
 		return g.cfg.ForemanPath
 	case *messages.ExplainPlacement:
 		return g.cfg.CoordinatorPath
+	case *messages.ListQuotas, *messages.ChangeQuota, *messages.VerifyQuotas:
+		return g.cfg.BursarPath
+	case *messages.PrepareBackup, *messages.DescribeArchive:
+		return g.cfg.ArchivistPath
+	case *messages.FetchSnapshot:
+		return g.cfg.CatalogPath
 	}
 	return g.cfg.ControllerPath
 }
@@ -124,6 +130,8 @@ func refusalOf(question proto.Message, h *messages.Header, e *messages.Error) pr
 		return &messages.RemoveNodeReply{Header: h, Error: e}
 	case *messages.ReleaseBrake:
 		return &messages.ReleaseBrakeReply{Header: h, Error: e}
+	case *messages.InstallLicense:
+		return &messages.InstallLicenseReply{Header: h, Error: e}
 	case *messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub:
 		return &messages.StartJobReply{Header: h, Error: e}
 	case *messages.ListJobs, *messages.ChangeJob:
@@ -134,6 +142,18 @@ func refusalOf(question proto.Message, h *messages.Header, e *messages.Error) pr
 		return &messages.ExplainPlacementReply{Header: h, Error: e}
 	case *messages.ChangeTier, *messages.ChangeSettings:
 		return &messages.ChangeClusterReply{Header: h, Error: e}
+	case *messages.ListQuotas:
+		return &messages.ListQuotasReply{Header: h, Error: e}
+	case *messages.ChangeQuota:
+		return &messages.ChangeQuotaReply{Header: h, Error: e}
+	case *messages.VerifyQuotas:
+		return &messages.VerifyQuotasReply{Header: h, Error: e}
+	case *messages.PrepareBackup:
+		return &messages.PrepareBackupReply{Header: h, Error: e}
+	case *messages.FetchSnapshot:
+		return &messages.FetchSnapshotReply{Header: h, Error: e}
+	case *messages.DescribeArchive:
+		return &messages.DescribeArchiveReply{Header: h, Error: e}
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ func questions() []question {
 		{"foreman", &messages.ChangeTier{Header: h()}},
 		{"foreman", &messages.ChangeSettings{Header: h()}},
 		{"coordinator", &messages.ExplainPlacement{Header: h()}},
+		{"bursar", &messages.ListQuotas{Header: h()}},
+		{"bursar", &messages.ChangeQuota{Header: h()}},
+		{"bursar", &messages.VerifyQuotas{Header: h()}},
 	}
 }
 
@@ -65,11 +68,11 @@ func newForwardRig(t *testing.T) *forwardRig {
 	r.world.Client("there")
 	r.spawn("here", "gateway", func() runtime.Actor {
 		return New(Config{
-			CoordinatorPath: "coordinator", ControllerPath: "controller", ForemanPath: "foreman", LogPath: "log", CatalogPath: "catalog", MemberPath: "member",
+			CoordinatorPath: "coordinator", ControllerPath: "controller", ForemanPath: "foreman", BursarPath: "bursar", LogPath: "log", CatalogPath: "catalog", MemberPath: "member",
 			DefaultBudget: 2 * time.Second,
 		})
 	})
-	for _, path := range []string{"controller", "foreman", "coordinator"} {
+	for _, path := range []string{"controller", "foreman", "coordinator", "bursar"} {
 		r.spawn("there", path, func() runtime.Actor {
 			return actorFunc(func(ctx *runtime.Context, msg any) {
 				m, ok := msg.(headed)

@@ -17,6 +17,8 @@ type Config struct {
 	CoordinatorPath string
 	ControllerPath  string
 	ForemanPath     string
+	BursarPath      string
+	ArchivistPath   string
 	LogPath         string
 	CatalogPath     string
 	MemberPath      string
@@ -119,12 +121,16 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 		g.onLookup(ctx, m)
 	case *messages.MasterReady:
 		g.onMaster(ctx, m)
-	case *messages.ListWorkers, *messages.DescribeMaster, *messages.PromoteWorker, *messages.RemoveNode, *messages.ReleaseBrake,
+	case *messages.ListWorkers, *messages.DescribeMaster, *messages.PromoteWorker, *messages.RemoveNode, *messages.ReleaseBrake, *messages.InstallLicense,
 		*messages.StartRebalance, *messages.DrainWorker, *messages.StartScrub, *messages.ListJobs, *messages.ChangeJob,
-		*messages.DescribeReplication, *messages.ExplainPlacement, *messages.ChangeTier, *messages.ChangeSettings:
+		*messages.DescribeReplication, *messages.ExplainPlacement, *messages.ChangeTier, *messages.ChangeSettings,
+		*messages.ListQuotas, *messages.ChangeQuota, *messages.VerifyQuotas,
+		*messages.PrepareBackup, *messages.FetchSnapshot, *messages.DescribeArchive:
 		g.onForward(ctx, m.(headed))
-	case *messages.ListWorkersReply, *messages.DescribeMasterReply, *messages.PromoteWorkerReply, *messages.RemoveNodeReply, *messages.ReleaseBrakeReply,
-		*messages.StartJobReply, *messages.ListJobsReply, *messages.DescribeReplicationReply, *messages.ExplainPlacementReply, *messages.ChangeClusterReply:
+	case *messages.ListWorkersReply, *messages.DescribeMasterReply, *messages.PromoteWorkerReply, *messages.RemoveNodeReply, *messages.ReleaseBrakeReply, *messages.InstallLicenseReply,
+		*messages.StartJobReply, *messages.ListJobsReply, *messages.DescribeReplicationReply, *messages.ExplainPlacementReply, *messages.ChangeClusterReply,
+		*messages.ListQuotasReply, *messages.ChangeQuotaReply, *messages.VerifyQuotasReply,
+		*messages.PrepareBackupReply, *messages.FetchSnapshotReply, *messages.DescribeArchiveReply:
 		g.onForwarded(ctx, m.(headed))
 	case *actor.Terminated:
 		g.onPrimaryGone(ctx, m)

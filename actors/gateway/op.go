@@ -44,6 +44,9 @@ type op struct {
 
 	upload   *upload
 	part     uint64
+	write    uint64 // one number for all tries of a put, and for all parts of an upload
+	needs    uint64 // bytes of the write up to this content, or in all if that is known
+	reserved bool   // the master holds a quota reservation for the write
 	sequence uint64
 	command  *messages.Command
 	build    func(o *op) *messages.Command // the command, once the content is durable
@@ -73,6 +76,9 @@ func (g *Gateway) admit(ctx *runtime.Context, h *messages.Header, o *op) bool {
 	}
 	g.nextID++
 	o.id = g.nextID
+	if o.write == 0 {
+		o.write, o.needs = o.id, uint64(len(o.body))
+	}
 	o.deadline = ctx.Now().Add(g.budget(h))
 	g.ops[o.id] = o
 	g.held += int64(len(o.body))
@@ -121,6 +127,7 @@ func (g *Gateway) finish(ctx *runtime.Context, o *op, result *messages.CommandRe
 	delete(g.ops, o.id)
 	g.held -= int64(len(o.body))
 	o.body = nil // lists that have not noticed yet must not keep it
+	g.unreserve(ctx, o, result)
 	if o.sequence != 0 {
 		g.window.done(o.sequence)
 	}

@@ -25,6 +25,8 @@ type upload struct {
 	bytes  uint64 // of content taken in
 	logID  uint64
 	failed bool
+
+	reserved bool // the master holds a quota reservation for it
 }
 
 func (g *Gateway) onOpenUpload(ctx *runtime.Context, m *messages.OpenUpload) {
@@ -100,6 +102,7 @@ func (g *Gateway) onUploadPart(ctx *runtime.Context, m *messages.UploadPart) {
 	}
 	u.heard = ctx.Now()
 	o.upload, o.lanes = u, []string{uploadLane(u)}
+	o.write, o.needs = u.id, max(u.file.SizeBytes, u.bytes+uint64(len(m.Body)))
 	o.file = &messages.FileAttributes{Tenant: u.file.Tenant, Path: u.file.Path, TierAsked: u.file.TierAsked}
 	o.build = func(o *op) *messages.Command {
 		if u.failed {
@@ -155,6 +158,7 @@ func (g *Gateway) onFinishUpload(ctx *runtime.Context, m *messages.FinishUpload)
 	}
 	u.heard = ctx.Now()
 	o.upload, o.lanes = u, []string{uploadLane(u), lane(o.file.Tenant, o.file.Path)}
+	o.write = u.id
 	key := m.IdempotencyKey
 	o.build = func(o *op) *messages.Command {
 		if u.failed {
@@ -215,6 +219,7 @@ func (g *Gateway) sweepUploads(ctx *runtime.Context, now time.Time) {
 			continue
 		}
 		delete(g.uploads, id)
+		g.releaseQuota(ctx, u.id, &u.reserved)
 		if u.logID == 0 {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/cluster/tier"
 	"tiercel/messages"
@@ -84,6 +85,9 @@ func replyPut(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandR
 		}
 		if o.extent != nil {
 			v := &messages.VolumeRow{Id: o.volume, Tier: o.file.Tier, Generation: o.extent.Generation, State: messages.VolumeState_OPEN}
+			if !license.Of(g.master.Cluster.GetLicense()).Replicates(model.Tier(o.file.Tier)) && len(o.members) == 1 {
+				v.LicensedCopies = 1 // as its row has it
+			}
 			for _, node := range o.members {
 				v.Members = append(v.Members, &messages.VolumeMember{Node: node, Verified: slices.Contains(o.durableOn, node)})
 			}

@@ -7,22 +7,21 @@ import (
 	"tiercel/messages"
 )
 
-// admitted is a request with only the commands that may be logged for its sender; the
-// others are answered. What must not be in the log must not get there: every voter
-// applies it.
-func admitted(ctx *runtime.Context, m *messages.Commit) *messages.Commit {
-	out := &messages.Commit{Header: m.Header, Commands: make([]*messages.Command, 0, len(m.Commands))}
+// admitted are the commands of a request that may be logged for its sender; the others
+// are answered. What must not be in the log must not get there: every voter applies it.
+func admitted(ctx *runtime.Context, m *messages.Commit) []*messages.Command {
+	kept := make([]*messages.Command, 0, len(m.Commands))
 	for _, cmd := range m.Commands {
 		why := refuseAsked(ctx, cmd)
 		if why == "" {
-			out.Commands = append(out.Commands, cmd)
+			kept = append(kept, cmd)
 			continue
 		}
 		ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{
 			Proposal: cmd.GetProposal(), Result: &messages.CommandResult{Code: string(model.CodeInvalidArgument), Message: why},
 		}}})
 	}
-	return out
+	return kept
 }
 
 // refuseAsked says why a command is not logged for its sender. The master's other actors,

@@ -3,15 +3,24 @@ package master
 import (
 	"fmt"
 
+	"tiercel/cluster/license"
 	"tiercel/cluster/placement"
 	"tiercel/messages"
 )
 
 // candidate is a worker as placement judges it: its row, and what it last said of its
-// disk, less what was granted since. space may be nil.
-func candidate(node string, row *messages.WorkerRow, s *space, settings *messages.Settings) placement.Worker {
+// disk, less what was granted since. space may be nil. Where placement by the type of
+// disk, or over datacenters, is not licensed, all of them are alike in that.
+func candidate(node string, row *messages.WorkerRow, s *space, cluster *messages.ClusterRow) placement.Worker {
+	grant := license.Of(cluster.GetLicense())
 	w := placement.Worker{
 		Node: node, State: row.State, DiskType: row.DiskType, DC: row.Dc, Rack: row.Rack, Host: row.Host, IOLoad: -1, Draining: row.Draining,
+	}
+	if !grant.Has(license.DiskPlacement) {
+		w.DiskType = ""
+	}
+	if !grant.Has(license.CrossDC) {
+		w.DC = ""
 	}
 	if s == nil {
 		return w
@@ -25,7 +34,7 @@ func candidate(node string, row *messages.WorkerRow, s *space, settings *message
 	if r.IoLoadKnown {
 		w.IOLoad = r.IoLoad
 	}
-	if share := settings.GetFullUsedShare(); share > 0 && r.TotalBytes > 0 {
+	if share := cluster.GetSettings().GetFullUsedShare(); share > 0 && r.TotalBytes > 0 {
 		if used := 1 - float64(r.FreeBytes)/float64(r.TotalBytes); used >= share {
 			w.Watermark = fmt.Sprintf("%.0f %% of its disk are used; from %.0f %% on it gets no new volumes", 100*used, 100*share)
 		}

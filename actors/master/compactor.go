@@ -124,6 +124,7 @@ func (c *Compactor) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 // judge retires what is worth it, drops what is empty, and begins a pass over the
 // rest.
 func (c *Compactor) judge(ctx *runtime.Context, rows []*messages.VolumeRow) {
+	rows = c.movable(rows)
 	clear(c.rows)
 	c.ids = c.ids[:0]
 	for _, row := range rows {

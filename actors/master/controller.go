@@ -35,6 +35,7 @@ type Controller struct {
 	logMembers []*messages.Peer      // voters and learners
 	lookup     uint64                // number of the newest lookup
 	full       []waiting
+	installs   []installing
 	lag        map[string]*messages.FollowerLag // of the workers whose copies are behind
 
 	committer
@@ -120,6 +121,8 @@ func (c *Controller) Receive(ctx *runtime.Context, msg any) {
 		c.onRemove(ctx, m)
 	case *messages.ReleaseBrake:
 		c.onReleaseBrake(ctx, m)
+	case *messages.InstallLicense:
+		c.onInstallLicense(ctx, m)
 	case *messages.DescribeReplicationReply:
 		c.lag = lagByNode(m)
 	}
@@ -175,6 +178,8 @@ func (c *Controller) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		c.judgeBrake(ctx, now)
 		c.judgeVoters(ctx)
 		c.judgeHandOver(ctx, now)
+		c.judgeLicense(ctx, now)
+		c.install(ctx)
 	}
 	c.answerLists(ctx)
 }
@@ -284,7 +289,7 @@ func (c *Controller) asCandidates() []election.Candidate {
 			continue
 		}
 		out = append(out, election.Candidate{
-			Node: node, RaftID: row.RaftId, State: row.State, Licensed: c.cluster.GetFailover() || row.RaftId == c.cfg.RaftID,
+			Node: node, RaftID: row.RaftId, State: row.State, Licensed: true, // who votes may lead, and goes on so when the licence ends
 			Voter: slices.Contains(c.conf.Voters, row.RaftId), DiskType: row.DiskType,
 			Free: capacity.GetFreeBytes(), Total: capacity.GetTotalBytes(),
 		})
@@ -303,7 +308,7 @@ func (c *Controller) judgeVoters(ctx *runtime.Context) {
 	}
 	change := voters.Plan(voters.Input{
 		Workers: c.workers, Voters: c.conf.Voters, Learners: c.conf.Learners, Joint: len(c.conf.VotersOutgoing) > 0,
-		Self: c.cfg.RaftID, Failover: c.cluster.GetFailover(), Progress: progress,
+		Self: c.cfg.RaftID, Failover: c.licensedFailover(), Progress: progress,
 	})
 	if change == nil {
 		return

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -50,15 +49,18 @@ type Coordinator struct {
 	standby *messages.StandbyMatch             // nil: the log has not said
 	held    []*messages.CommitOutcome          // that wait for it
 	newest  uint64                             // log index that was seen applied here
+	desk    desk
+	shipped journaled // of the catalog
 }
 
 // proposal remembers who asked for a command.
 type proposal struct {
-	to    *actor.PID
-	id    uint64 // the asker's number
-	since time.Time
-	waits waits
-	then  func(*runtime.Context, *messages.CommitOutcome) // the coordinator's own
+	to     *actor.PID
+	id     uint64 // the asker's number
+	since  time.Time
+	waits  waits
+	effect effect                                          // on quotas
+	then   func(*runtime.Context, *messages.CommitOutcome) // the coordinator's own
 }
 
 type grant struct {
@@ -81,7 +83,7 @@ func newCoordinator(cfg Config) *Coordinator {
 		cfg: cfg, proposals: make(map[uint64]*proposal), reason: "the master has just started", space: make(map[string]*space),
 		latency: make(map[string]time.Duration),
 		ways:    make(map[string][]*messages.PeerLatency),
-		usable:  make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(),
+		usable:  make(map[model.Tier][]placement.Open), grants: make(map[uint64]grant), steward: newSteward(), desk: newDesk(),
 	}
 }
 
@@ -93,7 +95,7 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 	case *messages.Begin:
 		c.onBegin(ctx, m)
 	case *messages.Commit:
-		c.onCommit(ctx, admitted(ctx, m))
+		c.onCommit(ctx, m)
 	case *messages.ProposeReply:
 		c.onDropped(ctx, m)
 	case *messages.CommandsApplied:
@@ -122,6 +124,8 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 		c.latency[m.Node] = time.Duration(m.Micros) * time.Microsecond
 		c.ways[m.Node] = m.Ways
 		ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), m)
+	case *messages.JournalCovers:
+		c.onJournalCovers(m)
 	case *messages.StandbyMatch:
 		c.onStandby(ctx, m)
 	case housekeeping:
@@ -130,6 +134,10 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 		c.onAnnounceDue(ctx)
 	case *messages.MasterReady:
 		c.onAsked(ctx, m)
+	case *messages.ReleaseQuota:
+		c.onReleaseQuota(m)
+	case *messages.DescribeReserved:
+		c.onDescribeReserved(ctx, m)
 	}
 }
 
@@ -144,15 +152,6 @@ func (c *Coordinator) onStarted(ctx *runtime.Context) {
 // header carries the epoch with every order to a worker.
 func (c *Coordinator) header() *messages.Header {
 	return &messages.Header{EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term}
-}
-
-// onBegin grants each item a volume: the less loaded of the best two.
-func (c *Coordinator) onBegin(ctx *runtime.Context, m *messages.Begin) {
-	reply := &messages.BeginReply{Header: messages.ReplyHeader(m.Header), Grants: make([]*messages.BeginGrant, 0, len(m.Items))}
-	for _, item := range m.Items {
-		reply.Grants = append(reply.Grants, c.grant(ctx, item))
-	}
-	ctx.Reply(reply)
 }
 
 func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *messages.BeginGrant {
@@ -270,13 +269,13 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	}
 	out := &messages.Propose{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(m.Commands))}
 	to, now, bytes := ctx.Sender(), ctx.Now(), 0
-	for _, cmd := range m.Commands {
-		if c.tooSoon(cmd) {
+	for _, cmd := range admitted(ctx, m) {
+		if c.tooSoon(cmd) || c.notJournaled(cmd) {
 			ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{Proposal: cmd.Proposal, Dropped: true}}})
 			continue
 		}
 		c.next++
-		c.proposals[c.next] = &proposal{to: to, id: cmd.Proposal, since: now, waits: waitsFor(cmd)}
+		c.proposals[c.next] = &proposal{to: to, id: cmd.Proposal, since: now, waits: waitsFor(cmd), effect: effectOf(cmd)}
 		c.arrived(cmd)
 		own := messages.CopyCommand(cmd)
 		own.Origin, own.Proposal = string(ctx.Runtime().Node()), c.next
@@ -335,6 +334,7 @@ func (c *Coordinator) deliver(ctx *runtime.Context, outcomes []*messages.CommitO
 		if !ok {
 			continue
 		}
+		c.settle(p, o)
 		if c.mustWait(p, o) {
 			c.held = append(c.held, o)
 			continue
@@ -384,15 +384,4 @@ func (c *Coordinator) onCapacity(ctx *runtime.Context, m *messages.CapacityRepor
 		c.reconcile(ctx)
 	}
 	c.judgeReady(ctx)
-}
-
-func (c *Coordinator) onHousekeeping(ctx *runtime.Context) {
-	ctx.After(c.cfg.ReconcileTick, housekeeping{})
-	old := ctx.Now().Add(-proposalPatience)
-	for _, id := range slices.Collect(maps.Keys(c.proposals)) {
-		if c.proposals[id].since.Before(old) {
-			delete(c.proposals, id)
-		}
-	}
-	c.reconcile(ctx)
 }

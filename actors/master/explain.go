@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/cluster/placement"
 	"tiercel/cluster/tier"
@@ -50,7 +51,7 @@ func (c *Coordinator) onExplainPlacement(ctx *runtime.Context, m *messages.Expla
 	}
 	weights := weightsOf(c.cluster.GetSettings())
 	r.WeightFree, r.WeightDisk, r.WeightLoad, r.WeightLatency = weights.Free, weights.Disk, weights.Load, weights.Latency
-	r.Copies = uint32(tier.Wanted(c.cluster.GetTiers(), t, int(c.cluster.GetReplicationFactor())))
+	r.Copies = uint32(license.Of(c.cluster.GetLicense()).Copies(t, tier.Wanted(c.cluster.GetTiers(), t, int(c.cluster.GetReplicationFactor()))))
 	open := make(map[string]int)
 	for _, row := range c.steward.last.rows {
 		for _, member := range row.Members {

@@ -221,7 +221,7 @@ func (f *Foreman) input(ctx *runtime.Context) replication.Input {
 	}
 	for i, node := range f.status.WorkerNodes {
 		row := f.status.Workers[i]
-		w := replication.Worker{Worker: candidate(node, row, f.space[node], f.cluster().GetSettings())}
+		w := replication.Worker{Worker: candidate(node, row, f.space[node], f.cluster())}
 		w.Reached = f.space[node] != nil && now.Sub(f.space[node].at) < presentFor
 		w.Latency, w.HasLatency = f.latency[node]
 		if t := row.Transitions; len(t) > 0 {

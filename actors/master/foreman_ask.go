@@ -74,6 +74,10 @@ func (f *Foreman) answerQuestions(ctx *runtime.Context) {
 }
 
 func (f *Foreman) onStartRebalance(ctx *runtime.Context, to *actor.PID, m *messages.StartRebalance) {
+	if err := f.denyRebalance(); err != nil {
+		ctx.Send(to, &messages.StartJobReply{Header: messages.ReplyHeader(m.Header), Error: messages.FromError(err)})
+		return
+	}
 	if m.DryRun {
 		f.draft(ctx, to, m.Header, messages.JobKind_REBALANCE, "", m.BytesPerSecond)
 		return

@@ -86,7 +86,7 @@ func (f *Foreman) driveJobs(ctx *runtime.Context) {
 // startRebalance begins one by itself when the disks are uneven.
 func (f *Foreman) startRebalance(ctx *runtime.Context) {
 	key := replication.JobKey{Kind: messages.JobKind_REBALANCE}
-	if f.jobID(key) != 0 || ctx.Now().Before(f.uneven) {
+	if f.jobID(key) != 0 || ctx.Now().Before(f.uneven) || f.denyRebalance() != nil {
 		return
 	}
 	f.uneven = ctx.Now().Add(unevenEvery * f.cfg.ReconcileTick)

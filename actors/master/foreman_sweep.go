@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/catalog"
 	"tiercel/cluster/model"
 	"tiercel/cluster/replication"
 	"tiercel/messages"
@@ -104,8 +105,9 @@ func (f *Foreman) judgeSweep(ctx *runtime.Context, node string, s *sweep) {
 		r, row := s.reports[id], f.rows[id]
 		m := memberOf(row, node)
 		switch {
-		case row == nil && id >= f.cluster().NextVolume:
-			f.drop(ctx, node, id, r.ReplicaGen, true, fmt.Sprintf("volume %d was never made here; the counter is at %d", id, f.cluster().NextVolume))
+		case f.adopt(ctx, node, row, m, r):
+		case row == nil && catalog.MayBeData(f.cluster(), id):
+			f.drop(ctx, node, id, r.ReplicaGen, true, fmt.Sprintf("volume %d was never made here, as far as the catalog knows; the counter is at %d", id, f.cluster().NextVolume))
 		case row == nil:
 			f.drop(ctx, node, id, r.ReplicaGen, false, "its volume was dropped")
 		case row.State == messages.VolumeState_OPEN:

@@ -123,6 +123,10 @@ func (c *Coordinator) underWay(ctx *runtime.Context, since time.Time) bool {
 
 func (c *Coordinator) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 	s := &c.steward
+	if len(m.Answers) == 1 && m.Answers[0].GetQuotaStand() != nil {
+		c.onQuotaStand(ctx, m.Header.GetRequest(), m.Answers[0].GetQuotaStand())
+		return
+	}
 	if s.look == nil || m.Header.GetRequest() != s.look.number || len(m.Answers) != 1 || m.Answers[0].GetStatus() == nil {
 		return
 	}
@@ -135,6 +139,7 @@ func (c *Coordinator) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		s.look = nil
 		return
 	}
+	c.learnLimits(ctx)
 	s.look.rows = status.Volumes
 	s.replicaGens = make(map[memberKey]uint64)
 	c.askWorkers(ctx)
@@ -285,7 +290,7 @@ func (c *Coordinator) finishLook(ctx *runtime.Context) {
 	s.look = nil
 	usable, actions, short := volumes.Plan(volumes.Input{
 		Rows: l.rows, Workers: c.workers(l), Fresh: s.fresh, Opening: c.opening(ctx, l), Widen: ctx.Now().Sub(s.widened) >= widenEvery, PerTier: c.cfg.VolumesOpen,
-		ReplicationFactor: int(c.cluster.GetReplicationFactor()), Tiers: c.cluster.GetTiers(), Coming: c.coming(ctx), Weights: weightsOf(c.cluster.GetSettings()),
+		ReplicationFactor: int(c.cluster.GetReplicationFactor()), Tiers: c.cluster.GetTiers(), Coming: c.coming(ctx), Single: singles(c.cluster), Weights: weightsOf(c.cluster.GetSettings()),
 	})
 	s.last = l
 	c.short = short
@@ -317,7 +322,7 @@ func (c *Coordinator) workers(l *look) []volumes.Worker {
 
 // candidate is a worker as placement judges it.
 func (c *Coordinator) candidate(i int, node string) placement.Worker {
-	w := candidate(node, c.rows[i], c.space[node], c.cluster.GetSettings())
+	w := candidate(node, c.rows[i], c.space[node], c.cluster)
 	w.Suspect = c.steward.suspects[node].reason
 	w.Latency, w.HasLatency = c.latency[node]
 	return w

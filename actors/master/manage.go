@@ -145,6 +145,9 @@ func (c *Controller) judgePromotion(ctx *runtime.Context, node string) error {
 			return model.Errorf(model.CodeConflict, op, "%s cannot be master: %s", node, cand.Refusal)
 		}
 	}
+	if err := c.denyPromotion(row); err != nil {
+		return err
+	}
 	if !slices.Contains(c.conf.Voters, row.RaftId) {
 		return model.Errorf(model.CodeConflict, op, "%s cannot be master: it does not vote", node)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/license/signed"
 	"tiercel/messages"
 )
 
@@ -34,8 +35,13 @@ type Config struct {
 	HeartbeatInterval time.Duration // of workers
 	MasterInterval    time.Duration // between two words of this master
 	BrakeShare        float64       // of the workers, missing at once
+	LicenseKeys       signed.Keys   // whose licences are believed
 	// HandOverAfter intervals of a candidate being better by class, the lead goes there.
 	HandOverAfter int
+	// ArchiveEvery is the pause between two pieces of the commit journal; 0: no archive.
+	ArchiveEvery time.Duration
+	// CheckpointAfter so many pieces the whole catalog is written again; 0: the default.
+	CheckpointAfter int
 }
 
 // Master supervises the tree of one epoch.
@@ -51,6 +57,8 @@ func (m *Master) Receive(ctx *runtime.Context, msg any) {
 		ctx.Spawn("coordinator", func() runtime.Actor { return newCoordinator(cfg) })
 		ctx.Spawn("controller", func() runtime.Actor { return newController(cfg) })
 		ctx.Spawn("foreman", func() runtime.Actor { return newForeman(cfg) })
+		ctx.Spawn("bursar", func() runtime.Actor { return newBursar(cfg) })
 		ctx.Spawn("compactor", func() runtime.Actor { return newCompactor(cfg) })
+		ctx.Spawn("archivist", func() runtime.Actor { return newArchivist(cfg) })
 	}
 }

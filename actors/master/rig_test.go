@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -28,8 +29,9 @@ type rig struct {
 	status  *messages.ClusterStatusReply // what the catalog answers
 	conf    *raftpb.ConfState
 	applied uint64
-	logged  []*messages.Command // in order
-	refuse  map[string]string   // node -> code with which the catalog refuses to register it
+	logged  []*messages.Command          // in order
+	voters  func(*messages.ChangeVoters) // hears of changes; nil: nobody does
+	refuse  map[string]string            // node -> code with which the catalog refuses to register it
 }
 
 // actorFunc is an actor that is a function.
@@ -46,7 +48,7 @@ func newRig(t *testing.T, workers int) *rig {
 			Term: 7, Generation: 1, RaftID: 1, LogPath: "log", CatalogPath: "catalog", WorkerPath: "worker", MemberPath: "member", CoordinatorPath: "coordinator",
 			VolumesOpen: 1, HashEvery: 1 << 40, ReconcileTick: time.Second, HeartbeatInterval: rigInterval, MasterInterval: 100 * time.Millisecond, BrakeShare: 0.3,
 		},
-		status: &messages.ClusterStatusReply{Cluster: &messages.ClusterRow{ClusterId: "c", Generation: 1, Term: 7, Master: "m", ReplicationFactor: 2}},
+		status: &messages.ClusterStatusReply{Cluster: &messages.ClusterRow{ClusterId: "c", Generation: 1, Term: 7, Master: "m", ReplicationFactor: 2, License: &messages.LicenseRow{Id: "l", Level: "enterprise", ExpiresUnixMs: math.MaxInt64, SeenUnixMs: math.MaxInt64 - 1}}},
 	}
 	r.addRow("m", 1)
 	for i := range workers {
@@ -102,7 +104,11 @@ func (r *rig) catalog(ctx *runtime.Context, msg any) {
 }
 
 func (r *rig) log(ctx *runtime.Context, msg any) {
-	switch msg.(type) {
+	switch m := msg.(type) {
+	case *messages.ChangeVoters:
+		if r.voters != nil {
+			r.voters(m)
+		}
 	case *messages.DescribeLog:
 		conf, err := proto.Marshal(r.conf)
 		require.NoError(r.t, err)

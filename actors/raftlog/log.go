@@ -83,7 +83,8 @@ type Log struct {
 	changing       uint64 // index of the newest configuration change
 	bytesSinceSnap int64
 	snapshotting   bool
-	previous       uint64 // index of the snapshot before the newest
+	previous       uint64       // index of the snapshot before the newest
+	snapshotAskers []*actor.PID // who wants to hear of the next snapshot
 
 	peers   peers
 	lonely  lonely
@@ -146,6 +147,12 @@ func (l *Log) Receive(ctx *runtime.Context, msg any) {
 		l.onChangeVoters(ctx, m)
 	case *messages.TransferLeadership:
 		l.onTransfer(ctx, m)
+	case *messages.ReadLog:
+		l.onReadLog(ctx, m)
+	case *logRead:
+		ctx.Send(m.to, m.reply)
+	case *messages.WantSnapshot:
+		l.onWantSnapshot(ctx, m)
 	case *messages.DescribeLog:
 		l.onDescribe(ctx, m)
 	case *messages.StandbyMatch:

@@ -39,6 +39,7 @@ func (l *Log) onSnapshotTaken(ctx *runtime.Context, m *messages.SnapshotTaken) {
 	if l.node == nil {
 		return // an earlier life asked; the catalog says where it stands
 	}
+	l.answerAskers(ctx, m)
 	conf := &raftpb.ConfState{}
 	err := m.Error.Err("snapshot")
 	if err == nil {

@@ -37,6 +37,9 @@ func (s *story) lookAtCopies(c *rules.Catalog) {
 	if !w.newest.before(place) {
 		return
 	}
+	if place.generation > w.newest.generation && c.Cluster().GetAdoptBelow() > 0 {
+		clear(w.verified) // a recovered catalog is an earlier one: what was verified since it compares anew
+	}
 	w.newest = place
 	now := make(map[uint64]int)
 	for _, row := range c.Volumes() {
@@ -106,7 +109,7 @@ func (s *story) whole() (bool, string) {
 				hosts[hostOf[m.Node]] = true
 			}
 		}
-		wanted := min(len(able), tier.Wanted(c.Cluster().Tiers, model.Tier(row.Tier), int(c.Cluster().ReplicationFactor)))
+		wanted := min(len(able), tier.WantedOf(row, c.Cluster().Tiers, int(c.Cluster().ReplicationFactor)))
 		switch {
 		case good == 0 && s.mayBeGone(row):
 		case len(hosts) < good:

@@ -57,6 +57,7 @@ func (s *story) look(h *host) {
 		s.watch.hashes[applied] = slices.Clone(hash)
 	}
 	c := h.catalog.Cluster()
+	s.lookAtQuota(h)
 	if c.GetMaster() == "" {
 		return
 	}

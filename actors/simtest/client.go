@@ -189,6 +189,9 @@ func (c *client) onPut(ctx *runtime.Context, m *messages.PutReply) {
 		return
 	}
 	if m.Error != nil {
+		if m.Error.Code == string(model.CodeQuotaExceeded) {
+			c.story.count("refused by a quota")
+		}
 		c.finish(ctx, refusal(m.Error))
 		return
 	}

@@ -122,7 +122,7 @@ func (s *story) fillDisk() {
 // actorPaths are those that may fail: their supervisor restarts them.
 var actorPaths = []string{
 	"node/log", "node/catalog", "node/worker", "node/gateway", "node/member",
-	"node/master/coordinator", "node/master/controller", "node/master/compactor", "node/master",
+	"node/master/coordinator", "node/master/controller", "node/master/compactor", "node/master/bursar", "node/master",
 }
 
 func (s *story) failActor() {

@@ -12,6 +12,8 @@ import (
 	"tiercel/actors/runtime"
 	"tiercel/actors/runtime/sim"
 	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/license"
+	"tiercel/cluster/license/signed"
 	"tiercel/cluster/logconf"
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -32,6 +34,7 @@ type host struct {
 	gone    bool          // replaced: it will never come back
 	since   time.Duration // of the world, when this life began
 	epoch   model.Epoch
+	quotaAt at // of the catalog whose usage was looked at last
 }
 
 // Intervals of a simulated cluster: short, so that ten missed ones fit into a run.
@@ -81,9 +84,17 @@ func (h *host) options(rt runtime.Runtime) actors.Options {
 	opt.MaxVolumeBytes = 64 << 10
 	opt.ReserveBytes = 0
 	opt.HashEvery = 10
+	opt.ArchiveEvery, opt.CheckpointAfter = 250*time.Millisecond, 6
+	if every := h.story.params.ArchiveEvery; every > 0 {
+		opt.ArchiveEvery = every
+	}
+	if h.story.params.NoArchive {
+		opt.ArchiveEvery = 0
+	}
 	opt.UploadIdle = 5 * time.Second
 	opt.Announced = func(ready bool, reason string) { h.ready, h.reason = ready, reason }
 	opt.CatalogLoaded = func(c *rules.Catalog, conf func() *raftpb.ConfState) { h.catalog, h.conf = c, conf }
+	opt.License = signed.DevelopmentSet(h.story.level(), h.story.world.Now())
 	opt.Worker = &messages.WorkerRow{
 		DiskType: diskTypes[h.number%len(diskTypes)], Host: fmt.Sprintf("host-%d", h.number), Rack: fmt.Sprintf("rack-%d", h.number%2),
 		Address: string(h.name), Version: "sim", Incarnation: incarnationOf(rt),
@@ -107,6 +118,14 @@ func (h *host) options(rt runtime.Runtime) actors.Options {
 		h.story.manyNodes(h, &opt)
 	}
 	return opt
+}
+
+// level is that of the licence which a cluster is founded with.
+func (s *story) level() license.Level {
+	if s.params.License == "" {
+		return license.Enterprise
+	}
+	return s.params.License
 }
 
 // manyNodes are the settings of a cluster.

@@ -13,7 +13,7 @@ import (
 )
 
 func TestStory_HowFarCopiesAreBehindIsShownInBytesAndTime(t *testing.T) {
-	p := newClusterProbe(t, 17, 3)
+	p := newProbeOf(t, Params{Seed: 18, Nodes: 3, NoArchive: true})
 	p.story.world.Run(25 * heartbeatInterval) // the lead has gone to the best candidate
 	p.host = p.story.master()
 	lag := func() (bytes uint64, ms int64) {

@@ -35,6 +35,7 @@ func TestSeeds(t *testing.T) {
 	t.Logf("seeds %d to %d; fired: %v", first, first+n-1, fired)
 	if n >= 200 {
 		assert.NotZero(t, fired["volume dropped"], "compaction never dropped a volume")
+		assert.NotZero(t, fired["refused by a quota"], "no limit was ever met")
 		for _, f := range mustFaults(1) {
 			assert.NotZero(t, fired[f.Name], "the fault %q never fired", f.Name)
 		}

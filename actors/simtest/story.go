@@ -10,21 +10,26 @@ import (
 	"tiercel/actors"
 	"tiercel/actors/runtime"
 	"tiercel/actors/runtime/sim"
+	"tiercel/cluster/license"
 )
 
 // Params of one run. The zero Faults is a run without any.
 type Params struct {
 	Seed       uint64
-	Nodes      int  // 0: one
-	Still      bool // nothing is rebalanced or compacted by itself
-	NoFailover bool // one voter and a standby, whatever the number of nodes
-	Clients    int
-	Operations int // of each client
-	Horizon    time.Duration
-	Faults     []Fault
-	FaultCount int
-	Log        *slog.Logger
-	Trace      io.Writer // every event, for a replay; nil: none
+	Nodes      int           // 0: one
+	Still      bool          // nothing is rebalanced or compacted by itself
+	License    license.Level // that the cluster is founded with; empty: enterprise
+	NoFailover bool          // one voter and a standby, whatever the number of nodes
+	NoArchive  bool          // nothing but what the test does is written
+	// ArchiveEvery is the pause between two pieces of the journal; 0: a short one.
+	ArchiveEvery time.Duration
+	Clients      int
+	Operations   int // of each client
+	Horizon      time.Duration
+	Faults       []Fault
+	FaultCount   int
+	Log          *slog.Logger
+	Trace        io.Writer // every event, for a replay; nil: none
 }
 
 // Outcome of one run.
@@ -61,6 +66,7 @@ type story struct {
 	scrubbed bool              // nobody's does any more
 	operator runtime.Runtime
 	calmAt   uint64 // log index at which the faults had ended
+	quotas   bool   // an operator limits the clients' tenant
 	flipped  bool   // bytes of a copy were changed under its worker
 	watch    watched
 }
@@ -82,6 +88,7 @@ func Run(p Params) Outcome {
 		s.addClient(i)
 	}
 	s.schedule(rand.New(rand.NewPCG(p.Seed, 0x6661756c)), p.Horizon)
+	s.scheduleQuotas(p.Horizon)
 	s.world.Run(p.Horizon)
 	s.settle()
 	return Outcome{
@@ -153,6 +160,7 @@ func (s *story) settle() {
 	if !s.checkAgreement() {
 		return
 	}
+	s.checkReserved()
 	s.scrubAll()
 	s.checkCopies()
 	s.checkState()

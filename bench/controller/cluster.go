@@ -11,6 +11,8 @@ import (
 	"tiercel/actors/runtime"
 	"tiercel/actors/runtime/sim"
 	rules "tiercel/cluster/catalog"
+	"tiercel/cluster/license"
+	"tiercel/cluster/license/signed"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -60,6 +62,7 @@ func (c *cluster) addReal(number int, random *rand.Rand, interval time.Duration)
 		}
 		opt := actors.DefaultOptions()
 		opt.HeartbeatInterval, opt.HandOverAfter = interval, 0
+		opt.License = signed.DevelopmentSet(license.Enterprise, c.world.Now())
 		opt.CatalogLoaded = func(cat *rules.Catalog, conf func() *raftpb.ConfState) { r.catalog, r.conf = cat, conf }
 		opt.Worker = &messages.WorkerRow{
 			DiskType: "nvme", Host: fmt.Sprintf("host-m-%d", number), Rack: "rack-m", Address: string(rt.Node()), Version: "bench", Incarnation: rt.Incarnation(),

@@ -27,6 +27,8 @@ type Catalog struct {
 	jobs     map[uint64]*messages.JobRow // never changed in place
 	garbage  int                         // rows under prefixGarbage
 	lostAt   uint64                      // log index of the newest lost range
+	limited  map[string]bool             // tenants with a limit
+	survey   *survey                     // under way; nil: none. No part of the state
 	byTier   tierUse
 
 	dirty   []cachedRow
@@ -207,6 +209,24 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 		return c.dropVolume(k.DropVolume)
 	case *messages.Command_CheckStateHash:
 		return c.checkStateHash(e, k.CheckStateHash)
+	}
+	return c.dispatchOperator(e)
+}
+
+// dispatchOperator applies what operators decide for all.
+func (c *Catalog) dispatchOperator(e entry) *messages.CommandResult {
+	kind := e.cmd.Kind
+	switch k := kind.(type) {
+	case *messages.Command_SetQuota:
+		return c.setQuota(k.SetQuota)
+	case *messages.Command_RemoveQuota:
+		return c.removeQuota(k.RemoveQuota)
+	case *messages.Command_SetLicense:
+		return c.setLicense(e, k.SetLicense)
+	case *messages.Command_NoteLicenseTime:
+		return c.noteLicenseTime(e, k.NoteLicenseTime)
+	case *messages.Command_RecoverCatalog, *messages.Command_AdoptCopy, *messages.Command_AdoptVolume:
+		return c.recovery(e)
 	}
 	c.halt(model.CodeInternal, "entry %d holds a command of kind %T that has no rule here; upgrade this node", e.index, kind)
 	return nil

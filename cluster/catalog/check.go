@@ -14,7 +14,7 @@ import (
 // checkName refuses a tenant or path that is not canonical: what apply has let
 // in once can be listed, recovered and deleted for ever.
 func checkName(tenant, path string) *messages.CommandResult {
-	if model.CheckTenant(tenant) != nil {
+	if checkOwner(tenant) != nil {
 		return refuse("bad_tenant")
 	}
 	if model.CheckPath(path) != nil {

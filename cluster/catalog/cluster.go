@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/cluster/license"
 	"tiercel/messages"
 )
 
@@ -41,6 +42,8 @@ func (c *Catalog) bootstrap(e entry, boot *messages.Bootstrap) *messages.Command
 		field = "tiers"
 	case boot.Settings != nil && wrongSetting(boot.Settings) != "":
 		field = "settings"
+	case boot.License != nil && wrongLicense(boot.License) != "":
+		field = "license"
 	}
 	if field != "" {
 		return refuse("bad_bootstrap", "field", field)
@@ -59,6 +62,9 @@ func (c *Catalog) bootstrap(e entry, boot *messages.Bootstrap) *messages.Command
 	if boot.Settings != nil {
 		row.Settings = proto.CloneOf(boot.Settings)
 		row.Settings.Version = e.index
+	}
+	if boot.License != nil {
+		row.License, _, _ = license.Install(nil, boot.License, e.index) // nothing, when it has expired
 	}
 	for _, tier := range boot.Tiers {
 		row.Tiers = append(row.Tiers, proto.CloneOf(tier))

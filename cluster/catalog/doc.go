@@ -23,6 +23,7 @@
 // from rows by New and written back once per batch.
 //
 // Used by one goroutine at a time. Read first: catalog.go (Apply), files.go,
-// extents.go, sessions.go. Imports cluster/model, cluster/tier, messages and the
-// index interface of store.
+// extents.go, sessions.go. Imports cluster/model, cluster/tier, cluster/license (what
+// the row of a licence allows: it knows no key), cluster/quota (what a file counts),
+// messages and the index interface of store.
 package catalog

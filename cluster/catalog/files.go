@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tiercel/cluster/model"
+	"tiercel/cluster/quota"
 	"tiercel/messages"
 )
 
@@ -114,9 +115,12 @@ func (c *Catalog) checkReplace(file *messages.FileAttributes, old *messages.File
 	if refused := judge(file.Conditions, old); refused != nil {
 		return refused
 	}
+	if refused := c.checkTierAsked(file); refused != nil {
+		return refused
+	}
 	t := c.tenants[file.Tenant]
-	more := int64(file.SizeBytes) - int64(old.GetSizeBytes())
-	if t == nil || !t.row.Limited || more <= 0 || t.row.UsedBytes+more <= t.row.LimitBytes {
+	more := quota.Charge(c.cluster, file.Tier, file.SizeBytes) - quota.Charged(old)
+	if t == nil || quota.Fits(t.row, more) {
 		return nil
 	}
 	return refuse("quota", "tenant", file.Tenant, "limit_bytes", signed(t.row.LimitBytes),
@@ -134,6 +138,9 @@ func (c *Catalog) newRow(e entry, file *messages.FileAttributes) *messages.FileR
 	row.TierAsked = file.TierAsked
 	row.ContentType = file.ContentType
 	row.Meta = file.Meta
+	if charge := quota.Charge(c.cluster, file.Tier, file.SizeBytes); charge != int64(file.SizeBytes) {
+		row.ChargedBytes = uint64(charge)
+	}
 	row.ModifiedUnixMs = file.ModifiedUnixMs
 	if row.ModifiedUnixMs == 0 {
 		row.ModifiedUnixMs = e.cmd.ProposedUnixMs
@@ -156,14 +163,14 @@ func (c *Catalog) install(e entry, file *messages.FileAttributes, key string, ol
 // charge replaces old by row in the usage of a tenant; either may be nil.
 func (c *Catalog) charge(name string, row, old *messages.FileRow) {
 	t := c.tenantOf(name).row
-	t.UsedBytes += int64(row.GetSizeBytes()) - int64(old.GetSizeBytes())
+	t.UsedBytes += quota.Charged(row) - quota.Charged(old)
 	if row != nil {
 		t.Files++
-		c.byTier.add(row.Tier, 1, int64(row.SizeBytes))
+		c.useOf(name).add(row.Tier, 1, int64(row.SizeBytes))
 	}
 	if old != nil {
 		t.Files--
-		c.byTier.add(old.Tier, -1, -int64(old.SizeBytes))
+		c.useOf(name).add(old.Tier, -1, -int64(old.SizeBytes))
 	}
 	if t.Files < 0 || t.UsedBytes < 0 {
 		c.halt(model.CodeCorrupt, "tenant %q would have %d files with %d bytes", name, t.Files, t.UsedBytes)

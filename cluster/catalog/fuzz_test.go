@@ -19,7 +19,7 @@ func FuzzApply(f *testing.F) {
 		deleteFile("/big", &messages.Conditions{Versions: []uint64{8}}), moveFile("/a", "/big", true),
 		as(6, 2, 1, stage(9, 65, []*messages.Extent{{Volume: 1, Generation: 1, RecordBytes: 9}})),
 		as(6, 2, 1, commitUpload(file("/u", 650), 9, 65)), as(5, 9, 9, abortUpload(9)), checkHash(11, make([]byte, 16)), {},
-		retireVolume(1, 1), dropVolume(1, 1), moveExtents(&messages.MoveExtents{Tenant: "default", Path: "/a", Version: 7, Moves: []*messages.ExtentMove{{}}}),
+		setQuota("default", 5), removeQuota("default"), retireVolume(1, 1), dropVolume(1, 1), moveExtents(&messages.MoveExtents{Tenant: "default", Path: "/a", Version: 7, Moves: []*messages.ExtentMove{{}}}),
 		{Kind: &messages.Command_RegisterWorker{RegisterWorker: &messages.RegisterWorker{Node: "n", Worker: &messages.WorkerRow{}}}},
 	} {
 		f.Add([]byte(encode(f, cmd)))

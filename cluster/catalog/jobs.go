@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/cluster/license"
 	"tiercel/messages"
 )
 
@@ -74,6 +75,11 @@ func (c *Catalog) checkJob(create *messages.CreateJob) *messages.CommandResult {
 		return refuse("bad_field", "field", "cause")
 	case create.Tier != 0 && !validTier(create.Tier):
 		return refuse("bad_field", "field", "tier")
+	}
+	if create.Kind == messages.JobKind_REBALANCE {
+		if d := c.grant().Deny(license.AutoRebalance); d != nil {
+			return c.unlicensed(d)
+		}
 	}
 	if create.Kind == messages.JobKind_DRAIN {
 		switch w := c.workers[create.Subject]; {

@@ -30,6 +30,8 @@ const (
 	MaxDecisionBytes = 1_024
 	// MaxTierPatterns bounds the prefixes and suffixes of the tier table together.
 	MaxTierPatterns = 1_024
+	// MaxLimitedTenants bounds the tenants with a limit.
+	MaxLimitedTenants = 100_000
 	// MaxIdempotencyKeysPerTenant bounds what bootstrap may ask for.
 	MaxIdempotencyKeysPerTenant = 1 << 20
 	// garbageChunksPerEntry bounds the manifest rows that one entry releases.

@@ -23,6 +23,7 @@ func New(ix store.Index) *Catalog {
 		sessions: map[uint64]*session{},
 		uploads:  map[uint64]*upload{},
 		jobs:     map[uint64]*messages.JobRow{},
+		limited:  map[string]bool{},
 	}
 	ix.Ascend("", func(key, value string) bool {
 		c.hash.add(key, value)
@@ -61,7 +62,8 @@ func (c *Catalog) loadRow(prefix, rest, value string) {
 	switch prefix {
 	case prefixFile:
 		c.scratch = append(c.scratch[:0], value...)
-		if err := c.byTier.addRow(c.scratch); err != nil {
+		tenant, _, _ := strings.Cut(rest, "\x00")
+		if err := c.useOf(tenant).addRow(c.scratch); err != nil {
 			c.halt(model.CodeCorrupt, "row %q is damaged; restore this node from a snapshot: %w", prefix+rest, err)
 		}
 	case prefixManifest, prefixIdempotency, prefixAge:
@@ -82,6 +84,9 @@ func (c *Catalog) loadRow(prefix, rest, value string) {
 		row := &messages.TenantRow{}
 		c.decode(prefix+rest, value, row)
 		c.tenants[rest] = &tenant{name: rest, row: row}
+		if row.Limited {
+			c.limited[rest] = true
+		}
 	case prefixVolume:
 		row := &messages.VolumeRow{}
 		if id := c.loadNumbered(prefix, rest, value, row); id == row.Id {

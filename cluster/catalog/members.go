@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 
-	"tiercel/cluster/model"
 	"tiercel/cluster/tier"
 	"tiercel/messages"
 )
@@ -131,7 +130,7 @@ func (c *Catalog) enoughCopies(row *messages.VolumeRow, stay, removed []*message
 	if !slices.ContainsFunc(removed, func(m *messages.VolumeMember) bool { return m.Verified }) {
 		return have >= 1
 	}
-	wanted := tier.Wanted(c.cluster.Tiers, model.Tier(row.Tier), int(c.cluster.ReplicationFactor))
+	wanted := tier.WantedOf(row, c.cluster.Tiers, int(c.cluster.ReplicationFactor))
 	return have >= max(1, min(wanted, c.ableToHold(removed)))
 }
 

@@ -111,7 +111,18 @@ func (s *story) command() *messages.Command {
 }
 
 func (s *story) kind() *messages.Command {
-	switch n := s.rng.IntN(112); {
+	switch n := s.rng.IntN(120); {
+	case n >= 119:
+		return noteTime(int64(s.some(3000)))
+	case n >= 116:
+		level := []string{"free", "standard", "professional", "enterprise", "enterprise", "gold"}[s.some(6)]
+		cmd := setLicense(level, int64(s.some(3000)), 500+int64(s.some(3000)))
+		cmd.GetSetLicense().License.IssuedUnixMs, cmd.GetSetLicense().IfNewer = int64(s.some(3000)), s.some(2) == 0
+		return cmd
+	case n >= 115:
+		return removeQuota([]string{"default", "other", "new", "Bad"}[s.some(4)])
+	case n >= 112:
+		return setQuota([]string{"default", "other", "new"}[s.some(3)], int64(s.some(4000))-100)
 	case n >= 106:
 		return s.move()
 	case n >= 103:
@@ -260,8 +271,10 @@ func TestCatalog_StaysConsistentUnderRandomCommands(t *testing.T) {
 			res := r.do(cmd)
 			codes[res.Code+" "+fmt.Sprintf("%T", cmd.Kind)]++
 			require.Equal(t, wire, encode(t, cmd), "apply does not change its command")
-			used, _ := r.used()
-			require.LessOrEqual(t, used, int64(limit))
+			for _, name := range r.c.Limited() {
+				row, _ := r.c.Tenant(name)
+				require.LessOrEqual(t, row.UsedBytes, max(row.LimitBytes, row.UsedWhenLimitedBytes), "%s, after %v", name, cmd)
+			}
 
 			if batch == 0 {
 				batch = 1 + s.rng.IntN(20)
@@ -287,7 +300,8 @@ func TestCatalog_StaysConsistentUnderRandomCommands(t *testing.T) {
 		" *messages.Command_RetireVolume", " *messages.Command_MoveExtents", " *messages.Command_DropVolume",
 		"conflict *messages.Command_MoveExtents", "conflict *messages.Command_DropVolume", "conflict *messages.Command_RetireVolume",
 		" *messages.Command_SealVolume", " *messages.Command_ReopenVolume", " *messages.Command_CheckStateHash",
-		"quota_exceeded *messages.Command_PutFile", "volume_sealed *messages.Command_PutFile",
+		"quota_exceeded *messages.Command_PutFile", " *messages.Command_SetQuota", " *messages.Command_RemoveQuota",
+		"invalid_argument *messages.Command_SetQuota", "invalid_argument *messages.Command_RemoveQuota", "volume_sealed *messages.Command_PutFile",
 		"precondition_failed *messages.Command_PutFile", "conflict *messages.Command_PutFile",
 		"outcome_unknown *messages.Command_PutFile", "conflict *messages.Command_MoveFile",
 	} {

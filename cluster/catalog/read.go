@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/cluster/model"
 	"tiercel/messages"
 )
 
@@ -62,13 +63,19 @@ func (c *Catalog) Tenant(name string) (*messages.TenantRow, bool) {
 	return proto.CloneOf(t.row), true
 }
 
-// Totals sums used_bytes, files and idempotency_keys over all tenants.
+// Totals sums over all tenants but the system's own: used_bytes are those that the files
+// hold, whatever they count for their tenants.
 func (c *Catalog) Totals() *messages.TenantRow {
 	sum := &messages.TenantRow{}
-	for _, t := range c.tenants { // a sum: the order does not matter
-		sum.UsedBytes += t.row.UsedBytes
+	for name, t := range c.tenants { // a sum: the order does not matter
+		if name == model.SystemTenant {
+			continue
+		}
 		sum.Files += t.row.Files
 		sum.IdempotencyKeys += t.row.IdempotencyKeys
+	}
+	for _, u := range c.byTier {
+		sum.UsedBytes += u.bytes
 	}
 	return sum
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -42,6 +43,7 @@ var refusals = map[reason]refusal{
 	"upload_incomplete":           {model.CodeConflict, "the upload holds {extents} extents with {held_bytes} bytes, not what the commit names"},
 	"upload_lost":                 {model.CodeUnavailable, "a part of the upload was lost with volume {volume}; send the file again"},
 	"quota":                       {model.CodeQuotaExceeded, "tenant {tenant} uses {used_bytes} of {limit_bytes} bytes and asked for {asked_bytes} more"},
+	"quotas_full":                 {model.CodeConflict, "{tenants} tenants have a limit, which is as many as may have one; take one away first"},
 	"volume_unknown":              {model.CodeVolumeSealed, "volume {volume} is not in the catalog; write elsewhere"},
 	"volume_generation":           {model.CodeVolumeSealed, "volume {volume} is at generation {generation}; write elsewhere"},
 	"volume_closed":               {model.CodeVolumeSealed, "volume {volume} takes no more records; write elsewhere"},
@@ -57,7 +59,10 @@ var refusals = map[reason]refusal{
 	"raft_id_taken":               {model.CodeConflict, "the worker {node} has this Raft id; a data directory was copied, start with an empty one"},
 	"raft_id_changed":             {model.CodeConflict, "the worker {node} is known with another Raft id; its node.yaml was mixed with another one"},
 	"version_too_old":             {model.CodeConflict, "the node's program knows cluster versions up to {has}, this cluster is at {needs}; upgrade the program"},
+	"unlicensed":                  {model.CodeLicenseDenied, "(cluster/license has the sentence)"},
+	"license_expired":             {model.CodeInvalidArgument, "the licence {license} has expired, by the highest time that this cluster has seen; a clock that was moved back does not change that"},
 	"no_member":                   {model.CodeConflict, "{node} is no member of volume {volume} with this replica generation"},
+	"copy_too_new":                {model.CodeConflict, "the copy of volume {volume} on {node} has replica generation {replica_gen}, which is not from before the recovery"},
 	"members_changed":             {model.CodeConflict, "the members of volume {volume} have changed meanwhile; look again"},
 	"member_already":              {model.CodeConflict, "{node} is a member of volume {volume} already"},
 	"last_copies":                 {model.CodeConflict, "volume {volume} would have {verified} verified copies on workers that are here, which is not enough"},
@@ -96,6 +101,10 @@ func refuse(why reason, facts ...string) *messages.CommandResult {
 // explain fills in the sentence of a refusal, which rows do not hold.
 func explain(res *messages.CommandResult) *messages.CommandResult {
 	if res.Code == "" {
+		return res
+	}
+	if res.Details[detailReason] == "unlicensed" {
+		res.Message = license.Sentence(res.Details)
 		return res
 	}
 	text := refusals[reason(res.Details[detailReason])].text

@@ -202,17 +202,10 @@ func (r *rig) used() (bytes, files int64) {
 	return row.GetUsedBytes(), row.GetFiles()
 }
 
-// limit gives the default tenant a quota, by its row: no command does it yet.
+// limit gives the default tenant a quota.
 func (r *rig) limit(bytes int64) {
-	row, _ := r.c.Tenant("default")
-	if row == nil {
-		row = &messages.TenantRow{}
-	}
-	row.Limited, row.LimitBytes = true, bytes
-	r.ix.Begin()
-	r.ix.Set("t/default", encode(r.t, row))
-	r.ix.End()
-	r.c = catalog.New(r.ix)
+	r.t.Helper()
+	r.mustDo(setQuota("default", bytes))
 }
 
 func file(path string, size uint64) *messages.FileAttributes {
@@ -227,6 +220,7 @@ func bootstrap() *messages.Command {
 			{Tier: 2, Prefixes: []string{"/audit/"}},
 			{Tier: 3, Prefixes: []string{"/tmp/"}},
 		},
+		License: setLicense("enterprise", 1, 1<<40).GetSetLicense(),
 	}}}
 }
 
@@ -296,4 +290,12 @@ func masterStarted(node string, term uint64) *messages.Command {
 	return &messages.Command{ProposedUnixMs: 3000, Kind: &messages.Command_MasterStarted{
 		MasterStarted: &messages.MasterStarted{Node: node, Term: term},
 	}}
+}
+
+func setQuota(tenant string, limit int64) *messages.Command {
+	return &messages.Command{Kind: &messages.Command_SetQuota{SetQuota: &messages.SetQuota{Tenant: tenant, LimitBytes: limit}}}
+}
+
+func removeQuota(tenant string) *messages.Command {
+	return &messages.Command{Kind: &messages.Command_RemoveQuota{RemoveQuota: &messages.RemoveQuota{Tenant: tenant}}}
 }

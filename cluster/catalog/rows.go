@@ -63,12 +63,18 @@ func (c *Catalog) set(key, value string) {
 		c.hash.remove(key, previous)
 	}
 	c.hash.add(key, value)
+	if c.survey != nil {
+		c.surveyed(key, previous, value)
+	}
 }
 
 // remove deletes a row, if there is one, and keeps the hash.
 func (c *Catalog) remove(key string) {
 	if previous, deleted := c.ix.Delete(key); deleted {
 		c.hash.remove(key, previous)
+		if c.survey != nil {
+			c.surveyed(key, previous, "")
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tiercel/cluster/license"
 	"tiercel/messages"
 )
 
@@ -17,6 +18,11 @@ func (c *Catalog) setSettings(e entry, set *messages.SetSettings) *messages.Comm
 	}
 	if field := wrongSetting(set.GetSettings()); field != "" {
 		return refuse("bad_field", "field", field)
+	}
+	if set.Settings.AutoRebalance && !c.cluster.GetSettings().GetAutoRebalance() { // asked for by name
+		if d := c.grant().Deny(license.AutoRebalance); d != nil {
+			return c.unlicensed(d)
+		}
 	}
 	row := c.nextCluster()
 	row.Settings = proto.CloneOf(set.Settings)
@@ -73,6 +79,9 @@ func (c *Catalog) setTier(e entry, set *messages.SetTier) *messages.CommandResul
 		return refuse("bad_field", "field", "min_copies")
 	case !slices.Contains([]string{"", "any", "nvme", "ssd", "hdd"}, t.DiskPreference):
 		return refuse("bad_field", "field", "disk_preference")
+	}
+	if refused := c.checkLicensedTier(t); refused != nil {
+		return refused
 	}
 	row := c.nextCluster()
 	row.Tiers = slices.DeleteFunc(row.Tiers, func(r *messages.TierRow) bool { return r.Tier == t.Tier })

@@ -24,6 +24,14 @@ func (u *tierUse) add(tier uint32, files, bytes int64) {
 	}
 }
 
+// useOf is where a tenant's files count. Those of the system itself are nobody's.
+func (c *Catalog) useOf(tenant string) *tierUse {
+	if tenant == model.SystemTenant {
+		return &tierUse{}
+	}
+	return &c.byTier
+}
+
 // addRow counts an encoded row of a file, reading only what it needs: a node that
 // starts does this for every file there is.
 func (u *tierUse) addRow(value []byte) error {

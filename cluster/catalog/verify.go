@@ -229,6 +229,9 @@ func (a *audit) caches() {
 			a.problem("session %d has %d uploads in the rows", id, s.uploads)
 		}
 	}
+	if !maps.Equal(c.limited, fresh.limited) {
+		a.problem("the tenants with a limit differ from the rows")
+	}
 	if !maps.EqualFunc(c.workers, fresh.workers, func(x, y *messages.WorkerRow) bool { return proto.Equal(x, y) }) {
 		a.problem("the workers differ from their rows")
 	}

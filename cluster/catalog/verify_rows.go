@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tiercel/cluster/model"
+	"tiercel/cluster/quota"
 	"tiercel/messages"
 )
 
@@ -69,7 +70,7 @@ func (a *audit) owns(key string, id, extents, size uint64) {
 
 func (a *audit) fileRow(key, rest, value string) {
 	tenant, path, ok := strings.Cut(rest, "\x00")
-	if !ok || model.CheckTenant(tenant) != nil || model.CheckPath(path) != nil {
+	if !ok || checkOwner(tenant) != nil || model.CheckPath(path) != nil {
 		a.problem("row %q is not that of a file", key)
 	}
 	row := &messages.FileRow{}
@@ -78,7 +79,7 @@ func (a *audit) fileRow(key, rest, value string) {
 	}
 	t := sum(a.usage, tenant)
 	t.Files++
-	t.UsedBytes += int64(row.SizeBytes)
+	t.UsedBytes += quota.Charged(row)
 	if row.Version == 0 || row.Version > a.c.applied {
 		a.problem("file %q has version %d, and %d is applied", key, row.Version, a.c.applied)
 	}

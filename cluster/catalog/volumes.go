@@ -67,6 +67,10 @@ func (c *Catalog) createVolume(e entry, create *messages.CreateVolume) *messages
 	if !validText(create.GetDecision(), MaxDecisionBytes) {
 		return refuse("bad_field", "field", "decision")
 	}
+	single := !c.grant().Replicates(model.Tier(create.Tier))
+	if single && len(create.Members) > 1 {
+		return c.unlicensed(c.grant().DenyCopies(model.Tier(create.Tier)))
+	}
 	cluster := c.nextCluster()
 	row := &messages.VolumeRow{
 		Id:         cluster.NextVolume,
@@ -75,6 +79,9 @@ func (c *Catalog) createVolume(e entry, create *messages.CreateVolume) *messages
 		Generation: 1,
 		Decision:   create.Decision,
 		CreatedAt:  e.index,
+	}
+	if single {
+		row.LicensedCopies = 1
 	}
 	cluster.NextVolume++
 	for _, node := range create.Members {

@@ -57,6 +57,11 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 	if other, taken := c.raftIDs[row.RaftId]; taken && other != node {
 		return refuse("raft_id_taken", "node", other)
 	}
+	if old == nil {
+		if refused := c.checkNewWorker(row); refused != nil {
+			return refused
+		}
+	}
 	next := proto.CloneOf(row)
 	next.State, next.Transitions, next.RegisteredAt, next.ChangedAt, next.Draining = messages.WorkerState_HEALTHY, nil, e.index, e.index, false
 	if old != nil {

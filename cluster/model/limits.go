@@ -23,6 +23,10 @@ const (
 // DefaultTenant is the tenant of a request that names none.
 const DefaultTenant = "default"
 
+// SystemTenant owns what the cluster keeps for itself: catalog checkpoints and the
+// commit journal. CheckTenant refuses it, so no client can name it.
+const SystemTenant = "_tiercel"
+
 // CheckPath refuses what is not a canonical absolute file path: UTF-8, up to
 // MaxPathBytes, begins with "/", no empty, "." or ".." segment (so no trailing
 // slash), no control characters. The path is already percent-decoded, once.

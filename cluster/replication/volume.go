@@ -33,7 +33,7 @@ func present(s messages.WorkerState) bool {
 
 func (p *planner) sort(row *messages.VolumeRow) *volume {
 	v := &volume{row: row, tier: model.Tier(row.Tier)}
-	v.byTier = tier.Wanted(p.in.Tiers, v.tier, p.in.ReplicationFactor)
+	v.byTier = tier.WantedOf(row, p.in.Tiers, p.in.ReplicationFactor)
 	v.target = v.byTier
 	if row.State == messages.VolumeState_RETIRING {
 		// Its content is on the way elsewhere: it keeps what it has and gets no more.

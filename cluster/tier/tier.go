@@ -127,6 +127,16 @@ func Wanted(rows []*messages.TierRow, tier model.Tier, replicationFactor int) in
 	return Copies(tier, replicationFactor)
 }
 
+// WantedOf is how many copies one volume has: one that was made when the licence had no
+// replication for its tier has no more than it had then.
+func WantedOf(row *messages.VolumeRow, rows []*messages.TierRow, replicationFactor int) int {
+	wanted := Wanted(rows, model.Tier(row.GetTier()), replicationFactor)
+	if most := int(row.GetLicensedCopies()); most > 0 {
+		return min(wanted, most)
+	}
+	return wanted
+}
+
 // Preference is the type of disk that a tier's row prefers; empty: the tier's own.
 func Preference(rows []*messages.TierRow, tier model.Tier) string {
 	for _, row := range rows {

@@ -21,8 +21,11 @@ func MinCopies(t model.Tier, workers int) int {
 }
 
 // minCopies is what the tier's row asks for, never more than there are workers, else
-// the tier's default.
+// the tier's default; one where the licence has no more.
 func (p *planner) minCopies(t model.Tier) int {
+	if p.in.Single[t] {
+		return 1
+	}
 	if n := tier.MinCopies(p.in.Tiers, t); n > 0 {
 		return max(1, min(n, p.present))
 	}
@@ -30,6 +33,9 @@ func (p *planner) minCopies(t model.Tier) int {
 }
 
 func (p *planner) wanted(t model.Tier) int {
+	if p.in.Single[t] {
+		return 1
+	}
 	return tier.Wanted(p.in.Tiers, t, p.in.ReplicationFactor)
 }
 

@@ -69,6 +69,8 @@ type Input struct {
 	ReplicationFactor int
 	Tiers             []*messages.TierRow
 	Weights           placement.Weights
+	// Single are the tiers of which a new volume gets one copy: the licence has no more.
+	Single map[model.Tier]bool
 	// Coming counts volumes per tier that are being created at this moment.
 	Coming map[model.Tier]int
 }

@@ -45,20 +45,6 @@ func completeConfigKeys(suffix string) cobra.CompletionFunc {
 	}
 }
 
-// outputFromEnvironment makes TIERCEL_OUTPUT the default of --output.
-func (a *app) outputFromEnvironment(root *command) {
-	form := a.variable("TIERCEL_OUTPUT")
-	if form == "" {
-		return
-	}
-	walkCommands(root, func(c *command) {
-		if f := c.Flags().Lookup("output"); f != nil {
-			_ = f.Value.Set(form) // of a string nothing is refused; the verb judges it
-			f.DefValue = form
-		}
-	})
-}
-
 // walkCommands visits c and every verb below it.
 func walkCommands(c *command, visit func(*command)) {
 	visit(c)

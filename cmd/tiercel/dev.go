@@ -9,15 +9,16 @@ import (
 )
 
 func (a *app) devCommand() *command {
-	opt := dev.Options{}
+	opt, level, file := dev.Options{}, "", ""
 	cmd := &command{
 		Use:   "dev",
 		Short: "Run a cluster of real processes on this machine",
 		Long: `Starts --nodes server processes on loopback, with mixed disk types, racks and
 hosts of their own and short heartbeats, prints their ready lines and how to use
 them, and stops them all when it is stopped. The same command with the same
---data-dir starts the same cluster again.`,
-		Example: "  tiercel dev --nodes 5\n  tiercel dev --nodes 3 --data-dir /tmp/three --heartbeat-interval 1s",
+--data-dir starts the same cluster again. It runs under a development licence of
+--license-level, newly made at each start.`,
+		Example: "  tiercel dev --nodes 5\n  tiercel dev --nodes 3 --data-dir /tmp/three --heartbeat-interval 1s\n  tiercel dev --nodes 2 --license-level standard\n  tiercel dev --tls",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
 			switch {
@@ -30,6 +31,9 @@ them, and stops them all when it is stopped. The same command with the same
 			if err != nil {
 				return err
 			}
+			if opt.License, err = developmentText(level, file); err != nil {
+				return err
+			}
 			opt.Binary, opt.Out = binary, a.stdout
 			return dev.Run(c.Context(), opt)
 		},
@@ -37,7 +41,10 @@ them, and stops them all when it is stopped. The same command with the same
 	flags := cmd.Flags()
 	flags.IntVar(&opt.Nodes, "nodes", 3, "how many nodes")
 	flags.StringVar(&opt.Dir, "data-dir", "./tiercel-dev", "`DIR` for data and logs")
+	flags.BoolVar(&opt.TLS, "tls", false, "with an authority, certificates and an admin token of its own, made in --data-dir")
 	flags.DurationVar(&opt.Heartbeat, "heartbeat-interval", 500*time.Millisecond, "between workers' heartbeats")
 	flags.DurationVar(&opt.MasterInterval, "master-heartbeat-interval", 200*time.Millisecond, "between voters' heartbeats")
+	flags.StringVar(&level, "license-level", "enterprise", "`LEVEL` of the development licence: free, standard, professional or enterprise")
+	flags.StringVar(&file, "license", "", "`FILE` with a licence to run under instead")
 	return cmd
 }

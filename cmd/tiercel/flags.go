@@ -20,6 +20,7 @@ const maxJobs = 1024
 // remote are the flags of every verb that speaks to a server.
 type remote struct {
 	server, tenant, output string
+	access                 clientAccess
 	timeout                time.Duration
 	quiet                  bool
 	jobs                   int
@@ -28,6 +29,7 @@ type remote struct {
 func (r *remote) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&r.server, "server", defaultServer, "`URL` of a node; also TIERCEL_SERVER")
 	flags.StringVar(&r.tenant, "tenant", "", "`TENANT` whose files are meant (default: the server's); also TIERCEL_TENANT")
+	r.access.addTo(flags)
 	addOutput(flags, &r.output)
 	flags.DurationVar(&r.timeout, "timeout", client.DefaultTimeout,
 		"give up on a file or call after this `DURATION` without progress, retries included")
@@ -52,11 +54,9 @@ func checkOutput(output string) error {
 
 // connect checks the flags and makes the client.
 func (a *app) connect(c *command, r *remote) (*client.Client, error) {
-	for flag, value := range map[string]*string{"server": &r.server, "tenant": &r.tenant} {
-		name := map[string]string{"server": "TIERCEL_SERVER", "tenant": "TIERCEL_TENANT"}[flag]
-		if env := a.variable(name); env != "" && !c.Flags().Changed(flag) {
-			*value = env
-		}
+	a.fromEnvironment(c, map[string]*string{"server": &r.server, "tenant": &r.tenant, "output": &r.output})
+	if err := config.UnknownVariables(a.environ); err != nil {
+		return nil, &usageError{err: err}
 	}
 	if err := checkOutput(r.output); err != nil {
 		return nil, err
@@ -64,15 +64,15 @@ func (a *app) connect(c *command, r *remote) (*client.Client, error) {
 	if r.timeout <= 0 {
 		return nil, &usageError{err: fmt.Errorf("--timeout %s must be more than nothing", r.timeout)}
 	}
-	if err := config.UnknownVariables(a.environ); err != nil {
-		return nil, &usageError{err: err}
-	}
 	if c.Flags().Lookup("jobs") != nil && (r.jobs < 1 || r.jobs > maxJobs) {
 		return nil, &usageError{err: fmt.Errorf("--jobs %d is not between 1 and %d", r.jobs, maxJobs)}
 	}
 	o := client.Options{Server: r.server, Tenant: r.tenant, Timeout: r.timeout, Conns: r.jobs}
 	if !r.quiet {
 		o.OnRetry = (&retryNote{a: a}).note
+	}
+	if err := a.readAccess(c, &r.access, &o); err != nil {
+		return nil, err
 	}
 	made, err := client.New(o)
 	if err != nil {

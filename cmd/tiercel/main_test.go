@@ -123,8 +123,30 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 		{"server --join a", "is not host:port"},
 		{"sim --nodes 99", "it must be 1 to 50"},
 		{"sim --faults earthquake", "there are: kill"},
-		{"server --auth-tokens f", "unknown flag: --auth-tokens"},
-		{"server --tls-cert f", "unknown flag: --tls-cert"},
+		{"server --tls-cert f", "tls-cert and tls-key: give both or none"},
+		{"server --tls-ca f", "give --tls-cert and --tls-key"},
+		{"server --http 0.0.0.0:80", "without authentication (--auth-tokens FILE"},
+		{"server --http 0.0.0.0:80 --auth-tokens f", "without TLS (--tls-cert and --tls-key FILE"},
+		{"server --http 0.0.0.0:80 --tls-cert f --tls-key f", "without authentication (--auth-tokens FILE"},
+		{"server --rpc 0.0.0.0:80 --tls-cert f --tls-key f", "without mutual TLS (--tls-cert, --tls-key and --tls-ca FILE"},
+		{"token", "a verb is missing"},
+		{"token create --name a --role root --cluster", `"root" is not one of read-only`},
+		{"token create --name a --role admin", "give the tenant it is bound to"},
+		{"token create --name a --role admin --cluster --tenant b", "not both"},
+		{"token create --name a --role admin --cluster --expires yesterday", "nor how long from now"},
+		{"token create --name a --role admin --cluster --expires 2001-01-01", "is over already"},
+		{"token revoke", "one NAME wanted"},
+		{"certs", "a verb is missing"},
+		{"certs node", "one NAME wanted"},
+		{"certs node a/b", `the name "a/b" must be`},
+		{"certs node a --days 9999", "1 to 825 are allowed"},
+		{"certs node a --names https://x", "is neither an address nor a host name"},
+		{"certs node a --names ,", "0 host names and addresses are given"},
+		{"status --tls-ca nowhere", "--tls-ca: "},
+		{"status --tls-cert nowhere", "--tls-cert and --tls-key: give both or none"},
+		{"status --tls-cert nowhere --tls-key nowhere", "nowhere and nowhere cannot be used"},
+		{"server --tls-client-auth require", "require needs --tls-ca"},
+		{"certs client", "one NAME wanted"},
 		{"server --datadir x", "unknown flag: --datadir; did you mean --data-dir?"},
 		{"server --http nowhere --disk-type tape", "2 problems in the configuration"},
 		{"server --http 0.0.0.0:80", "add --insecure"},
@@ -148,7 +170,7 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 func TestHelp_EveryVerbShowsAnExample(t *testing.T) {
 	c := newCLI(t)
 	verbs := []string{"server", "put", "get", "ls", "rm", "mv", "cp", "status", "fsck", "version",
-		"rebalance", "jobs", "drain", "scrub", "replication", "tier", "config", "explain"}
+		"rebalance", "jobs", "drain", "scrub", "replication", "tier", "config", "explain", "token", "certs"}
 	overview := c.must("--help")
 	for _, verb := range verbs {
 		assert.Contains(t, overview, "\n  "+verb+" ")

@@ -21,12 +21,11 @@ func (a *app) rootCommand() *command {
 the client hears "stored", important data a moment later, rebuildable data has
 one copy on cheap disk.
 
-Start a node with 'tiercel server', then put, get, ls, rm, mv and cp files.
-The verbs find the server by --server or TIERCEL_SERVER.
-
-'tiercel dev' starts a whole cluster to play with. 'tiercel status' and 'workers' show
-how it is, 'explain' where things are and why, 'config' and 'tier' change how it behaves.
-TIERCEL_OUTPUT=json makes every verb answer in JSON.
+Start a node with 'tiercel server', or a cluster to play with by 'tiercel dev', then
+put, get, ls, rm, mv and cp files; 'tiercel status' and 'tiercel workers' show how it
+is, 'tiercel explain' where things are and why, 'tiercel config' and 'tiercel tier'
+change how it behaves. The verbs find the server by --server or TIERCEL_SERVER, and
+are let in by --token or TIERCEL_TOKEN where it asks for one.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  tiercel dev --nodes 3
@@ -46,10 +45,11 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	root.AddCommand(
 		a.serverCommand(), a.putCommand(), a.getCommand(), a.lsCommand(), a.rmCommand(),
 		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.takeoverCommand(), a.versionCommand(), a.workersCommand(), a.masterCommand(), a.devCommand(), a.simCommand(),
-		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.configCommand(), a.explainCommand(),
+		a.tokenCommand(), a.certsCommand(),
+		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.quotaCommand(), a.configCommand(), a.explainCommand(), a.licenseCommand(),
+		a.backupCommand(), a.restoreCommand(), a.recoverCommand(),
 	)
 	completeValues(root)
-	a.outputFromEnvironment(root)
 	return root
 }
 

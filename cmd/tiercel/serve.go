@@ -70,8 +70,8 @@ settings are wrong.`,
 // was asked for is no failure.
 func (a *app) serve(ctx context.Context, cfg ServerConfig) error {
 	log := newLogger(cfg, a.stderr)
-	if cfg.Insecure {
-		log.Warn("listening beyond loopback is allowed without authentication and TLS", "http", cfg.HTTP, "rpc", cfg.RPC)
+	if missing := cfg.Exposed(); cfg.Insecure && missing != "" {
+		log.Warn("other machines can reach this node unprotected, as --insecure allows", "missing", missing)
 	}
 	if cfg.Pprof != "" {
 		stop, err := serveProfiles(cfg.Pprof, log)

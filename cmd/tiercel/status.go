@@ -37,6 +37,12 @@ type clusterStatus struct {
 		Oldest  *float64         `json:"oldest_debt_seconds"`
 		Pending int64            `json:"pending_operations"`
 	} `json:"replication"`
+	License *licenseDoc `json:"license"`
+	Archive *struct {
+		Checkpoint uint64  `json:"checkpoint_index"`
+		Journal    uint64  `json:"journal_index"`
+		Lag        float64 `json:"lag_seconds"`
+	} `json:"archive"`
 	Warnings []string `json:"warnings"`
 }
 
@@ -104,6 +110,10 @@ func (s clusterStatus) table() string {
 		row("files", "unknown")
 	}
 	row("debt", "%s", s.debt())
+	if r := s.Archive; r != nil {
+		row("archive", "checkpoint at %d, journal to %d, %s behind at most", r.Checkpoint, r.Journal, seconds(r.Lag))
+	}
+	row("license", "%s", s.License.line())
 	for _, w := range s.Warnings {
 		row("warning", "%s", w)
 	}

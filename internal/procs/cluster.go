@@ -2,6 +2,7 @@ package procs
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ type Options struct {
 	Args   []string // more flags of every node
 	// ArgsOf are more flags of one node, by its number from 1; they come last.
 	ArgsOf func(number int) []string
+	// License is the level of the development licence that the cluster is founded with;
+	// empty: enterprise. With "none" it has no licence.
+	License string
 	// Founder are more flags of the first node.
 	Founder []string
 	// Unjoined leaves out --join: the nodes find each other by what Args say.
@@ -31,6 +35,10 @@ type Options struct {
 	// FirstUID makes each node a user of its own, counted from it, so that a packet
 	// filter can tell who sends; 0: all run as the caller. It needs root.
 	FirstUID uint32
+	// Token is what requests to the nodes carry; empty: none. TLS is what they speak; nil:
+	// plain HTTP.
+	Token string
+	TLS   *tls.Config
 	// ReadyWithin bounds each start; 0: 60 s.
 	ReadyWithin time.Duration
 }
@@ -61,7 +69,10 @@ func Start(opt Options) (*Cluster, error) {
 	if opt.ReadyWithin == 0 {
 		opt.ReadyWithin = time.Minute
 	}
-	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second}}
+	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second, Transport: opt.transport()}}
+	if err := c.issueLicense(); err != nil {
+		return nil, err
+	}
 	ports, err := FreePorts(2 * opt.Nodes)
 	if err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func StartLoad(c *Cluster, n int, seed uint64) *Load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Load{cluster: c, seed: seed, stop: cancel, versions: make(map[uint64]string)}
 	for i := range n {
-		w := &writer{load: l, number: i, random: rand.New(rand.NewPCG(seed, uint64(i))), client: &http.Client{Timeout: 60 * time.Second}}
+		w := &writer{load: l, number: i, random: rand.New(rand.NewPCG(seed, uint64(i))), client: &http.Client{Timeout: 60 * time.Second, Transport: c.client.Transport}}
 		for j, prefix := range loadPrefixes {
 			w.files = append(w.files, &file{path: fmt.Sprintf("%s/load-%d/w%d/f%d", prefix, seed, i, j)})
 		}

@@ -34,7 +34,10 @@ type Node struct {
 func (n *Node) String() string { return fmt.Sprintf("node-%d", n.number) }
 
 // URL is the base of the node's API.
-func (n *Node) URL() string { return "http://" + n.HTTP + "/api/v1/storage" }
+func (n *Node) URL() string { return n.Server() + "/api/v1/storage" }
+
+// Server is the URL that verbs take.
+func (n *Node) Server() string { return n.cluster.opt.scheme() + "://" + n.HTTP }
 
 func (n *Node) logName() string { return filepath.Join(n.cluster.opt.Dir, n.String()+".log") }
 
@@ -97,6 +100,7 @@ func (n *Node) args() []string {
 		args = append(args, "--join", join.RPC)
 	}
 	if n.number == 1 {
+		args = append(args, n.cluster.licenseArgs()...)
 		args = append(args, n.cluster.opt.Founder...)
 	}
 	args = append(args, n.cluster.opt.Args...)
@@ -156,7 +160,7 @@ func (n *Node) WaitReady(within time.Duration) error {
 
 // Ready asks the node whether it can serve.
 func (n *Node) Ready() bool {
-	resp, err := n.cluster.client.Get("http://" + n.HTTP + "/readyz")
+	resp, err := n.cluster.client.Get(n.Server() + "/readyz")
 	if err != nil {
 		return false
 	}
@@ -191,6 +195,9 @@ func (n *Node) Kill() {
 
 // Pause is SIGSTOP.
 func (n *Node) Pause() { n.signal(syscall.SIGSTOP) }
+
+// Hangup is SIGHUP.
+func (n *Node) Hangup() { n.signal(syscall.SIGHUP) }
 
 // Resume is SIGCONT.
 func (n *Node) Resume() { n.signal(syscall.SIGCONT) }

@@ -9,6 +9,11 @@ import (
 // -ldflags "-X tiercel/internal/version.Version=1.2.3". Other builds are "dev".
 var Version = "dev"
 
+// LicenseKey is the public key, in base64, whose licences this program believes, set by
+// the linker: -ldflags "-X tiercel/internal/version.LicenseKey=…". Empty: the development
+// key (cluster/license/signed).
+var LicenseKey = ""
+
 // Info is what is known about the running binary. Fields are empty when the
 // build did not record them (go test, or a build outside a checkout).
 type Info struct {

@@ -55,9 +55,10 @@ type Config struct {
 	// Advertise is the host:port at which other nodes reach RPC; empty: the
 	// address it is bound to.
 	Advertise string
-	// TLS is for both directions: it needs a certificate, RootCAs and ClientCAs.
-	// A peer without a certificate of ClientCAs is refused.
-	TLS *tls.Config
+	// TLS is for both directions, and asked for at each connection: it needs a
+	// certificate, RootCAs and ClientCAs. A peer without a certificate of ClientCAs is
+	// refused; what more it must be is for VerifyConnection to say. nil: plain TCP.
+	TLS func() *tls.Config
 	// Insecure allows plain TCP on an address that is not loopback, where every
 	// host that can connect is trusted like a node of the cluster.
 	Insecure bool

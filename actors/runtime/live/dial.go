@@ -24,9 +24,9 @@ func (n *Node) dialOptions() []grpc.DialOption {
 
 // plainDialOptions are those without what protoactor needs to be shielded from.
 func (n *Node) plainDialOptions() []grpc.DialOption {
-	secret := insecure.NewCredentials()
+	var secret credentials.TransportCredentials = insecure.NewCredentials()
 	if n.config.TLS != nil {
-		secret = credentials.NewTLS(n.config.TLS.Clone())
+		secret = currentTLS{n.config.TLS}
 	}
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(secret),

@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"strings"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -62,9 +60,7 @@ func (n *Node) serverOptions() []grpc.ServerOption {
 		}),
 	}
 	if n.config.TLS != nil {
-		config := n.config.TLS.Clone()
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-		options = append(options, grpc.Creds(credentials.NewTLS(config)))
+		options = append(options, grpc.Creds(currentTLS{n.config.TLS}))
 	}
 	return options
 }

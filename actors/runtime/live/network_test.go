@@ -307,6 +307,14 @@ func authority(t *testing.T) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: pool, ClientCAs: pool, MinVersion: tls.VersionTLS13}
 }
 
+// fixed are settings that do not change; nil: no TLS.
+func fixed(config *tls.Config) func() *tls.Config {
+	if config == nil {
+		return nil
+	}
+	return func() *tls.Config { return config }
+}
+
 func TestNetwork_TLSLetsOnlyPeersOfTheSameAuthorityIn(t *testing.T) {
 	ours, theirs := authority(t), authority(t)
 	trusting := ours.Clone() // knows our server, has no certificate of ours
@@ -318,8 +326,8 @@ func TestNetwork_TLSLetsOnlyPeersOfTheSameAuthorityIn(t *testing.T) {
 	}{{"same authority", ours, true}, {"other certificate", trusting, false}, {"other authority", theirs, false}, {"plain", nil, false}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, live.Config{Node: "n-a", RPC: "127.0.0.1:0", TLS: c.tls})
-			b := start(t, live.Config{Node: "n-b", RPC: "127.0.0.1:0", TLS: ours})
+			a := start(t, live.Config{Node: "n-a", RPC: "127.0.0.1:0", TLS: fixed(c.tls)})
+			b := start(t, live.Config{Node: "n-b", RPC: "127.0.0.1:0", TLS: fixed(ours)})
 			introduce(a, b)
 			var heard counting
 			spawn(t, b, "sink", heard.producer())

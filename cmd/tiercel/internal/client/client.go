@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -25,10 +27,14 @@ const (
 
 // Options says where the server is and how patient to be.
 type Options struct {
-	Server  string        // http://host:port, or host:port
-	Tenant  string        // empty: the server's default
-	Timeout time.Duration // see the package comment; zero: DefaultTimeout
-	Conns   int           // connections kept for reuse; zero: 16
+	Server string // http://host:port, or host:port
+	Tenant string // empty: the server's default
+	Token  string // bearer token; empty: none
+	// Authorities are whose certificates the server may show; nil: those of the system.
+	Authorities *x509.CertPool
+	Certificate *tls.Certificate // of this client, for servers that ask; nil: none
+	Timeout     time.Duration    // see the package comment; zero: DefaultTimeout
+	Conns       int              // connections kept for reuse; zero: 16
 	// OnRetry hears of each attempt that failed and will be repeated after wait.
 	// It may be called concurrently.
 	OnRetry func(err error, wait time.Duration)
@@ -43,6 +49,7 @@ const DefaultTimeout = time.Minute
 type Client struct {
 	base    *url.URL
 	tenant  string
+	token   string
 	timeout time.Duration
 	backOff time.Duration
 	onRetry func(error, time.Duration)
@@ -86,8 +93,14 @@ func New(o Options) (*Client, error) {
 		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        64 << 10,
 	}
+	if o.Authorities != nil || o.Certificate != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: o.Authorities, MinVersion: tls.VersionTLS12}
+	}
+	if o.Certificate != nil {
+		transport.TLSClientConfig.Certificates = []tls.Certificate{*o.Certificate}
+	}
 	return &Client{
-		base: base, tenant: o.Tenant, timeout: o.Timeout, backOff: o.BackOff, onRetry: o.OnRetry,
+		base: base, tenant: o.Tenant, token: strings.TrimSpace(o.Token), timeout: o.Timeout, backOff: o.BackOff, onRetry: o.OnRetry,
 		http: &http.Client{
 			Transport: transport,
 			// The API never redirects; following one would send data somewhere else.
@@ -157,6 +170,9 @@ func (c *Client) send(ctx context.Context, k *call) (*http.Response, error) {
 	}
 	if c.tenant != "" {
 		req.Header.Set("X-Tenant-ID", c.tenant)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	req.Header.Set("User-Agent", "tiercel-cli")
 	if k.body != nil {

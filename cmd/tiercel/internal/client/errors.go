@@ -94,7 +94,10 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 		f.err = model.Errorf(model.CodeUnavailable, op, "cannot connect to %s: %w", server, rootCause(err))
 	case errors.As(err, &certificate):
 		f.again, f.ambiguous = false, false
-		f.err = model.Errorf(model.CodeUnauthenticated, op, "the certificate of %s is not trusted: %w", server, certificate.Err)
+		f.err = model.Errorf(model.CodeUnauthenticated, op, "the certificate of %s is not trusted; name the authority it is of with --tls-ca: %w", server, certificate.Err)
+	case strings.Contains(err.Error(), "remote error: tls: "):
+		f.again, f.ambiguous = false, false
+		f.err = model.Errorf(model.CodeUnauthenticated, op, "%s refuses this client's certificate, or that it shows none: %w; see --tls-cert and --tls-key", server, rootCause(err))
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		f.again, f.ambiguous = false, false
 		f.err = model.Errorf(model.CodeInvalidArgument, op, "%s does not speak TLS; use http://", server)

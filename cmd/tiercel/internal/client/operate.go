@@ -17,7 +17,8 @@ type order struct {
 	op, method, path string
 	query            url.Values
 	header           http.Header
-	body             any // nil: none
+	body             any    // nil: none
+	text             []byte // instead of body
 }
 
 // do gives an order once: a repetition could do it twice. The answer is nil when
@@ -35,6 +36,11 @@ func (c *Client) do(ctx context.Context, o order) (json.RawMessage, error) {
 		k.header.Set("Content-Type", "application/json")
 		k.length = int64(len(body))
 		k.body = func() (io.Reader, error) { return bytes.NewReader(body), nil }
+	}
+	if o.text != nil {
+		k.header = http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+		k.length = int64(len(o.text))
+		k.body = func() (io.Reader, error) { return bytes.NewReader(o.text), nil }
 	}
 	var answer json.RawMessage
 	err := c.simple(ctx, k, o.method == http.MethodGet, func(resp *http.Response) error {
@@ -140,4 +146,14 @@ func given(pairs ...string) url.Values {
 		}
 	}
 	return query
+}
+
+// License returns /license.
+func (c *Client) License(ctx context.Context) (json.RawMessage, error) {
+	return c.do(ctx, order{op: "license", method: http.MethodGet, path: "/license"})
+}
+
+// InstallLicense installs a signed licence and returns what is in force then.
+func (c *Client) InstallLicense(ctx context.Context, text []byte) (json.RawMessage, error) {
+	return c.do(ctx, order{op: "license install", method: http.MethodPut, path: "/license", text: text})
 }

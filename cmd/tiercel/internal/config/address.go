@@ -77,19 +77,10 @@ func isLoopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// checkExposure applies the rule that nothing is served beyond loopback
-// without authentication and TLS unless the operator says so, and that two
-// listeners do not ask for one address.
-func checkExposure(s *Server) []error {
-	var problems []error
-	for _, l := range []struct{ name, address string }{{"http", s.HTTP}, {"rpc", s.RPC}} {
-		if host, _, err := splitAddress(l.address); err == nil && !isLoopback(host) && !s.Insecure {
-			problems = append(problems, fmt.Errorf("%s: %s can be reached from other machines, without authentication or TLS; "+
-				"listen on 127.0.0.1, or add --insecure if this network is trusted", l.name, l.address))
-		}
-	}
+// checkAddresses refuses two listeners that ask for one address.
+func checkAddresses(s *Server) []error {
 	if _, port, err := splitAddress(s.HTTP); err == nil && port != 0 && s.HTTP == s.RPC {
-		problems = append(problems, errors.New("http and rpc: both are "+s.HTTP+"; give each a port of its own"))
+		return []error{errors.New("http and rpc: both are " + s.HTTP + "; give each a port of its own")}
 	}
-	return problems
+	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/knadh/koanf/providers/posflag"
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 )
 
@@ -24,50 +22,13 @@ func Explain(flags *pflag.FlagSet, environ []string) ([]Effective, error) {
 	if _, err := Load(flags, environ); err != nil {
 		return nil, err
 	}
-	layers := loadLayers(flags, environ)
+	layers, _ := loadLayers(flags, environ) // Load has judged them
 	out := make([]Effective, 0, len(settings))
 	for _, set := range settings {
 		value, where := set.find(layers)
 		out = append(out, Effective{set.name, value, where})
 	}
 	return out, nil
-}
-
-// loadLayers reads every source, the strongest first; what is wrong with them Load tells.
-func loadLayers(flags *pflag.FlagSet, environ []string) []layer {
-	fromFlags, _ := loadFlags(flags)
-	fromEnviron, _ := loadEnviron(environ)
-	path := fromEnviron.values.String(configFlag)
-	if given := fromFlags.values.String(configFlag); given != "" {
-		path = given
-	}
-	fromFile, _ := loadFile(path)
-	return []layer{fromFlags, fromEnviron, fromFile}
-}
-
-// loadFlags takes the flags that were given: the defaults are the lowest layer, not this one.
-func loadFlags(flags *pflag.FlagSet) (layer, Problems) {
-	l := layer{koanf.New("."), func(key string) string { return "--" + key }}
-	onlyGiven := posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
-		if !f.Changed {
-			return "", nil
-		}
-		return f.Name, f.Value.String()
-	})
-	if err := l.values.Load(onlyGiven, nil); err != nil {
-		return l, Problems{err}
-	}
-	return l, nil
-}
-
-// find is the text of a setting by the first layer that has one, and where that is.
-func (set *setting) find(layers []layer) (value, where string) {
-	for _, l := range layers {
-		if l.values.Exists(set.name) {
-			return l.values.String(set.name), l.source(set.name)
-		}
-	}
-	return set.value, "default"
 }
 
 // WithFlagError is everything wrong with a command line on which parsing of the

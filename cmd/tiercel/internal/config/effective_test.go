@@ -24,7 +24,8 @@ func TestExample_LoadsAsItIsAndWithEveryLineUncommented(t *testing.T) {
 			got, err := load(t, text, nil)
 			require.NoError(t, err)
 			assert.Equal(t, want, got, "the defaults")
-			layers := loadLayers(pflag.NewFlagSet("", pflag.ContinueOnError), []string{"TIERCEL_CONFIG=" + fileWith(t, text)})
+			layers, problems := loadLayers(pflag.NewFlagSet("", pflag.ContinueOnError), []string{"TIERCEL_CONFIG=" + fileWith(t, text)})
+			require.Empty(t, problems)
 			set := 0
 			if name == "uncommented" {
 				set = len(settings)

@@ -12,6 +12,7 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 )
@@ -26,7 +27,7 @@ const configFlag = "config"
 const maxFileBytes = 1 << 20
 
 // verbVariables belong to the client verbs and may well be set in the same shell.
-var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true}
+var verbVariables = map[string]bool{"server": true, "tenant": true, "output": true, "token": true}
 
 // Problems is everything wrong with a configuration, in a stable order.
 type Problems []error
@@ -66,9 +67,32 @@ type layer struct {
 // Load merges flags, environ (as of os.Environ) and the file named by --config
 // or TIERCEL_CONFIG, and checks the whole. The error is Problems.
 func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
+	layers, problems := loadLayers(flags, environ)
+	var s Server
+	problems = append(problems, parseAll(&s, layers)...)
+	problems = append(problems, checkAddresses(&s)...)
+	problems = append(problems, checkAccess(&s)...)
+	problems = append(problems, checkDiscovery(&s)...)
+	if len(problems) > 0 {
+		return Server{}, problems
+	}
+	return s, nil
+}
+
+// loadLayers reads every source, the strongest first.
+func loadLayers(flags *pflag.FlagSet, environ []string) ([]layer, Problems) {
 	var problems Problems
-	flagLayer, found := loadFlags(flags)
-	problems = append(problems, found...)
+	flagLayer := layer{koanf.New("."), func(key string) string { return "--" + key }}
+	// Only flags that were given: the defaults are the lowest layer, not this one.
+	onlyGiven := posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
+		if !f.Changed {
+			return "", nil
+		}
+		return f.Name, f.Value.String()
+	})
+	if err := flagLayer.values.Load(onlyGiven, nil); err != nil {
+		problems = append(problems, err)
+	}
 	envLayer, found := loadEnviron(environ)
 	problems = append(problems, found...)
 
@@ -77,16 +101,17 @@ func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
 		path = given
 	}
 	fileLayer, found := loadFile(path)
-	problems = append(problems, found...)
+	return []layer{flagLayer, envLayer, fileLayer}, append(problems, found...)
+}
 
-	var s Server
-	problems = append(problems, parseAll(&s, []layer{flagLayer, envLayer, fileLayer})...)
-	problems = append(problems, checkExposure(&s)...)
-	problems = append(problems, checkDiscovery(&s)...)
-	if len(problems) > 0 {
-		return Server{}, problems
+// find is the text of a setting by the first layer that has one, and where that is.
+func (set *setting) find(layers []layer) (value, where string) {
+	for _, l := range layers {
+		if l.values.Exists(set.name) {
+			return l.values.String(set.name), l.source(set.name)
+		}
 	}
-	return s, nil
+	return set.value, "default"
 }
 
 // parseAll gives each setting the value of the first layer that has one.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +33,8 @@ func TestLoad_DefaultsAreThoseOfTheContract(t *testing.T) {
 	assert.Equal(t, Server{
 		DataDir: "./tiercel-data", HTTP: "127.0.0.1:8880", RPC: "127.0.0.1:8892", DiskType: "auto",
 		Discovery:         Discovery{Kind: "static", Name: "tiercel"},
-		HeartbeatInterval: 30 * time.Second, MasterHeartbeatInterval: 500 * time.Millisecond, Failover: true,
-		LogLevel: slog.LevelInfo, LogFormat: "text",
+		HeartbeatInterval: 30 * time.Second, JournalInterval: 2 * time.Second, MasterHeartbeatInterval: 500 * time.Millisecond, Failover: true,
+		LogLevel: slog.LevelInfo, LogFormat: "text", Access: Access{TLSClients: "none"},
 	}, s)
 }
 
@@ -85,13 +86,13 @@ func TestLoad_RefusesWhatCannotBeMeant(t *testing.T) {
 		{name: "key with a slip", yaml: "data_dri: x\n", want: `unknown key "data_dri"; did you mean data-dir?`},
 		{name: "key with an underscore", yaml: "disk_type: ssd\n", want: "did you mean disk-type?"},
 		{name: "part of a key", yaml: "heartbeat: 3s\n", want: "did you mean heartbeat-interval?"},
-		{name: "key of a feature that is not there", yaml: "license: a\n", want: `unknown key "license"`},
+		{name: "key of a feature that is not there", yaml: "s3: a\n", want: `unknown key "s3"`},
 		{name: "a file in the file", yaml: "config: x\n", want: `unknown key "config"`},
 		{name: "key with a dot", yaml: "log.level: debug\n", want: `unknown key "log.level"; did you mean log-level?`},
 		{name: "a map for a value", yaml: "http:\n  port: 1\n", want: "must be one plain value"},
 		{name: "key twice", yaml: "dc: a\ndc: b\n", want: "already defined"},
 		{name: "not a map", yaml: "- a\n", want: "is not a YAML map of settings"},
-		{name: "variable of a feature that is not there", env: []string{"TIERCEL_AUTH_TOKENS=x"}, want: "unknown variable TIERCEL_AUTH_TOKENS"},
+		{name: "variable of a feature that is not there", env: []string{"TIERCEL_SHARDS=x"}, want: "unknown variable TIERCEL_SHARDS"},
 		{name: "variable with a slip", env: []string{"TIERCEL_DATADIR=x"}, want: "did you mean TIERCEL_DATA_DIR?"},
 		{name: "variable in lower case", env: []string{"TIERCEL_http=127.0.0.1:1"}, want: "did you mean TIERCEL_HTTP?"},
 		{name: "no such file", args: []string{"--config", "/nonexistent.yaml"}, want: "there is no file /nonexistent.yaml"},
@@ -157,4 +158,42 @@ func TestFormatBytes_KeepsToOneDecimal(t *testing.T) {
 		assert.Equal(t, want, FormatBytes(n))
 	}
 	assert.False(t, strings.Contains(FormatBytes(1<<62), "1024"))
+}
+
+func TestLoad_BeyondLoopbackBothAuthenticationAndTLSAreWantedUnlessInsecure(t *testing.T) {
+	const tokens, secret, mutual = "--auth-tokens FILE, made by", "--tls-cert and --tls-key FILE, made by", "--tls-cert, --tls-key and --tls-ca FILE, made by"
+	all := []string{"--auth-tokens=t", "--tls-cert=c", "--tls-key=k", "--tls-ca=a"}
+	open := []string{"--http=0.0.0.0:1", "--rpc=0.0.0.0:2"}
+	for _, c := range []struct {
+		name  string
+		args  []string
+		lacks []string // nil: it is taken
+	}{
+		{"loopback", nil, nil},
+		{"all of it", append(append([]string{}, open...), all...), nil},
+		{"nothing", open, []string{tokens, secret, mutual}},
+		{"nothing, insecure", append([]string{"--insecure"}, open...), nil},
+		{"no tokens", append(append([]string{}, open...), all[1:]...), []string{tokens}},
+		{"tokens alone", append(append([]string{}, open...), all[:1]...), []string{secret, mutual}},
+		{"no authority of other nodes", append(append([]string{}, open...), all[:3]...), []string{mutual}},
+		{"no other nodes", append([]string{"--http=0.0.0.0:1"}, all[:3]...), nil},
+		{"only other nodes", append([]string{"--rpc=10.1.2.3:2"}, all[1:]...), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(t, "", nil, c.args...)
+			if c.lacks == nil {
+				assert.NoError(t, err)
+				return
+			}
+			require.Error(t, err)
+			for _, text := range []string{tokens, secret, mutual} {
+				assert.Equal(t, slices.Contains(c.lacks, text), strings.Contains(err.Error(), text), "%q in %v", text, err)
+			}
+			assert.Contains(t, err.Error(), "add --insecure")
+		})
+	}
+	s, err := load(t, "", nil, append([]string{"--insecure", "--tls-cert=c", "--tls-key=k"}, open...)...)
+	require.NoError(t, err)
+	assert.Contains(t, s.Exposed(), tokens)
+	assert.NotContains(t, s.Exposed(), secret)
 }

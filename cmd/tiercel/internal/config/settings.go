@@ -25,12 +25,24 @@ type Server struct {
 
 	HeartbeatInterval       time.Duration
 	MasterHeartbeatInterval time.Duration
-	Failover                bool // voters may be more than one; counts when a cluster is founded
+	JournalInterval         time.Duration
+	License                 string // file with a signed licence; empty: none
+	Failover                bool   // voters may be more than one; counts when a cluster is founded
 
 	LogLevel  slog.Level
 	LogFormat string // text, json
 	Pprof     string // host:port on loopback; empty: off
 	Insecure  bool   // listen beyond loopback without authentication and TLS
+	Access
+}
+
+// Access says who may speak to the node and how it shows who it is; each a path, empty: none.
+type Access struct {
+	AuthTokens string // bearer tokens
+	TLSCert    string // of this node, for HTTP, and with TLSCA for other nodes
+	TLSKey     string
+	TLSCA      string // authorities of the other nodes' certificates
+	TLSClients string // none, require: a certificate of TLSCA from clients of HTTP, beside the token
 }
 
 // Discovery says how this node finds addresses of others, beside Join.
@@ -46,6 +58,8 @@ const (
 	minHeartbeat       = 50 * time.Millisecond
 	maxHeartbeat       = time.Hour
 	maxMasterHeartbeat = time.Minute
+	minJournal         = 100 * time.Millisecond
+	maxJournal         = time.Hour
 	minCapacity        = 64 << 20 // below this not even one volume per tier fits
 	maxLabelBytes      = 128
 )
@@ -82,6 +96,8 @@ var settings = []setting{
 		parse: func(s *Server, v string) error { return parseBool(&s.Discovery.Found, v) }},
 	{name: "failover", value: "true", boolean: true, usage: "let three or five nodes vote, so that a dead master is replaced; counts when a cluster is founded",
 		parse: func(s *Server, v string) error { return parseBool(&s.Failover, v) }},
+	{name: "license", usage: "`FILE` with a signed licence; a new cluster begins with it, another takes it if it is newer than its own",
+		parse: func(s *Server, v string) error { s.License = v; return nil }},
 	{name: "disk-type", value: "auto", usage: "`TYPE` of the disk: auto, nvme, ssd or hdd",
 		parse: func(s *Server, v string) error { return parseOneOf(&s.DiskType, v, "auto", "nvme", "ssd", "hdd") }},
 	{name: "dc", usage: "`LABEL` of the datacenter",
@@ -100,12 +116,26 @@ var settings = []setting{
 		parse: func(s *Server, v string) error {
 			return parseInterval(&s.MasterHeartbeatInterval, v, minHeartbeat, maxMasterHeartbeat)
 		}},
+	{name: "journal-interval", value: "2s", usage: "`DURATION` between two pieces of the commit journal that 'tiercel recover' reads, 100ms to 1h; counts on the master",
+		parse: func(s *Server, v string) error {
+			return parseInterval(&s.JournalInterval, v, minJournal, maxJournal)
+		}},
 	{name: "log-level", value: "info", usage: "least `LEVEL` that is logged: debug, info, warn or error",
 		parse: func(s *Server, v string) error { return parseLevel(&s.LogLevel, v) }},
 	{name: "log-format", value: "text", usage: "`FORMAT` of the log on standard error: text or json",
 		parse: func(s *Server, v string) error { return parseOneOf(&s.LogFormat, v, "text", "json") }},
 	{name: "pprof", usage: "`HOST:PORT` on loopback for profiles under /debug/pprof/ (default: off)",
 		parse: func(s *Server, v string) error { return parsePprof(&s.Pprof, v) }},
+	{name: "auth-tokens", usage: "`FILE` of bearer tokens, made by 'tiercel token create'; every request needs one then",
+		parse: func(s *Server, v string) error { return parsePath(&s.AuthTokens, v) }},
+	{name: "tls-cert", usage: "`FILE` with the certificate of this node, PEM, made by 'tiercel certs node'; HTTP speaks TLS then",
+		parse: func(s *Server, v string) error { return parsePath(&s.TLSCert, v) }},
+	{name: "tls-key", usage: "`FILE` with the key of --tls-cert, PEM",
+		parse: func(s *Server, v string) error { return parsePath(&s.TLSKey, v) }},
+	{name: "tls-ca", usage: "`FILE` with the authority of the cluster, PEM; nodes then speak TLS and show each other their certificates",
+		parse: func(s *Server, v string) error { return parsePath(&s.TLSCA, v) }},
+	{name: "tls-client-auth", value: "none", usage: "`WHAT` clients of HTTP show beside a token: none, or require for a certificate of --tls-ca, probes too",
+		parse: func(s *Server, v string) error { return parseOneOf(&s.TLSClients, v, "none", "require") }},
 	{name: "insecure", value: "false", boolean: true, usage: "allow listening beyond loopback without authentication and TLS",
 		parse: func(s *Server, v string) error { return parseBool(&s.Insecure, v) }},
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +31,8 @@ type Options struct {
 	Nodes          int
 	Heartbeat      time.Duration
 	MasterInterval time.Duration
+	License        string // text that the cluster runs under; empty: none
+	TLS            bool   // certificates and a token, too
 	Out            io.Writer
 }
 
@@ -53,7 +56,15 @@ func Run(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
+	if err := writeLicense(opt); err != nil {
+		return err
+	}
 	c := &cluster{opt: opt, ports: all}
+	if opt.TLS {
+		if c.secured, err = secure(opt.Dir, opt.Nodes); err != nil {
+			return err
+		}
+	}
 	defer c.stop()
 	for i := range opt.Nodes {
 		n, err := c.start(i)
@@ -79,11 +90,12 @@ func Run(ctx context.Context, opt Options) error {
 
 // cluster is what runs.
 type cluster struct {
-	opt   Options
-	ports []ports
-	nodes []*node
-	mu    sync.Mutex // one line at a time to Out
-	ends  bool
+	opt     Options
+	ports   []ports
+	nodes   []*node
+	secured *secured   // nil: neither TLS nor tokens
+	mu      sync.Mutex // one line at a time to Out
+	ends    bool
 }
 
 type node struct {
@@ -147,11 +159,19 @@ func (c *cluster) start(i int) (*node, error) {
 		"--host", fmt.Sprintf("host-%d", i+1), "--rack", fmt.Sprintf("rack-%d", i%2+1), "--dc", "local", "--disk-type", diskTypes[i%len(diskTypes)],
 		"--heartbeat-interval", c.opt.Heartbeat.String(), "--master-heartbeat-interval", c.opt.MasterInterval.String(),
 	}
+	if c.opt.License != "" {
+		args = append(args, "--license", licenseFile(c.opt.Dir))
+	}
+	if c.secured != nil {
+		args = append(args, c.secured.args(i)...)
+	}
 	if i > 0 {
 		args = append(args, "--join", address(c.ports[0].RPC))
 	}
 	cmd := exec.Command(c.opt.Binary, args...)
 	cmd.Stderr = log
+	// What the verbs of this shell show to a server is not what a server shows.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "TIERCEL_TLS_") })
 	// A signal to the terminal's group is ours to pass on, in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
@@ -212,7 +232,10 @@ func (c *cluster) waitReady(ctx context.Context, n *node) error {
 }
 
 func (c *cluster) explain() {
-	url := "http://" + address(c.ports[0].HTTP)
+	url, environment, curl := "http://"+address(c.ports[0].HTTP), "", ""
+	if c.secured != nil {
+		url, environment, curl = "https://"+address(c.ports[0].HTTP), c.secured.environment(), c.secured.curl()
+	}
 	pids := make([]string, len(c.nodes))
 	for i, n := range c.nodes {
 		pids[i] = fmt.Sprintf("node-%d %d", n.number, n.cmd.Process.Pid)
@@ -220,15 +243,15 @@ func (c *cluster) explain() {
 	c.say(`
 %d nodes are up; data and logs are in %s. Any of them takes requests:
 
-  export TIERCEL_SERVER=%s
+  export TIERCEL_SERVER=%s%s
   tiercel workers
   tiercel master
-  curl -T README.md %s/api/v1/storage/files/models/readme
-  curl %s/api/v1/storage/files/models/readme
+  curl %s-T README.md %s/api/v1/storage/files/models/readme
+  curl %s%s/api/v1/storage/files/models/readme
 
 Kill one with kill -9 and watch; their process ids: %s.
 Ctrl-C stops them all; the same command starts them again.`,
-		len(c.nodes), c.opt.Dir, url, url, url, strings.Join(pids, ", "))
+		len(c.nodes), c.opt.Dir, url, environment, curl, url, curl, url, strings.Join(pids, ", "))
 }
 
 // stop ends every process: asked first, then by force.

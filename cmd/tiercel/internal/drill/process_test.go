@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tiercel/internal/procs"
 )
 
 var (
@@ -42,6 +44,20 @@ func build(t *testing.T) string {
 	return binary
 }
 
+var (
+	licenseOnce sync.Once
+	licenseErr  error
+)
+
+// enterprise is a file with a development licence, made once for all drills.
+func enterprise(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(filepath.Dir(build(t)), "license.txt")
+	licenseOnce.Do(func() { licenseErr = procs.IssueLicense(binary, "enterprise", file) })
+	require.NoError(t, licenseErr)
+	return file
+}
+
 // server is one running process.
 type server struct {
 	cmd  *exec.Cmd
@@ -55,7 +71,8 @@ var readyLine = regexp.MustCompile(`^ready http=(\S+) rpc=(\S+) node=(\S+)$`)
 func start(t *testing.T, dir string, more ...string) *server {
 	t.Helper()
 	s := &server{logs: &strings.Builder{}}
-	args := append([]string{"server", "--data-dir", dir, "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0"}, more...)
+	// A licence that more may replace: tiers are asked for by name.
+	args := append([]string{"server", "--data-dir", dir, "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--license", enterprise(t)}, more...)
 	s.cmd = exec.Command(build(t), args...)
 	s.cmd.Stderr = s.logs
 	out, err := s.cmd.StdoutPipe()

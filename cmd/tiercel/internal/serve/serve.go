@@ -19,6 +19,7 @@ import (
 	"tiercel/actors/runtime/discovery"
 	"tiercel/actors/runtime/live"
 	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/audit"
 	"tiercel/cmd/tiercel/internal/config"
 	"tiercel/httpapi"
 	"tiercel/internal/version"
@@ -45,7 +46,7 @@ const heapFloor = 32 << 20
 // Run serves until ctx ends, then stops cleanly and returns nil. It prints the
 // ready line to stdout once requests can be served.
 func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Writer) (err error) {
-	s := &serving{cfg: cfg, log: log, halted: make(chan error, 1), ready: make(chan struct{})}
+	s := &serving{cfg: cfg, log: log, halted: make(chan error, 1), ready: make(chan struct{}), secretsRead: make(chan struct{})}
 	s.state.Store(&readiness{reason: "the node is starting"})
 	floor := make([]byte, heapFloor)
 	defer goruntime.KeepAlive(floor)
@@ -58,6 +59,7 @@ func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Wri
 	select {
 	case <-s.ready:
 		fmt.Fprintf(stdout, "ready http=%s rpc=%s node=%s\n", s.listener.Addr(), s.node.Address(), s.data.Dir.Identity().NodeID)
+		go s.offerLicense(ctx)
 	case err := <-s.halted:
 		return err
 	case err := <-failed:
@@ -88,6 +90,8 @@ type serving struct {
 	log      *slog.Logger
 	data     *actors.Data
 	node     *live.Node
+	client   *edge.Client
+	licence  licence
 	finder   *discovery.Finder // nil: static
 	listener net.Listener
 	http     *httpapi.Server
@@ -95,11 +99,21 @@ type serving struct {
 	state    atomic.Pointer[readiness]
 	ready    chan struct{}
 	once     atomic.Bool
+	secrets  secrets
+	// secretsRead is closed when there is somebody to tell of changes to them.
+	secretsRead chan struct{}
 }
 
 func (s *serving) open(ctx context.Context) error {
+	var err error
+	if s.licence, err = readLicense(s.cfg.License); err != nil {
+		return err
+	}
 	fs, err := store.NewDirFS(s.cfg.DataDir)
 	if err != nil {
+		return err
+	}
+	if err = s.openSecrets(); err != nil {
 		return err
 	}
 	if s.listener, err = net.Listen("tcp", s.cfg.HTTP); err != nil {
@@ -112,22 +126,24 @@ func (s *serving) open(ctx context.Context) error {
 	if s.data, err = actors.OpenData(fs, rand.Reader, joins); err != nil {
 		return err
 	}
+	s.secrets.audit = audit.Open(s.cfg.DataDir, s.log)
+	close(s.secretsRead)
 	id := s.data.Dir.Identity()
 	s.node, err = live.New(live.Config{
 		Node: id.NodeID, Incarnation: id.Incarnation, FS: s.data.Dir.FS, Log: s.log, RPC: s.cfg.RPC, Advertise: s.cfg.Advertise,
-		Insecure: s.cfg.Insecure, OnHalt: func(reason error) {
+		TLS: s.secrets.certs.Nodes(), Insecure: s.cfg.Insecure, OnHalt: func(reason error) {
 			s.halted <- reason
 		},
 	})
 	if err != nil {
 		return err
 	}
-	client := edge.New(edge.Config{
+	s.client = edge.New(edge.Config{
 		Asker: s.node.Edge(), Gateway: s.node.Local(actors.GatewayPath), Volumes: s.data.Volumes,
 		Node: string(id.NodeID), Worker: func(n model.NodeID) *actor.PID { return s.node.Peer(n, actors.WorkerPath) },
 		BodyCredit: bodyCredit, StepTimeout: stepTimeout, Ready: s.isReady,
 	})
-	s.http = httpapi.New(httpapi.Config{Logger: s.log}, client)
+	s.http = httpapi.New(s.guard(httpapi.Config{Logger: s.log}), s.client)
 	if _, err = actors.Start(s.node, s.data, s.options()); err != nil || s.finder == nil {
 		return err
 	}
@@ -143,7 +159,9 @@ func (s *serving) options() actors.Options {
 	// Three silent intervals and a head start for each better candidate come first.
 	opt.ElectionTicks = max(10, 9*opt.HeartbeatTicks/2)
 	opt.HeartbeatInterval, opt.Join, opt.Failover = s.cfg.HeartbeatInterval, s.cfg.Join, s.cfg.Failover
+	opt.License, opt.LicenseKeys = s.founding(), s.licence.keys
 	opt.Discovers = s.finder != nil
+	opt.ArchiveEvery = s.cfg.JournalInterval
 	// A heartbeat carries the capacity; the own disk is looked at every second at
 	// least, so that a full one is noticed before the log is in its way.
 	opt.ReportEvery = min(opt.ReportEvery, s.cfg.HeartbeatInterval)
@@ -182,6 +200,7 @@ func (s *serving) close() error {
 	if s.listener != nil {
 		_ = s.listener.Close() // closed already when HTTP was served
 	}
+	errs = append(errs, s.closeSecrets())
 	if s.finder != nil {
 		s.finder.Stop()
 	}

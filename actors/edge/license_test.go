@@ -1,0 +1,78 @@
+package edge_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/actors"
+	"tiercel/cluster/license"
+	"tiercel/cluster/license/signed"
+	"tiercel/cluster/model"
+)
+
+// watchedBody notices that it is read.
+type watchedBody struct {
+	*bytes.Reader
+	reads int
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.reads++
+	return b.Reader.Read(p)
+}
+
+func TestClient_ATierThatIsNotLicensedIsRefusedBeforeItsBodyIsRead(t *testing.T) {
+	n, _ := start(t, t.TempDir(), 0, func(o *actors.Options) { o.License = nil })
+	byName := func(tier model.Tier) (*watchedBody, *model.PutRequest) {
+		b := &watchedBody{Reader: bytes.NewReader(content(100))}
+		return b, put("/models/a", content(100), func(r *model.PutRequest) { r.Tier, r.Body = tier, b })
+	}
+	for _, tier := range []model.Tier{model.TierCritical, model.TierImportant} {
+		body, req := byName(tier)
+		_, err := n.Put(t.Context(), req)
+		assert.Equal(t, model.CodeLicenseDenied, model.CodeOf(err), "%v", err)
+		assert.Zero(t, body.reads)
+	}
+	r, err := n.Put(t.Context(), put("/models/a", content(100)))
+	require.NoError(t, err, "by its path it goes on")
+	assert.EqualValues(t, 1, r.Volumes[0].LicensedCopies, "and says so")
+	_, err = n.Retier(t.Context(), &model.RetierRequest{Tenant: "default", Path: "/models/a", Tier: model.TierImportant})
+	assert.Equal(t, model.CodeLicenseDenied, model.CodeOf(err))
+	status, err := n.Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "free", status.License.Level)
+	assert.Empty(t, status.License.Warnings, "one node is complete without a licence")
+
+	text, err := signed.Develop(license.Enterprise, time.Now())
+	require.NoError(t, err)
+	info, kept, err := n.InstallLicense(t.Context(), text, false)
+	require.NoError(t, err)
+	assert.False(t, kept)
+	assert.Equal(t, "enterprise", info.Level)
+	_, req := byName(model.TierCritical)
+	_, err = n.Put(t.Context(), req)
+	require.NoError(t, err, "at once: nobody goes by what was before")
+	_, kept, err = n.InstallLicense(t.Context(), text, true)
+	require.NoError(t, err)
+	assert.True(t, kept, "it is no newer than itself")
+
+	ends, err := signed.Issue(signed.Licence{ID: "l", Customer: "c", Level: license.Enterprise, Issued: time.Now(), Expires: time.Now().Add(2 * time.Second)}, signed.DevelopmentKey())
+	require.NoError(t, err)
+	_, _, err = n.InstallLicense(t.Context(), ends, false)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, req := byName(model.TierCritical)
+		_, err := n.Put(t.Context(), req)
+		return model.CodeOf(err) == model.CodeLicenseDenied
+	}, 20*time.Second, 50*time.Millisecond, "what the client remembers grants nothing: apply judges")
+	copied, err := n.Copy(t.Context(), "default", "/models/a", "/models/b", false)
+	require.NoError(t, err, "to copy a file is not to ask for its tier")
+	assert.Zero(t, copied.Row.TierAsked)
+	assert.Equal(t, content(100), n.read(t, "/models/b"))
+	_, err = n.Delete(t.Context(), "default", "/models/a", nil)
+	assert.NoError(t, err)
+}

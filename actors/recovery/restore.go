@@ -1,0 +1,81 @@
+package recovery
+
+import (
+	"errors"
+
+	"tiercel/cluster/catalog"
+	"tiercel/cluster/model"
+	"tiercel/store"
+)
+
+// Restore makes a node of an empty directory whose log begins with a backup, one
+// generation higher (opt.Generation, if it is given). It holds no volumes: the workers
+// of the old cluster bring theirs when they join. Only Backup, one of Dirs, Generation,
+// Random and Now count.
+func Restore(opt Options) (_ *Report, err error) {
+	if len(opt.Dirs) != 1 {
+		return nil, model.Errorf(model.CodeInvalidArgument, op, "a backup is restored to one directory")
+	}
+	target := opt.Dirs[0]
+	isNew, err := store.IsNew(target.FS)
+	if err != nil {
+		return nil, err
+	}
+	if !isNew {
+		return nil, model.Errorf(model.CodeConflict, op,
+			"%s is the directory of a node already; name an empty one, or use `tiercel recover --catalog FILE`, which keeps its volumes", target.Name)
+	}
+	b, err := load(opt.Backup) // before anything is written
+	if err != nil {
+		return nil, err
+	}
+	cluster := b.cat.Cluster()
+	if cluster == nil {
+		return nil, model.Errorf(model.CodeInvalidArgument, op, "%s holds no cluster", opt.Backup.Name)
+	}
+	report := &Report{ClusterID: model.ClusterID(cluster.ClusterId), Generation: cluster.Generation + 1, Checkpoint: b.from, JournalTo: b.from, Backup: true}
+	if opt.Generation != 0 {
+		if opt.Generation <= cluster.Generation {
+			return nil, model.Errorf(model.CodeInvalidArgument, op, "the backup is of generation %d; the restored cluster needs a higher one than that, not %d", cluster.Generation, opt.Generation)
+		}
+		report.Generation = opt.Generation
+	}
+	if report.Fork, err = newFork(opt.Random); err != nil {
+		return nil, err
+	}
+	r := &rebuilding{sources: &sources{}, base: b, report: report, now: opt.Now.UnixMilli(), index: b.cat.Applied() + catalog.RecoveryGap}
+	if err := r.rebuild(report.Fork); err != nil {
+		return nil, err
+	}
+	dir, err := store.OpenDataDir(target.FS, opt.Random, true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	report.Dirs = []DirReport{{Name: target.Name, Node: dir.Identity().NodeID, Founder: true}}
+	return report, newLog(dir, b, report, opt.Random)
+}
+
+// AsWorker makes workers of the directories of stopped nodes whose cluster was
+// recovered elsewhere: their logs are set aside, their volumes stay.
+func AsWorker(opt Options) (_ *Report, err error) {
+	s, err := openSources(opt)
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{ClusterID: s.dirs[0].node.ClusterID}
+	for _, d := range s.dirs {
+		out := DirReport{Name: d.name, Node: d.id, Volumes: len(d.states)}
+		if opt.Apply {
+			if out.Aside, err = d.setLogAside(d.node.Generation); err != nil {
+				return nil, err
+			}
+			if err := becomeWorker(d.dir, 0, opt.Random); err != nil {
+				return nil, err
+			}
+		}
+		report.Dirs = append(report.Dirs, out)
+	}
+	return report, nil
+}

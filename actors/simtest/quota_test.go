@@ -1,0 +1,415 @@
+package simtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/actors/runtime"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+func (p *probe) limit(bytes int64) *messages.QuotaInfo {
+	p.t.Helper()
+	r := ask[*messages.ChangeQuotaReply](p, gatewayPath, &messages.ChangeQuota{Header: p.header(), Tenant: clientTenant, LimitBytes: bytes})
+	require.Nil(p.t, r.Error, "%v", r.Error)
+	return r.Quota
+}
+
+func (p *probe) quota() *messages.QuotaInfo {
+	p.t.Helper()
+	r := ask[*messages.ListQuotasReply](p, gatewayPath, &messages.ListQuotas{Header: p.header(), Tenant: clientTenant})
+	require.Nil(p.t, r.Error, "%v", r.Error)
+	require.Len(p.t, r.Quotas, 1)
+	return r.Quotas[0]
+}
+
+// openUpload begins a file of a declared size, 0 for none.
+func (p *probe) openUpload(path string, declared uint64) uint64 {
+	p.t.Helper()
+	r := ask[*messages.OpenUploadReply](p, gatewayPath, &messages.OpenUpload{
+		Header: p.header(), File: &messages.FileAttributes{Tenant: clientTenant, Path: path, SizeBytes: declared},
+	})
+	require.Nil(p.t, r.Error, "%v", r.Error)
+	return r.Upload
+}
+
+func (p *probe) tryPart(upload, part uint64, bytes int) *messages.Error {
+	p.t.Helper()
+	return ask[*messages.UploadPartReply](p, gatewayPath, &messages.UploadPart{
+		Header: p.header(), Upload: upload, Part: part, Body: blob("part", bytes),
+	}).Error
+}
+
+func (p *probe) finishUpload(path string, upload uint64, bytes uint64) *messages.Error {
+	p.t.Helper()
+	return ask[*messages.PutReply](p, gatewayPath, &messages.FinishUpload{
+		Header: p.header(), Upload: upload, File: &messages.FileAttributes{Tenant: clientTenant, Path: path, SizeBytes: bytes},
+	}).Error
+}
+
+// appended is how much lies in all volumes of the probe's node, wanted or not.
+func (p *probe) appended() (bytes uint64) {
+	for _, state := range p.host.data.Volumes.States() {
+		bytes += state.End
+	}
+	return bytes
+}
+
+func TestStory_AWriteThatCannotFitIsRefusedBeforeItsBytesGoAnywhere(t *testing.T) {
+	p := newProbe(t, 31)
+	assert.EqualValues(t, 250, p.limit(250).LimitBytes)
+	require.Nil(t, p.put("/models/a", "a", nil).Error) // 100 bytes each
+	require.Nil(t, p.put("/models/b", "b", nil).Error)
+	before := p.appended()
+
+	refused := p.put("/models/c", "c", nil).Error
+	require.Equal(t, string(model.CodeQuotaExceeded), refused.GetCode(), "%v", refused)
+	assert.Equal(t, map[string]string{"tenant": "default", "limit_bytes": "250", "used_bytes": "200", "reserved_bytes": "0", "asked_bytes": "100"}, refused.Details)
+	id := p.openUpload("/models/d", 51)
+	require.Equal(t, string(model.CodeQuotaExceeded), p.tryPart(id, 0, 10).GetCode(), "10 would fit, but 51 are to come")
+	assert.Equal(t, before, p.appended(), "nothing was sent to a volume")
+	assert.Empty(t, p.value("/models/c"))
+
+	require.Nil(t, p.put("/models/a", "other", nil).Error, "as much in place of as much")
+	id = p.openUpload("/models/e", 0) // nobody knows how long it gets
+	require.Nil(t, p.tryPart(id, 0, 40))
+	assert.EqualValues(t, 40, p.quota().ReservedBytes)
+	require.Equal(t, string(model.CodeQuotaExceeded), p.tryPart(id, 1, 11).GetCode())
+	p.story.world.Run(time.Second)
+	q := p.quota()
+	assert.Equal(t, []int64{200, 0, 2}, []int64{q.UsedBytes, q.ReservedBytes, q.Files}, "what it had staged is released")
+	assert.Empty(t, p.story.catalogAt(0).StagedByLimited())
+
+	id = p.openUpload("/models/f", 0)
+	require.Nil(t, p.tryPart(id, 0, 40))
+	require.Nil(t, p.tryPart(id, 1, 10))
+	require.Nil(t, p.finishUpload("/models/f", id, 50))
+	q = p.quota()
+	assert.Equal(t, []int64{250, 0, 3}, []int64{q.UsedBytes, q.ReservedBytes, q.Files}, "up to the limit")
+	assert.Empty(t, p.story.bad)
+}
+
+func TestStory_AWriteUnderWayKeepsItsRoomUntilItEnds(t *testing.T) {
+	p := newProbe(t, 32)
+	p.limit(300)
+	id := p.openUpload("/models/large", 250)
+	require.Nil(t, p.tryPart(id, 0, 10))
+	assert.EqualValues(t, 250, p.quota().ReservedBytes, "all that was declared")
+	refused := p.put("/models/a", "a", nil).Error
+	assert.Equal(t, "250", refused.GetDetails()["reserved_bytes"], "%v", refused)
+
+	ask[*messages.MutationReply](p, gatewayPath, &messages.DropUpload{Header: p.header(), Upload: id})
+	p.story.world.Run(time.Second)
+	assert.Zero(t, p.quota().ReservedBytes, "its client has gone")
+	require.Nil(t, p.put("/models/a", "a", nil).Error)
+
+	// A put that was refused for another reason gives its room back at once.
+	for range 5 {
+		r := p.put("/models/new", "x", &messages.Conditions{MustExist: true})
+		require.Equal(t, string(model.CodePreconditionFailed), r.Error.GetCode())
+	}
+	require.Nil(t, p.put("/models/b", "b", nil).Error)
+	require.Nil(t, p.put("/models/c", "c", nil).Error)
+	assert.Zero(t, p.quota().ReservedBytes)
+	assert.EqualValues(t, 300, p.quota().UsedBytes)
+	assert.Empty(t, p.story.bad)
+}
+
+// others are the hosts beside the master.
+func (p *probe) others() []*host {
+	var out []*host
+	for _, h := range p.story.hosts {
+		if h != p.story.master() {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+func TestStory_AfterAFailoverWhatWasStagedIsReservedOnce(t *testing.T) {
+	for seed := range uint64(5) {
+		p := newClusterProbe(t, 330+seed, 3)
+		p.host = p.others()[0]
+		p.limit(300)
+		id := p.openUpload("/models/large", 0)
+		require.Nil(t, p.tryPart(id, 0, 100))
+		require.Nil(t, p.tryPart(id, 1, 100))
+		old := p.story.master()
+		old.node.Crash(false)
+		require.True(t, p.story.world.RunUntil(func() bool { return p.story.master() != old && p.story.serving() }, time.Minute))
+
+		assert.EqualValues(t, 200, p.quota().ReservedBytes, "seed %d: used and staged", seed)
+		require.Nil(t, p.put("/models/a", "a", nil).Error, "seed %d: 100 fit beside the 200", seed)
+		refused := p.put("/models/b", "b", nil).Error
+		assert.Equal(t, "200", refused.GetDetails()["reserved_bytes"], "seed %d: %v", seed, refused)
+		deleted := ask[*messages.MutationReply](p, gatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: "/models/a"})
+		require.Nil(t, deleted.Error)
+
+		require.Nil(t, p.tryPart(id, 2, 100), "seed %d: its own 200 and 100 more", seed)
+		assert.EqualValues(t, 300, p.quota().ReservedBytes)
+		require.Nil(t, p.finishUpload("/models/large", id, 300), "seed %d", seed)
+		q := p.quota()
+		assert.Equal(t, []int64{300, 0}, []int64{q.UsedBytes, q.ReservedBytes}, "seed %d", seed)
+		assert.Empty(t, p.story.bad, "seed %d", seed)
+	}
+}
+
+func TestStory_WhatAGatewayHadReservedIsFreeWhenItIsGone(t *testing.T) {
+	p := newClusterProbe(t, 34, 3)
+	p.story.world.Run(25 * heartbeatInterval) // the lead has gone to the best candidate, and stays
+	master := p.story.master()
+	dies := p.others()[0]
+	p.host = dies
+	p.limit(300)
+	id := p.openUpload("/models/large", 300)
+	require.Nil(t, p.tryPart(id, 0, 100))
+	dies.node.Crash(false)
+	p.host = p.others()[1]
+	require.Equal(t, string(model.CodeQuotaExceeded), p.put("/models/a", "a", nil).Error.GetCode())
+	free := func() bool { return p.quota().ReservedBytes == 0 }
+	require.True(t, p.story.world.RunUntil(func() bool { return dies.node.Up() && dies.ready }, time.Minute), "its next life opens another session")
+	for tries := 0; !free() && tries < 20; tries++ {
+		p.story.world.Run(time.Second)
+	}
+	require.True(t, free(), "%v", p.quota())
+	require.Equal(t, master, p.story.master(), "it was this master that released it")
+	require.Nil(t, p.put("/models/a", "a", nil).Error)
+	assert.Empty(t, p.story.bad)
+}
+
+func TestStory_QuotasAreListedLoweredTakenAwayAndForecast(t *testing.T) {
+	p := newProbe(t, 35)
+	for n := range 6 {
+		require.Nil(t, p.put(fmt.Sprintf("/models/%d", n), "v", nil).Error)
+	}
+	q := p.limit(250)
+	assert.EqualValues(t, []int64{250, 600, 6}, []int64{q.LimitBytes, q.UsedBytes, q.Files})
+	assert.Equal(t, string(model.CodeQuotaExceeded), p.put("/models/x", "x", nil).Error.GetCode())
+	require.Nil(t, p.put("/models/0", "y", nil).Error, "what raises nothing goes on")
+
+	p.limit(5000)
+	for n := range 8 {
+		p.story.world.Run(5 * time.Second)
+		require.Nil(t, p.put(fmt.Sprintf("/models/grows/%d", n), "v", nil).Error)
+	}
+	q = p.quota()
+	at := time.UnixMilli(q.FullUnixMs).Sub(p.host.node.Runtime().Now())
+	assert.InDelta(t, 36*5, at.Seconds(), 60, "36 more of a hundred bytes, one in five seconds")
+
+	r := ask[*messages.ChangeQuotaReply](p, gatewayPath, &messages.ChangeQuota{Header: p.header(), Tenant: clientTenant, Remove: true})
+	require.Nil(t, r.Error)
+	assert.False(t, r.Quota.Limited)
+	bad := ask[*messages.ChangeQuotaReply](p, gatewayPath, &messages.ChangeQuota{Header: p.header(), Tenant: "Not A Tenant", LimitBytes: 1})
+	assert.Equal(t, string(model.CodeInvalidArgument), bad.Error.GetCode())
+	v := ask[*messages.VerifyQuotasReply](p, gatewayPath, &messages.VerifyQuotas{Header: p.header()})
+	require.Nil(t, v.Error)
+	assert.Equal(t, []uint64{1, 14}, []uint64{v.Tenants, v.Files})
+	assert.Empty(t, v.Differences)
+	all := ask[*messages.ListQuotasReply](p, gatewayPath, &messages.ListQuotas{Header: p.header(), Limit: 10})
+	require.Len(t, all.Quotas, 1)
+	assert.Empty(t, p.story.bad)
+}
+
+// racer writes files of its tenant, one after the other, each through any gateway, and
+// remembers what it was told.
+type racer struct {
+	race    *race
+	number  int
+	tenant  string
+	random  *rand.Rand
+	left    int
+	request uint64
+	path    string
+	size    int
+	upload  uint64
+	sent    int
+}
+
+// race is what all racers were told.
+type race struct {
+	story    *story
+	working  int
+	stored   map[string]int64 // by tenant and path
+	refused  map[string]*messages.Error
+	unknown  map[string]bool
+	reserved int // refusals that came before the bytes
+}
+
+const racePartBytes = 150
+
+var raceTenants = [...]string{"red", "blue"}
+
+func (r *racer) Receive(ctx *runtime.Context, msg any) {
+	switch m := msg.(type) {
+	case *actor.Started, nextDue:
+		r.next(ctx)
+	case timeout:
+		if m.request == r.request {
+			r.told(ctx, &messages.Error{Code: string(model.CodeOutcomeUnknown)})
+		}
+	case *messages.PutReply:
+		if m.Header.Request == r.request {
+			r.told(ctx, m.Error)
+		}
+	case *messages.OpenUploadReply:
+		r.step(ctx, m.Header, m.Error, func() { r.upload = m.Upload })
+	case *messages.UploadPartReply:
+		r.step(ctx, m.Header, m.Error, func() { r.sent += racePartBytes })
+	}
+}
+
+func (r *racer) next(ctx *runtime.Context) {
+	if r.left == 0 {
+		r.race.working--
+		return
+	}
+	r.left--
+	r.path, r.size, r.upload, r.sent = fmt.Sprintf("/models/%d/%d", r.number, r.left), 50+r.random.IntN(400), 0, 0
+	r.send(ctx)
+}
+
+// send puts the next message of a file on its way: large ones go in parts.
+func (r *racer) send(ctx *runtime.Context) {
+	r.request++
+	h := &messages.Header{Request: r.request, BudgetMs: clientBudget.Milliseconds()}
+	file := &messages.FileAttributes{Tenant: r.tenant, Path: r.path, SizeBytes: uint64(r.size)}
+	to := r.race.story.hosts[(r.number+r.left)%len(r.race.story.hosts)] // one gateway for one file
+	var msg proto.Message
+	switch {
+	case r.size <= racePartBytes:
+		msg = &messages.Put{Header: h, File: file, Body: blob(r.path, r.size)}
+	case r.upload == 0:
+		if r.number%2 == 0 {
+			file.SizeBytes = 0 // it does not say how long it gets
+		}
+		msg = &messages.OpenUpload{Header: h, File: file}
+	case r.sent < r.size:
+		msg = &messages.UploadPart{Header: h, Upload: r.upload, Part: uint64(r.sent / racePartBytes), Body: blob(r.path, min(racePartBytes, r.size-r.sent))}
+	default:
+		msg = &messages.FinishUpload{Header: h, Upload: r.upload, File: file}
+	}
+	ctx.Request(ctx.Runtime().Peer(to.name, gatewayPath), msg)
+	ctx.After(clientTimeout, timeout{request: r.request})
+}
+
+func (r *racer) step(ctx *runtime.Context, h *messages.Header, refused *messages.Error, then func()) {
+	switch {
+	case h.Request != r.request:
+	case refused.GetCode() == string(model.CodeOutcomeUnknown):
+		r.told(ctx, &messages.Error{Code: string(model.CodeUnavailable)}) // a part makes no file
+	case refused != nil:
+		r.told(ctx, refused)
+	default:
+		then()
+		r.send(ctx)
+	}
+}
+
+// told notes the end of a file.
+func (r *racer) told(ctx *runtime.Context, refused *messages.Error) {
+	r.request++ // answers that come late are passed over
+	key := r.tenant + r.path
+	switch model.Code(refused.GetCode()) {
+	case "":
+		r.race.stored[key] = int64(r.size)
+	case model.CodeOutcomeUnknown:
+		r.race.unknown[key] = true
+	default:
+		r.race.refused[key] = refused
+		if _, early := refused.Details["reserved_bytes"]; early {
+			r.race.reserved++
+		}
+	}
+	ctx.After(time.Duration(r.random.Int64N(int64(20*time.Millisecond))), nextDue{})
+}
+
+// newRace has 32 racers of each of two tenants run to limits that half of what they
+// write would fill.
+func newRace(p *probe, seed uint64, files int) *race {
+	r := &race{story: p.story, stored: map[string]int64{}, refused: map[string]*messages.Error{}, unknown: map[string]bool{}}
+	for i, tenant := range raceTenants {
+		set := ask[*messages.ChangeQuotaReply](p, gatewayPath, &messages.ChangeQuota{Header: p.header(), Tenant: tenant, LimitBytes: [...]int64{6000, 15_000}[i]})
+		require.Nil(p.t, set.Error)
+	}
+	for n := range 64 {
+		rt := p.story.world.Client(fmt.Sprintf("racer-%d", n)).Runtime()
+		r.working++
+		_, err := rt.SpawnRoot("racer", func() runtime.Actor {
+			return &racer{race: r, number: n, tenant: raceTenants[n%2], random: rand.New(rand.NewPCG(seed, uint64(n))), left: files}
+		})
+		require.NoError(p.t, err)
+	}
+	return r
+}
+
+// TestStory_WritersRaceToTheirLimitsThroughFailovers: the checkers look at every catalog
+// state on the way (check_quota.go).
+func TestStory_WritersRaceToTheirLimitsThroughFailovers(t *testing.T) {
+	for seed := range uint64(6) {
+		p := newClusterProbe(t, 360+seed, 3)
+		r := newRace(p, seed, 4)
+		failovers := int(seed % 3)
+		for n := range failovers {
+			p.story.world.Run(time.Duration(20+40*n) * time.Millisecond)
+			p.story.masterOrAny().node.Crash(seed%2 == 0)
+			p.story.world.Run(3 * time.Second)
+		}
+		require.True(t, p.story.world.RunUntil(func() bool { return r.working == 0 && p.story.serving() }, 2*time.Minute), "seed %d: %s", seed, p.story.state())
+		p.story.world.Run(6 * time.Second) // uploads that were given up are dropped
+		r.check(p, seed, failovers)
+		require.Empty(t, p.story.bad, "seed %d", seed)
+	}
+}
+
+// check compares what the racers were told with what there is.
+func (r *race) check(p *probe, seed uint64, failovers int) {
+	c := p.story.catalogAt(0)
+	require.NotEmpty(p.t, r.stored, "seed %d", seed)
+	quotas := 0
+	for key, refused := range r.refused {
+		if refused.Code == string(model.CodeQuotaExceeded) {
+			quotas++
+			assert.NotEmpty(p.t, refused.Details["limit_bytes"])
+		}
+		tenant, path := key[:indexOf(key)], key[indexOf(key):]
+		_, there := c.Stat(tenant, path)
+		assert.False(p.t, there, "seed %d: %s was refused and is there", seed, key)
+	}
+	assert.NotZero(p.t, quotas, "seed %d: the limits were never met", seed)
+	if failovers == 0 {
+		assert.Equal(p.t, quotas, r.reserved, "seed %d: every refusal came before the bytes: what was let in found its room", seed)
+		assert.Empty(p.t, r.unknown, "seed %d", seed)
+	}
+	for _, tenant := range raceTenants {
+		row, _ := c.Tenant(tenant)
+		sum := int64(0)
+		for key, size := range r.stored {
+			if key[:indexOf(key)] == tenant {
+				sum += size
+			}
+		}
+		if failovers == 0 {
+			assert.Equal(p.t, sum, row.UsedBytes, "seed %d: %s", seed, tenant)
+			assert.Greater(p.t, row.UsedBytes, row.LimitBytes-450, "seed %d: %s has no room for the smallest that was refused", seed, tenant)
+		}
+		assert.LessOrEqual(p.t, row.UsedBytes, row.LimitBytes)
+		assert.GreaterOrEqual(p.t, row.UsedBytes, sum, "seed %d: what was stored is counted", seed)
+	}
+	assert.Empty(p.t, c.StagedByLimited(), "seed %d: refused uploads leave nothing", seed)
+	a := &auditor{story: p.story}
+	_, err := p.story.world.Client("auditor").Runtime().SpawnRoot("auditor", func() runtime.Actor { return a })
+	require.NoError(p.t, err)
+	require.True(p.t, p.story.world.RunUntil(func() bool { return a.released && a.verified }, 30*time.Second), "seed %d: %d bytes are still reserved", seed, a.reserved)
+}
+
+// indexOf is where the path begins in a key.
+func indexOf(key string) int { return strings.IndexByte(key, '/') }

@@ -1,0 +1,503 @@
+package simtest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/actors/recovery"
+	"tiercel/cluster/model"
+	"tiercel/messages"
+	"tiercel/store"
+)
+
+// options name the disks of all hosts, the founder's first.
+func (s *story) recoverOptions(founder *host, apply bool) recovery.Options {
+	opt := recovery.Options{Random: randomReader{s.random}, Now: s.world.Now(), Apply: apply}
+	for _, h := range append([]*host{founder}, s.hosts...) {
+		if h == founder && len(opt.Dirs) > 0 {
+			continue
+		}
+		opt.Dirs = append(opt.Dirs, recovery.Dir{Name: string(h.name), FS: h.node.FS(), Node: h.name})
+	}
+	return opt
+}
+
+// journaled waits until every change that matters is in the archive.
+func (p *probe) journaled() {
+	p.t.Helper()
+	at := p.story.master().catalog.Applied()
+	require.True(p.t, p.story.world.RunUntil(func() bool {
+		r := p.archive()
+		return r.Error == nil && r.CheckpointIndex > 0 && r.JournalIndex >= at
+	}, 5*time.Minute), "%v", p.archive())
+}
+
+func (p *probe) archive() *messages.DescribeArchiveReply {
+	return ask[*messages.DescribeArchiveReply](p, gatewayPath, &messages.DescribeArchive{Header: p.header()})
+}
+
+// loseTheLog takes every node down and the logs of all that ever voted.
+func (s *story) loseTheLog(t *testing.T, powerLoss bool) {
+	for _, h := range s.hosts {
+		h.turnOff(powerLoss)
+		h.wipe(t, "log", "snapshots")
+	}
+	s.watch = newWatched() // the next life begins with no copy known to be whole
+}
+
+// comeBack starts every host, and waits until all serve.
+func (p *probe) comeBack(founder *host) {
+	p.t.Helper()
+	founder.turnOn()
+	p.host = founder
+	p.waitReady()
+	for _, h := range p.story.hosts {
+		if h != founder {
+			h.turnOn()
+		}
+	}
+	require.True(p.t, p.story.world.RunUntil(p.story.serving, time.Minute), "%s", p.story.state())
+}
+
+func (p *probe) move(from, to string) {
+	p.t.Helper()
+	r := ask[*messages.MutationReply](p, gatewayPath, &messages.Move{Header: p.header(), Tenant: clientTenant, From: from, To: to, Overwrite: true})
+	require.Nil(p.t, r.Error)
+}
+
+func (p *probe) remove(path string) {
+	p.t.Helper()
+	require.Nil(p.t, ask[*messages.MutationReply](p, gatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: path}).Error)
+}
+
+// lostAndFound lists what lies under /lost+found.
+func (p *probe) lostAndFound() (paths []string) {
+	p.t.Helper()
+	r := ask[*messages.ListReply](p, gatewayPath, &messages.List{Header: p.header(), Tenant: clientTenant, Prefix: "/lost+found/"})
+	require.Nil(p.t, r.Error)
+	for _, f := range r.Files {
+		paths = append(paths, f.Path)
+	}
+	return paths
+}
+
+// mixed writes, replaces, renames and deletes, in all tiers; want is what is there then.
+func (p *probe) mixed(rounds int) (want map[string]string) {
+	p.t.Helper()
+	want = make(map[string]string)
+	for n := range rounds {
+		for _, dir := range []string{"/models", "/vectors", "/cache"} {
+			path := fmt.Sprintf("%s/%d", dir, n)
+			require.Nil(p.t, p.put(path, "first of "+path, nil).Error)
+			want[path] = "first of " + path
+			switch n % 4 {
+			case 1:
+				require.Nil(p.t, p.put(path, "second of "+path, nil).Error)
+				want[path] = "second of " + path
+			case 2:
+				p.move(path, path+"-renamed")
+				want[path+"-renamed"], want[path] = want[path], ""
+			case 3:
+				p.remove(path)
+				want[path] = ""
+			}
+		}
+	}
+	return want
+}
+
+func (p *probe) requireAll(want map[string]string) {
+	p.t.Helper()
+	for _, path := range slices.Sorted(maps.Keys(want)) {
+		require.Equal(p.t, want[path], p.value(path), path)
+	}
+}
+
+func TestStory_AllVotersLoseTheirLogsAndEveryFileIsThereAgain(t *testing.T) {
+	for i, nodes := range []int{1, 3, 5} {
+		t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
+			p := newClusterProbe(t, 900+uint64(i), nodes)
+			want := p.mixed(12)
+			p.story.world.Run(2 * time.Second) // checkpoints, compaction and moves go on
+			for path, value := range p.mixed(4) {
+				want[path] = value
+			}
+			p.journaled()
+			before := p.story.master().catalog.Cluster()
+			p.story.loseTheLog(t, false)
+
+			founder := p.story.hosts[nodes-1]
+			plan, err := recovery.Recover(p.story.recoverOptions(founder, false))
+			require.NoError(t, err)
+			assert.Empty(t, plan.Fork, "nothing is done")
+			report, err := recovery.Recover(p.story.recoverOptions(founder, true))
+			require.NoError(t, err)
+			assert.Equal(t, before.Generation+1, report.Generation)
+			assert.Equal(t, before.ClusterId, string(report.ClusterID))
+			assert.Empty(t, report.Found, "all of it was journaled")
+			assert.Empty(t, report.NotFound)
+			assert.Zero(t, report.Elsewhere, "%v", report.Missing)
+			p.comeBack(founder)
+			assert.Equal(t, report.Generation, p.story.master().catalog.Cluster().Generation)
+			p.requireAll(want)
+			assert.Empty(t, p.lostAndFound())
+
+			// It is a cluster like any other: it takes writes, comes to its copies and voters,
+			// and what it has now survives the next loss of power.
+			require.Nil(t, p.put("/models/after", "after", nil).Error)
+			want["/models/after"] = "after"
+			p.story.calm = true
+			require.True(t, p.story.checkAgreement(), "%v", p.story.bad)
+			p.story.checkCopies()
+			require.Empty(t, p.story.bad)
+			if nodes > 1 {
+				require.True(t, p.story.world.RunUntil(func() bool { return p.story.formed(nodes) }, time.Minute), "%s", p.story.state())
+			}
+			for _, h := range p.story.hosts {
+				h.node.Crash(true)
+			}
+			p.story.powerCut = true
+			require.True(t, p.story.world.RunUntil(p.story.serving, time.Minute), "%s", p.story.state())
+			maps.DeleteFunc(want, func(path, _ string) bool { return strings.HasPrefix(path, "/cache/") }) // rebuildable
+			p.requireAll(want)
+		})
+	}
+}
+
+func TestStory_WhatTheJournalHasNotSeenIsUnderLostAndFoundAndNothingComesBackToItsOldPath(t *testing.T) {
+	found := 0
+	for seed := range uint64(6) {
+		p := newClusterProbe(t, 920+seed, 3)
+		want := p.mixed(8)
+		p.journaled()
+		// From here on nothing is journaled: writes, and everything else, are lost.
+		p.remove("/models/0")
+		acked := make(map[string]uint64) // versions
+		for n := range 5 {
+			path := fmt.Sprintf("/models/late-%d", n)
+			put := p.put(path, "late "+path, nil)
+			require.Nil(t, put.Error)
+			acked[path] = put.Row.Version
+		}
+		covered := p.archive().JournalIndex
+		p.story.loseTheLog(t, seed%2 == 0)
+		report, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[seed%3], true))
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, report.JournalTo, covered, "what was said to be journaled is")
+		p.comeBack(p.story.hosts[seed%3])
+		delete(want, "/models/0") // whether its end was journaled in time
+		if p.story.powerCut = seed%2 == 0; p.story.powerCut {
+			maps.DeleteFunc(want, func(path, _ string) bool { return strings.HasPrefix(path, "/cache/") }) // rebuildable
+		}
+		p.requireAll(want)
+		lost := p.lostAndFound()
+		assert.Len(t, lost, len(report.Found))
+		found += len(lost)
+		for _, path := range slices.Sorted(maps.Keys(acked)) {
+			if acked[path] <= report.JournalTo {
+				assert.Equal(t, "late "+path, p.value(path))
+				continue
+			}
+			require.Empty(t, p.value(path), "seed %d: %s came back to its old path", seed, path)
+			at := slices.IndexFunc(lost, func(f string) bool {
+				return strings.HasPrefix(f, fmt.Sprintf("/lost+found/%d%s~", report.Generation, path))
+			})
+			require.GreaterOrEqual(t, at, 0, "seed %d: %s was acknowledged: %v", seed, path, lost)
+			assert.Equal(t, "late "+path, p.value(lost[at]))
+		}
+		for path := range want {
+			if strings.HasSuffix(path, "-renamed") {
+				assert.Empty(t, p.value(strings.TrimSuffix(path, "-renamed")), "seed %d: the rename holds", seed)
+			}
+		}
+	}
+	assert.Greater(t, found, 15, "the journal had not seen most of them")
+}
+
+func TestRecover_RefusesWhatAnotherWayMissesLessOf(t *testing.T) {
+	p := newClusterProbe(t, 940, 3)
+	require.Nil(t, p.put("/models/a", "a", nil).Error)
+	p.journaled()
+	for _, h := range p.story.hosts {
+		h.turnOff(false)
+	}
+	opt := p.story.recoverOptions(p.story.hosts[0], true)
+	_, err := recovery.Recover(opt)
+	assert.Equal(t, model.CodeConflict, model.CodeOf(err))
+	assert.ErrorContains(t, err, "tiercel takeover")
+	opt.DiscardLog = true
+	report, err := recovery.Recover(opt)
+	require.NoError(t, err)
+	assert.NotEmpty(t, report.Dirs[0].Aside, "the log is set aside, not deleted")
+	names := strings.Join(p.story.hosts[0].node.FS().Names(), "\n")
+	for _, want := range []string{"/node.yaml", "/reason.txt", "/log/", "/snapshots/"} {
+		assert.Contains(t, names, report.Dirs[0].Aside+want)
+	}
+	p.comeBack(p.story.hosts[0])
+	assert.Equal(t, "a", p.value("/models/a"))
+
+	alone := newClusterProbe(t, 941, 1)
+	alone.host.turnOff(false)
+	alone.host.wipe(t, "log", "snapshots", "volumes")
+	_, err = recovery.Recover(alone.story.recoverOptions(alone.host, true))
+	assert.Equal(t, model.CodeNotFound, model.CodeOf(err))
+	assert.ErrorContains(t, err, "--catalog")
+}
+
+// backup fetches a snapshot of the catalog, as `tiercel backup` does, into a disk of its own.
+func (p *probe) backup() recovery.Dir {
+	p.t.Helper()
+	made := ask[*messages.PrepareBackupReply](p, gatewayPath, &messages.PrepareBackup{Header: p.header()})
+	require.Nil(p.t, made.Error)
+	disk := store.NewMemFS(1)
+	f, err := disk.Create("backup")
+	require.NoError(p.t, err)
+	for offset := uint64(0); ; {
+		piece := ask[*messages.FetchSnapshotReply](p, gatewayPath, &messages.FetchSnapshot{Header: p.header(), Index: made.Index, Offset: offset})
+		require.Nil(p.t, piece.Error)
+		_, err := f.WriteAt(piece.Data, int64(offset))
+		require.NoError(p.t, err)
+		if offset += uint64(len(piece.Data)); piece.Last {
+			require.Equal(p.t, offset, piece.TotalBytes)
+			require.NoError(p.t, f.Close())
+			return recovery.Dir{Name: "backup", FS: disk}
+		}
+	}
+}
+
+func TestStory_ABackupFromBeforeMovesIsRestoredAndWhatItDoesNotKnowIsSetAside(t *testing.T) {
+	p := newProbeOf(t, Params{Seed: 950, Nodes: 5, Still: true})
+	p.story.world.Run(25 * heartbeatInterval) // the lead has gone to the best candidate
+	want := p.mixed(12)
+	file := p.backup()
+	applied := p.story.master().catalog.Applied()
+
+	// Copies move away from a worker, and files come that the backup does not know.
+	volumes := p.story.master().catalog.Volumes()
+	at := slices.IndexFunc(volumes, func(v *messages.VolumeRow) bool {
+		return v.State == messages.VolumeState_OPEN && v.LiveBytes > 0 && v.Members[0].Node != string(p.story.master().name)
+	})
+	require.GreaterOrEqual(t, at, 0)
+	victim := p.story.hostOf(volumes[at].Members[0].Node)
+	p.host = p.story.hosts[0]
+	require.Nil(t, ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: string(victim.name)}).Error)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		for _, v := range p.story.master().catalog.Volumes() {
+			for _, m := range v.Members {
+				if m.Node == string(victim.name) {
+					return false
+				}
+			}
+		}
+		return true
+	}, 2*time.Minute))
+	for n := range 20 {
+		require.Nil(t, p.put(fmt.Sprintf("/models/late-%d", n), "late", nil).Error)
+		require.Nil(t, p.put(fmt.Sprintf("/cache/late-%d", n), "late", nil).Error)
+	}
+	p.story.world.Run(5 * time.Second)
+	late := p.story.master().catalog.Volumes()
+	late = slices.DeleteFunc(late, func(v *messages.VolumeRow) bool { return v.CreatedAt <= applied || v.LiveBytes == 0 })
+	require.NotEmpty(t, late, "volumes that the backup does not know")
+	for _, h := range p.story.hosts {
+		h.turnOff(false)
+	}
+	p.story.watch = newWatched()
+
+	disk := store.NewMemFS(77)
+	opt := recovery.Options{Dirs: []recovery.Dir{{Name: "fresh", FS: disk}}, Backup: file, Random: randomReader{p.story.random}, Now: p.story.world.Now()}
+	report, err := recovery.Restore(opt)
+	require.NoError(t, err)
+	assert.Equal(t, uint64(2), report.Generation)
+	_, err = recovery.Restore(opt)
+	assert.Equal(t, model.CodeConflict, model.CodeOf(err), "it is not empty any more")
+	workers := p.story.recoverOptions(p.story.hosts[0], true)
+	workers.DiscardLog = true
+	_, err = recovery.AsWorker(workers)
+	require.NoError(t, err)
+	founder := p.story.addHostWith(disk)
+	p.host = founder
+	p.waitReady()
+	for _, h := range p.story.hosts[:5] {
+		h.turnOn()
+	}
+	require.True(t, p.story.world.RunUntil(p.story.serving, time.Minute), "%s", p.story.state())
+	// Copies that were moved since are found where they are.
+	require.True(t, p.story.world.RunUntil(func() bool { return len(p.story.unverified()) == 0 }, 2*time.Minute), "%v", p.story.unverified())
+	p.requireAll(want)
+	assert.Empty(t, p.value("/models/late-1"), "the backup does not know it")
+	for _, v := range late {
+		for _, m := range v.Members {
+			names := strings.Join(p.story.hostOf(m.Node).node.FS().Names(), "\n")
+			assert.Contains(t, names, fmt.Sprintf("quarantine/volume-%s.", model.VolumeID(v.Id)), "volume %d on %s is set aside, not deleted", v.Id, m.Node)
+		}
+	}
+	require.Nil(t, p.put("/models/after", "after", nil).Error)
+	assert.Equal(t, "after", p.value("/models/after"))
+}
+
+// unverified lists volumes with content of which no copy is known to be whole.
+func (s *story) unverified() (out []*messages.VolumeRow) {
+	for _, v := range s.master().catalog.Volumes() {
+		whole := slices.ContainsFunc(v.Members, func(m *messages.VolumeMember) bool { return m.Verified && !m.Damaged })
+		if v.LiveBytes > 0 && !whole {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func TestStory_WhatIsSaidToBeJournaledSurvivesTheNextMoment(t *testing.T) {
+	for seed := range uint64(12) {
+		p := newClusterProbe(t, 960+seed, 3)
+		p.host = p.story.master()
+		p.journaled()
+		put := p.put("/models/a", "a", nil)
+		require.Nil(t, put.Error)
+		require.True(t, p.story.world.RunUntil(func() bool { return p.archive().JournalIndex >= put.Row.Version }, time.Minute))
+		p.story.loseTheLog(t, true)
+		report, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[0], true))
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, report.JournalTo, put.Row.Version, "seed %d: it was said to be journaled", seed)
+		assert.Empty(t, report.Found)
+	}
+}
+
+func TestStory_AVolumeIsNotDroppedBeforeTheJournalKnowsThatItIsEmpty(t *testing.T) {
+	for seed := range uint64(2) {
+		// The journal is slower than the sweep that deletes the copies of a dropped volume.
+		p := newProbeOf(t, Params{Seed: 980 + seed, Nodes: 3, ArchiveEvery: time.Minute})
+		p.fill(40, model.TierCritical, make(map[string]string))
+		kept := make(map[string]string)
+		for n := range 40 {
+			path := fmt.Sprintf("/more/%d", n)
+			kept[path] = "more " + path
+			p.sendLarge(path, kept[path], model.TierCritical)
+		}
+		p.answered(40)
+		p.journaled()
+		before := p.volumes()
+		for n := range 30 { // what is left has to be moved
+			path := fmt.Sprintf("/more/%d", n)
+			delete(kept, path)
+			p.send(gatewayPath, &messages.Delete{Header: p.header(), Tenant: clientTenant, Path: path})
+		}
+		p.answered(30)
+		deleted := func() bool {
+			now := p.volumes()
+			for id, row := range before {
+				if row.LiveBytes > 0 && len(now) > 0 && now[id] == nil && !slices.ContainsFunc(p.story.hosts, func(h *host) bool { return h.data.Volumes.Has(model.VolumeID(id)) }) {
+					return true
+				}
+			}
+			return false
+		}
+		require.True(t, p.story.world.RunUntil(deleted, 5*time.Minute), "%v", p.volumes())
+		p.story.loseTheLog(t, false)
+		report, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[0], true))
+		require.NoError(t, err)
+		require.Zero(t, report.Elsewhere, "seed %d: content is gone with a volume that was dropped: %v", seed, report.Missing)
+		p.comeBack(p.story.hosts[0])
+		p.checkKept(kept)
+	}
+}
+
+func TestStory_PiecesOfTheJournalAreCarriedFromMachinesThatCannotBeReached(t *testing.T) {
+	p := newClusterProbe(t, 995, 5)
+	want := p.mixed(10)
+	p.story.world.Run(2 * time.Second)
+	p.journaled()
+	p.story.loseTheLog(t, false)
+	all, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[0], false))
+	require.NoError(t, err)
+
+	founder := p.story.hosts[2]
+	whole := p.story.recoverOptions(founder, true)
+	alone, others := whole, whole
+	alone.Dirs, others.Dirs = whole.Dirs[:1], whole.Dirs[1:]
+	for i, other := range others.Dirs {
+		one := others
+		one.Dirs = []recovery.Dir{other}
+		var pieces bytes.Buffer
+		count, err := recovery.Export(one, &pieces)
+		require.NoError(t, err)
+		if i == 0 {
+			assert.NotZero(t, count)
+		}
+		disk := store.NewMemFS(1)
+		f, err := disk.Create("pieces")
+		require.NoError(t, err)
+		_, err = f.WriteAt(pieces.Bytes(), 0)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		alone.Carried = append(alone.Carried, recovery.Dir{Name: "pieces", FS: disk})
+	}
+	report, err := recovery.Recover(alone)
+	require.NoError(t, err)
+	assert.Equal(t, all.JournalTo, report.JournalTo, "as far as with every directory")
+	_, err = recovery.AsWorker(others)
+	require.NoError(t, err)
+	p.comeBack(founder)
+	require.True(t, p.story.world.RunUntil(func() bool { return len(p.story.unverified()) == 0 }, 2*time.Minute), "%v", p.story.unverified())
+	p.requireAll(want)
+}
+
+// damageArchive flips a byte in every copy of the records whose paths begin so.
+func (s *story) damageArchive(t *testing.T, prefix string) (damaged int) {
+	for _, h := range s.hosts {
+		volumes, states, err := store.OpenVolumes(h.node.FS(), store.VolumeOptions{})
+		require.NoError(t, err)
+		for _, v := range states {
+			require.NoError(t, volumes.Walk(v.ID, 0, func(rec store.Record, at store.Placed) error {
+				if rec.Tenant != model.SystemTenant || !strings.HasPrefix(rec.Path, prefix) {
+					return nil
+				}
+				damaged++
+				f, err := h.node.FS().Open(fmt.Sprintf("volumes/t%d/%s.vol", v.Tier, v.ID))
+				require.NoError(t, err)
+				last := make([]byte, 1)
+				_, err = f.ReadAt(last, int64(at.Offset+at.RecordBytes-1))
+				require.NoError(t, err)
+				_, err = f.WriteAt([]byte{last[0] ^ 1}, int64(at.Offset+at.RecordBytes-1))
+				require.NoError(t, err)
+				return f.Close()
+			}))
+		}
+		require.NoError(t, volumes.Close())
+	}
+	return damaged
+}
+
+func TestRecover_ADamagedCheckpointIsPassedOverForAnother(t *testing.T) {
+	p := newClusterProbe(t, 990, 3)
+	want := p.mixed(8)
+	p.journaled()
+	checkpoints := make(map[uint64]bool)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		require.Nil(t, p.put("/models/more", fmt.Sprint(p.story.world.Elapsed()), nil).Error)
+		p.story.world.Run(300 * time.Millisecond)
+		checkpoints[p.archive().CheckpointIndex] = true
+		return len(checkpoints) > 2
+	}, time.Minute))
+	p.journaled()
+	p.story.loseTheLog(t, false)
+	opt := p.story.recoverOptions(p.story.hosts[0], false)
+	whole, err := recovery.Recover(opt)
+	require.NoError(t, err)
+	require.NotZero(t, p.story.damageArchive(t, fmt.Sprintf("/checkpoint/%016x-%016x/", 1, whole.Checkpoint)))
+	report, err := recovery.Recover(p.story.recoverOptions(p.story.hosts[0], true))
+	require.NoError(t, err)
+	assert.NotEqual(t, whole.Checkpoint, report.Checkpoint, "another one is taken")
+	assert.Equal(t, whole.JournalTo, report.JournalTo, "and goes as far")
+	assert.NotEmpty(t, report.Notes)
+	p.comeBack(p.story.hosts[0])
+	p.requireAll(want)
+}

@@ -1,0 +1,39 @@
+package archive
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"tiercel/cluster/model"
+)
+
+// LostFound is where a recovery puts what the recovered catalog does not know.
+const LostFound = "/lost+found"
+
+// LostPath is the path of a record, or of an upload by its id, under LostFound: that of
+// the write, with what makes it unique behind it. A path that would become too long
+// loses its end; the metadata has it whole.
+func LostPath(generation uint64, original string, volume, offset uint64, part uint32) string {
+	suffix := fmt.Sprintf("~%d-%d", volume, offset)
+	if part > 0 {
+		suffix += fmt.Sprintf(".part-%d", part)
+	}
+	path := fmt.Sprintf("%s/%d%s", LostFound, generation, original)
+	if room := model.MaxPathBytes - len(suffix); len(path) > room {
+		path = path[:room]
+		for !utf8.ValidString(path) {
+			path = path[:len(path)-1]
+		}
+	}
+	return path + suffix
+}
+
+// LostMeta is the metadata of such a file: where the writer wanted it.
+func LostMeta(original string, part uint32) map[string]string {
+	meta := map[string]string{"original-path": original}
+	if part > 0 {
+		meta["part"] = strconv.FormatUint(uint64(part), 10)
+	}
+	return meta
+}

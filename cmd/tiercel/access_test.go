@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/tokens"
+)
+
+func TestToken_IsShownOnceKeptAsAHashAndRevoked(t *testing.T) {
+	c := newCLI(t)
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	o := c.run("token", "create", "--file", file, "--name", "ops", "--role", "admin", "--cluster")
+	require.Equal(t, exitDone, o.status, o.stderr)
+	assert.Regexp(t, `^tiercel_[A-Za-z0-9_-]{43}\n$`, o.stdout, "nothing but the token, so that a shell can take it")
+	assert.Contains(t, o.stderr, "it is not shown again")
+	ops := strings.TrimSpace(o.stdout)
+
+	var made struct{ Token, Tenant string }
+	require.NoError(t, json.Unmarshal([]byte(c.must("token", "create", "--file", file, "--name", "ci", "--role", "read-only", "--tenant", "acme", "--expires", "90d", "-o", "json")), &made))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), ops)
+	assert.NotContains(t, string(text), made.Token)
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	live, err := tokens.Open(file)
+	require.NoError(t, err)
+	who, err := live.Identify(made.Token, time.Now())
+	require.NoError(t, err)
+	assert.Equal(t, model.Principal{Name: "ci", Role: model.RoleReadOnly, Tenant: "acme"}, *who)
+	_, err = live.Identify(made.Token, time.Now().AddDate(0, 0, 91))
+	assert.ErrorContains(t, err, "has expired")
+
+	list := c.must("token", "list", "--file", file)
+	assert.Regexp(t, `ops +admin +the cluster +never\n`, list)
+	assert.Regexp(t, `ci +read-only +tenant acme +20\d\d-`, list)
+	c.stdin = ops + "\n"
+	assert.Contains(t, string(text), strings.TrimSpace(c.must("token", "hash")))
+
+	o = c.run("token", "create", "--file", file, "--name", "ops", "--role", "admin", "--cluster")
+	assert.Equal(t, exitFailed, o.status)
+	assert.Contains(t, o.stderr, "the name is given twice")
+	assert.Empty(t, o.stdout, "a token that is in no file is not shown")
+
+	c.must("token", "revoke", "ops", "--file", file)
+	require.NoError(t, live.Reload())
+	_, err = live.Identify(ops, time.Now())
+	assert.Equal(t, model.CodeUnauthenticated, model.CodeOf(err))
+	assert.Equal(t, exitFailed, c.run("token", "revoke", "ops", "--file", file).status)
+	assert.Equal(t, exitFailed, c.run("token", "list", "--file", file+".gone").status)
+}
+
+func TestCerts_MakesAnAuthorityAndNodesAndOverwritesNothing(t *testing.T) {
+	c := newCLI(t)
+	dir := filepath.Join(t.TempDir(), "certs")
+	o := c.run("certs", "node", "n-1", "--dir", dir)
+	assert.Equal(t, exitFailed, o.status)
+	assert.Contains(t, o.stderr, "certs init-ca")
+	assert.Equal(t, filepath.Join(dir, "ca.crt")+"\n"+filepath.Join(dir, "ca.key")+"\n", c.must("certs", "init-ca", "--dir", dir))
+	c.must("certs", "node", "n-1", "--dir", dir)
+	before := map[string]string{}
+	for _, name := range []string{"ca.crt", "ca.key", "n-1.crt", "n-1.key"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		before[name] = string(text)
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		if strings.HasSuffix(name, ".key") {
+			assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), name)
+		}
+	}
+	for _, again := range [][]string{{"certs", "init-ca", "--dir", dir}, {"certs", "node", "n-1", "--dir", dir}} {
+		o := c.run(again...)
+		assert.Equal(t, exitFailed, o.status)
+		assert.Contains(t, o.stderr, "is there already and is not overwritten")
+	}
+	for name, text := range before {
+		now, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, text, string(now), name)
+	}
+	c.must("certs", "node", "n-1", "--dir", dir, "--replace")
+	now, err := os.ReadFile(filepath.Join(dir, "n-1.key"))
+	require.NoError(t, err)
+	assert.NotEqual(t, before["n-1.key"], string(now))
+}
+
+func TestVerbs_SendTheTokenAndTheFlagWinsOverTheEnvironment(t *testing.T) {
+	var sent []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = append(sent, r.Header.Get("Authorization"))
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	c := &cli{t: t, environ: []string{"TIERCEL_SERVER=" + server.URL}}
+	assert.Equal(t, exitFailed, c.run("status").status)
+	c.environ = append(c.environ, "TIERCEL_TOKEN=from-environment\n")
+	c.run("status")
+	c.run("status", "--token", "from-flag")
+	assert.Equal(t, []string{"", "Bearer from-environment", "Bearer from-flag"}, sent, "once each: who is not let in does not ask again")
+}

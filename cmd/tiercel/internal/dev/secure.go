@@ -1,0 +1,79 @@
+package dev
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tiercel/cluster/access"
+	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/certs"
+	"tiercel/cmd/tiercel/internal/tokens"
+)
+
+// secured are the files of a local cluster under TLS and tokens. They are made once, and
+// used again by later runs on the same directory.
+type secured struct {
+	certs  string // directory
+	tokens string // of the servers
+	admin  string // a file with one token, for the person at the terminal
+}
+
+// secure makes what is not there yet for n nodes.
+func secure(dir string, n int) (*secured, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &secured{certs: filepath.Join(dir, "certs"), tokens: filepath.Join(dir, "tokens.yaml"), admin: filepath.Join(dir, "admin.token")}
+	now := time.Now()
+	if _, err := certs.InitCA(s.certs, now); err != nil && model.CodeOf(err) != model.CodeConflict {
+		return nil, err
+	}
+	for i := range n {
+		_, err := certs.Issue(certs.Request{Dir: s.certs, Name: nodeName(i), Names: []string{"127.0.0.1", "localhost"}, Days: certs.NodeDays}, now)
+		if err != nil && model.CodeOf(err) != model.CodeConflict {
+			return nil, err
+		}
+	}
+	if _, err := os.Stat(s.admin); !errors.Is(err, os.ErrNotExist) {
+		return s, err
+	}
+	secret, err := access.NewSecret(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := access.HashOf(secret)
+	if err != nil {
+		return nil, err
+	}
+	if err := tokens.Add(s.tokens, access.Entry{Name: "admin", Hash: hash, Role: model.RoleAdmin, Cluster: true}); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(s.admin, []byte(secret+"\n"), 0o600); err != nil {
+		return nil, model.Errorf(model.CodeUnavailable, "start local cluster", "%s cannot be written: %w", s.admin, err)
+	}
+	return s, nil
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node-%d", i+1) }
+
+// args are the flags of the i-th node.
+func (s *secured) args(i int) []string {
+	pair := certs.PairOf(s.certs, nodeName(i))
+	return []string{"--auth-tokens", s.tokens, "--tls-cert", pair.Cert, "--tls-key", pair.Key, "--tls-ca", s.ca()}
+}
+
+func (s *secured) ca() string { return filepath.Join(s.certs, "ca.crt") }
+
+// environment tells a shell how to be let in, and curl is the same for curl.
+func (s *secured) environment() string {
+	return fmt.Sprintf("\n  export TIERCEL_TLS_CA=%s\n  export TIERCEL_TOKEN=$(cat %s)", s.ca(), s.admin)
+}
+
+func (s *secured) curl() string {
+	return `--cacert $TIERCEL_TLS_CA -H "Authorization: Bearer $TIERCEL_TOKEN" `
+}

@@ -1,0 +1,292 @@
+package drill
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/internal/procs"
+)
+
+// ladder is a cluster that climbs the levels of the licence, driven from the command line.
+type ladder struct {
+	t     *testing.T
+	c     *procs.Cluster
+	local string // a file to store
+}
+
+// west are the nodes that stand in another datacenter.
+var west = map[int]bool{5: true}
+
+func newLadder(t *testing.T) *ladder {
+	c, err := procs.Start(procs.Options{
+		Binary: build(t), Dir: t.TempDir(), Nodes: 1, License: procs.Unlicensed, Args: []string{"--heartbeat-interval", "300ms", "--log-level", "info"},
+		ArgsOf: func(n int) []string {
+			if west[n] {
+				return []string{"--dc", "west"}
+			}
+			return []string{"--dc", "east"}
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.Kill)
+	local := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(local, []byte("content"), 0o600))
+	return &ladder{t: t, c: c, local: local}
+}
+
+// run runs the command line against the first node.
+func (l *ladder) run(stdin string, args ...string) (status int, stdout, stderr string) {
+	l.t.Helper()
+	cmd := exec.Command(build(l.t), args...)
+	cmd.Env = append(os.Environ(), "TIERCEL_SERVER=http://"+l.c.Nodes[0].HTTP)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	_ = cmd.Run() // its status is what counts
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+func (l *ladder) must(args ...string) string {
+	l.t.Helper()
+	status, out, errs := l.run("", args...)
+	require.Equal(l.t, 0, status, "%v: %s%s", args, out, errs)
+	return out
+}
+
+// tries runs something that is licensed at this level, or must be denied by the names of
+// the feature and the level that has it.
+func (l *ladder) tries(licensed bool, feature, level string, args ...string) {
+	l.t.Helper()
+	status, out, errs := l.run("", args...)
+	if licensed {
+		assert.Equal(l.t, 0, status, "%v: %s%s", args, out, errs)
+		return
+	}
+	assert.Equal(l.t, 1, status, "%v: %s%s", args, out, errs)
+	assert.Contains(l.t, errs, feature+" is not part of the licence level", "%v", args)
+	assert.Contains(l.t, errs, "the level "+level+" has it", "%v", args)
+	assert.Contains(l.t, errs, "license_denied", "%v", args)
+}
+
+// install issues a development licence and installs it.
+func (l *ladder) install(args ...string) {
+	l.t.Helper()
+	text := l.must(append([]string{"license", "issue"}, args...)...)
+	status, out, errs := l.run(text, "license", "install", "-")
+	require.Equal(l.t, 0, status, "%s%s", out, errs)
+}
+
+// joins adds a node, or starts one that was refused before.
+func (l *ladder) joins(n *procs.Node) *procs.Node {
+	l.t.Helper()
+	var err error
+	if n == nil {
+		n, err = l.c.Add()
+	} else {
+		err = n.Start()
+	}
+	require.NoError(l.t, err)
+	require.NoError(l.t, n.WaitReady(30*time.Second))
+	return n
+}
+
+// refused adds a node that the licence has no place for: it ends, and its log says why.
+func (l *ladder) refused(says ...string) *procs.Node {
+	l.t.Helper()
+	n, err := l.c.Add()
+	require.NoError(l.t, err)
+	status, err := n.WaitEnd(20 * time.Second)
+	require.NoError(l.t, err)
+	assert.Equal(l.t, 1, status)
+	log, err := os.ReadFile(n.Dir() + ".log")
+	require.NoError(l.t, err)
+	for _, text := range append(says, "license_denied") {
+		assert.Contains(l.t, string(log), text)
+	}
+	return n
+}
+
+// rungs are what each level has of what shows from outside.
+type rung struct {
+	level                       string
+	sync, async, disks, balance bool
+	workers                     string
+}
+
+// check tries each row of the table that shows.
+func (l *ladder) check(r rung) {
+	l.t.Helper()
+	var shown struct {
+		Level    string
+		Workers  int
+		Features map[string]any
+	}
+	require.NoError(l.t, json.Unmarshal([]byte(l.must("license", "show", "--output", "json")), &shown))
+	assert.Equal(l.t, r.level, shown.Level)
+	assert.Contains(l.t, l.must("license", "show"), "of "+r.workers)
+	assert.Contains(l.t, l.must("status"), "license    "+r.level)
+	dir := "/" + r.level
+	l.tries(r.sync, "synchronous replication (tier 1)", "professional", "put", "-q", "--tier", "1", l.local, dir+"/asked-1")
+	l.tries(r.async, "tiered replication", "standard", "put", "-q", "--tier", "2", l.local, dir+"/asked-2")
+	l.tries(true, "", "", "put", "-q", "--tier", "3", l.local, dir+"/asked-3")
+	l.tries(true, "", "", "put", "-q", l.local, "/models"+dir)
+	l.tries(r.disks, "SSD/HDD-aware placement", "professional", "tier", "set", "2", "--disk", "ssd")
+	if r.disks {
+		l.must("tier", "set", "2", "--disk", "default")
+	}
+	l.tries(r.balance, "auto rebalancing", "enterprise", "rebalance", "--dry-run")
+	l.tries(r.level != "free", "per-tenant quotas", "standard", "quota", "set", "somebody", "1GiB")
+	l.must("quota", "remove", "somebody")
+	l.tries(r.sync, "synchronous replication (tier 1)", "professional", "tier", "set", "1", "--copies", "3")
+	l.must("tier", "set", "1", "--copies", "default")
+	assert.Equal(l.t, r.sync, shown.Features["synchronous_replication"])
+	assert.Equal(l.t, r.sync, shown.Features["master_failover"])
+	assert.Equal(l.t, r.balance, shown.Features["cross_datacenter_replication"])
+	assert.Equal(l.t, r.level != "free", shown.Features["tenant_quotas"])
+}
+
+// copies waits until a new file of the default tier says how many copies it has.
+func (l *ladder) copies(path string, wanted int, limited bool) {
+	l.t.Helper()
+	var tier struct {
+		Wanted  int    `json:"copies_wanted"`
+		Durable int    `json:"copies_durable"`
+		Limited string `json:"limited_by"`
+	}
+	ok := procs.Until(20*time.Second, func() bool {
+		var receipt struct{ Tier json.RawMessage }
+		tier.Limited = ""
+		if l.c.Do(l.c.Nodes[0], "PUT", "/files"+path, nil, "content", &receipt) != nil || json.Unmarshal(receipt.Tier, &tier) != nil {
+			return false
+		}
+		return tier.Durable == wanted && (tier.Limited == "license") == limited
+	})
+	assert.True(l.t, ok, "%s: %+v", path, tier)
+}
+
+func (l *ladder) roles() (voters int) {
+	var list struct{ Workers []struct{ Role string } }
+	if l.c.Get(l.c.Nodes[0], "/cluster/workers", &list) != nil {
+		return 0
+	}
+	for _, w := range list.Workers {
+		if w.Role == "master" || w.Role == "voter" {
+			voters++
+		}
+	}
+	return voters
+}
+
+func (l *ladder) workerIDs() (ids []string) {
+	var list struct {
+		Workers []struct {
+			ID    string `json:"worker_id"`
+			State string
+			Role  string
+		}
+	}
+	require.NoError(l.t, l.c.Get(l.c.Nodes[0], "/cluster/workers", &list))
+	for _, w := range list.Workers {
+		if w.Role != "master" && w.State == "healthy" {
+			ids = append(ids, w.ID)
+		}
+	}
+	return ids
+}
+
+func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
+	l := newLadder(t)
+	l.check(rung{level: "free", workers: "1"})
+	second := l.refused("storage clustering", "the licence level free of this cluster (there is no licence) allows 1 data worker, and the cluster has 1; the level standard allows more")
+
+	l.install("--level", "standard")
+	l.joins(second)
+	l.check(rung{level: "standard", workers: "2", async: true})
+	l.copies("/models/standard", 1, true)
+	l.copies("/sessions/standard", 1, false) // of two: the follower catches up
+	l.tries(false, "master failover", "professional", "master", "promote", l.workerIDs()[0])
+	third := l.refused("data workers", "allows 2 data workers, and the cluster has 2; the level professional allows more")
+	assert.Equal(t, 1, l.roles(), "one votes and one stands by")
+
+	l.install("--level", "professional")
+	l.joins(third)
+	l.joins(nil)
+	fifth := l.refused("the node is in datacenter west and the cluster in east", "cross-datacenter replication", "enterprise")
+	l.joins(nil)
+	l.check(rung{level: "professional", workers: "5", async: true, sync: true, disks: true})
+	l.copies("/models/professional", 3, false)
+	assert.True(t, procs.Until(20*time.Second, func() bool { return l.roles() == 5 }), "five vote: %d", l.roles())
+	l.refused("allows 5 data workers, and the cluster has 5; the level enterprise allows more")
+
+	l.install("--level", "enterprise")
+	l.joins(fifth)
+	l.check(rung{level: "enterprise", workers: "unlimited", async: true, sync: true, disks: true, balance: true})
+
+	l.install("--level", "free")
+	l.goesOn("downgrade", 6)
+	l.install("--level", "enterprise", "--valid-for", "2s")
+	require.True(t, procs.Until(20*time.Second, func() bool { return strings.Contains(l.must("license", "show"), "state        expired") }))
+	assert.Contains(t, l.must("status"), "expired on")
+	assert.Contains(t, l.must("status"), "6 data workers are there and the licence level free allows 1: they stay")
+	l.goesOn("expiry", 6)
+}
+
+// goesOn does what no licence is ever in the way of.
+func (l *ladder) goesOn(when string, workers int) {
+	l.t.Helper()
+	l.tries(false, "synchronous replication (tier 1)", "professional", "put", "-q", "--tier", "1", l.local, "/"+when+"/asked-1")
+	l.must("put", "-q", l.local, "/models/"+when)
+	assert.Equal(l.t, "content", l.must("get", "-q", "/models/professional", "-"))
+	l.must("cp", "/professional/asked-1", "/models/copy-"+when)
+	l.must("mv", "/models/"+when, "/models/moved-"+when)
+	l.must("rm", "-q", "/models/moved-"+when)
+	ids := l.workerIDs()
+	require.Len(l.t, ids, workers-1, "nobody was thrown out")
+	l.must("drain", ids[0])
+	l.must("drain", ids[0], "--cancel")
+	l.must("scrub")
+}
+
+func TestLicense_AFileThatIsNoLicenceIsToldAtTheStartAndOneThatHasEndedIsNot(t *testing.T) {
+	issue := func(args ...string) string {
+		out, err := exec.Command(build(t), append([]string{"license", "issue"}, args...)...).Output()
+		require.NoError(t, err)
+		return string(out)
+	}
+	file := func(text string) string {
+		name := filepath.Join(t.TempDir(), "license.txt")
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		return name
+	}
+	good := issue("--level", "standard", "--valid-for", "1s")
+	status, log := run(t, "--data-dir", t.TempDir(), "--license", file(strings.Replace(good, "level: standard", "level: enterprise", 1)))
+	assert.Equal(t, 1, status)
+	assert.Contains(t, log, "changed after it was signed")
+	status, log = run(t, "--data-dir", t.TempDir(), "--license", filepath.Join(t.TempDir(), "none"))
+	assert.Equal(t, 1, status)
+	assert.Contains(t, log, "cannot be read")
+
+	require.True(t, procs.Until(10*time.Second, func() bool { return exec.Command(build(t), "license", "verify", file(good)).Run() != nil }))
+	dir := t.TempDir()
+	level := func(license, want string) {
+		s := start(t, dir, "--license", file(license))
+		assert.True(t, procs.Until(10*time.Second, func() bool {
+			out, _ := exec.Command(build(t), "license", "show", "--server", strings.TrimSuffix(s.base, "/api/v1/storage")).Output()
+			return strings.Contains(string(out), "level        "+want)
+		}), "%s; %s", want, s.logs.String())
+		s.kill()
+	}
+	level(good, "free")                             // a node starts all the same
+	level(issue("--level", "standard"), "standard") // proposed, because it is newer
+	level(good, "standard")                         // an older one changes nothing
+	require.True(t, procs.Until(3*time.Second, func() bool { return time.Now().Nanosecond() < 1e8 }), "the next second")
+	level(issue("--level", "professional"), "professional")
+}

@@ -1,0 +1,211 @@
+package drill
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/internal/procs"
+)
+
+// tiercel runs a command and returns what it says.
+func runVerb(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	out, err := exec.Command(build(t), args...).CombinedOutput()
+	return string(out), err
+}
+
+// request asks a node and returns status and content.
+func request(t *testing.T, n *procs.Node, method, path, body string) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, n.URL()+path, strings.NewReader(body))
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	require.NoError(t, err, "%s %s: %s", method, path, resp.Status)
+	return resp.StatusCode, content
+}
+
+// contents reads every file that is listed: sha256 of its content by path.
+func contents(t *testing.T, n *procs.Node) map[string]string {
+	t.Helper()
+	sums := make(map[string]string)
+	for cursor := ""; ; {
+		status, page := request(t, n, http.MethodGet, "/files?limit=500&cursor="+url.QueryEscape(cursor), "")
+		require.Equal(t, 200, status, "%s", page)
+		var listing struct {
+			Files      []struct{ Path string }
+			NextCursor string `json:"next_cursor"`
+		}
+		require.NoError(t, json.Unmarshal(page, &listing))
+		for _, f := range listing.Files {
+			status, content := request(t, n, http.MethodGet, "/files"+(&url.URL{Path: f.Path}).EscapedPath(), "")
+			require.Equal(t, 200, status, "%s: %s", f.Path, content)
+			sums[f.Path] = fmt.Sprintf("%x", sha256.Sum256(content))
+		}
+		if cursor = listing.NextCursor; cursor == "" {
+			return sums
+		}
+	}
+}
+
+// change writes files of every tier and sizes up to several extents, replaces, renames
+// and deletes some.
+func change(t *testing.T, n *procs.Node, round string) {
+	t.Helper()
+	for i := range 24 {
+		dir := []string{"/models", "/vectors", "/cache"}[i%3]
+		path := fmt.Sprintf("%s/%s-%d", dir, round, i)
+		size := 1000 + i
+		if i == 0 {
+			size = 20 << 20 // three extents
+		}
+		putFile(t, n, path, strings.Repeat(round, size/len(round)))
+		switch i % 8 {
+		case 1, 2:
+			putFile(t, n, path, "another "+path)
+		case 3, 4:
+			status, answer := request(t, n, http.MethodPost, "/move", fmt.Sprintf(`{"from":%q,"to":%q}`, path, path+".renamed"))
+			require.Equal(t, 200, status, "%s", answer)
+		case 5:
+			status, answer := request(t, n, http.MethodDelete, "/files"+path, "")
+			require.Equal(t, 204, status, "%s", answer)
+		}
+	}
+}
+
+// quiet waits until everything that was written before is journaled.
+func quiet(t *testing.T, c *procs.Cluster, n *procs.Node) {
+	t.Helper()
+	since := time.Now()
+	require.Eventually(t, func() bool {
+		var s struct {
+			Archive *struct {
+				Checkpoint uint64  `json:"checkpoint_index"`
+				Lag        float64 `json:"lag_seconds"`
+			}
+		}
+		return c.Get(n, "/cluster/status", &s) == nil && s.Archive != nil && s.Archive.Checkpoint > 0 &&
+			time.Since(since).Seconds() > s.Archive.Lag+0.2
+	}, 30*time.Second, 100*time.Millisecond)
+}
+
+func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
+	c := cluster(t, 3, "--journal-interval", "500ms")
+	load := procs.StartLoad(c, 4, uint64(time.Now().UnixNano()))
+	change(t, c.Nodes[0], "first")
+	quiet(t, c, c.Nodes[0])
+	change(t, c.Nodes[1], "second")
+	settled(t, c, load)
+	quiet(t, c, c.Nodes[0])
+	want := contents(t, c.Nodes[2])
+	var before struct{ Epoch string }
+	require.NoError(t, c.Get(c.Nodes[0], "/cluster/status", &before))
+	for _, n := range c.Nodes {
+		n.Kill()
+	}
+	var dirs []string
+	for _, n := range c.Nodes {
+		dirs = append(dirs, "--data-dir", n.Dir())
+	}
+	out, err := runVerb(t, append([]string{"recover"}, dirs...)...)
+	require.Error(t, err)
+	require.Contains(t, out, "tiercel takeover", "a log that is intact is not given up")
+	for _, n := range c.Nodes {
+		for _, dir := range []string{"log", "snapshots"} {
+			require.NoError(t, os.RemoveAll(filepath.Join(n.Dir(), dir)))
+		}
+	}
+	out, err = runVerb(t, append([]string{"recover"}, dirs...)...)
+	require.Error(t, err)
+	require.Contains(t, out, "nothing was changed")
+	require.Contains(t, out, fmt.Sprintf("%d with", len(want)))
+	out, err = runVerb(t, append([]string{"recover", "--yes"}, dirs...)...)
+	require.NoError(t, err, out)
+	require.NotContains(t, out, "lost+found")
+	for _, n := range c.Nodes {
+		require.NoError(t, n.Start())
+	}
+	for _, n := range c.Nodes {
+		require.NoError(t, n.WaitReady(30*time.Second), "%s\n%s", out, c.Logs(30))
+	}
+	assert.Equal(t, want, contents(t, c.Nodes[1]), "%s", out)
+	var after struct{ Epoch string }
+	require.NoError(t, c.Get(c.Nodes[0], "/cluster/status", &after))
+	assert.NotEqual(t, strings.Split(before.Epoch, ".")[0], strings.Split(after.Epoch, ".")[0], "the generation is another one")
+	require.NoError(t, load.Verify(), "what was acknowledged to the load is there")
+	require.NoError(t, c.WaitFormed(30*time.Second), "it has its voters again")
+	change(t, c.Nodes[2], "third")
+	assert.Greater(t, len(contents(t, c.Nodes[0])), len(want))
+}
+
+func TestRestore_ABackupInAnEmptyDirectoryHasTheFilesOfItsMoment(t *testing.T) {
+	c := cluster(t, 3)
+	change(t, c.Nodes[0], "first")
+	want := contents(t, c.Nodes[1])
+	load := procs.StartLoad(c, 2, uint64(time.Now().UnixNano())) // it is taken while writes go on
+	file := filepath.Join(t.TempDir(), "catalog.backup")
+	out, err := runVerb(t, "backup", "--server", "http://"+c.Nodes[1].HTTP, file)
+	require.NoError(t, err, out)
+	settled(t, c, load)
+	change(t, c.Nodes[0], "later")
+	for _, n := range c.Nodes {
+		n.Kill()
+	}
+
+	damaged := filepath.Join(t.TempDir(), "damaged.backup")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	text[len(text)/2] ^= 1
+	require.NoError(t, os.WriteFile(damaged, text, 0o600))
+	out, err = runVerb(t, "restore", damaged, "--data-dir", filepath.Join(t.TempDir(), "d"))
+	require.Error(t, err)
+	require.Contains(t, out, "damaged")
+	out, err = runVerb(t, "restore", file, "--data-dir", c.Nodes[0].Dir())
+	require.Error(t, err)
+	require.Contains(t, out, "recover --catalog")
+
+	n, err := c.Add()
+	require.NoError(t, err)
+	n.Kill()
+	require.NoError(t, os.RemoveAll(n.Dir()))
+	out, err = runVerb(t, "restore", file, "--data-dir", n.Dir())
+	require.NoError(t, err, out)
+	n.Join = n // nobody else is there
+	require.NoError(t, n.Start())
+	require.NoError(t, n.WaitReady(30*time.Second), "%s\n%s", out, c.Logs(30))
+	status, answer := request(t, n, http.MethodGet, "/files/models/first-6", "")
+	assert.Equal(t, 503, status, "its content is on workers that are away: %s", answer)
+	for _, old := range c.Nodes[:3] {
+		out, err := runVerb(t, "recover", "--worker", "--discard-log", "--yes", "--data-dir", old.Dir())
+		require.NoError(t, err, out)
+		old.Join = n
+		require.NoError(t, old.Start())
+	}
+	for _, old := range c.Nodes[:3] {
+		require.NoError(t, old.WaitReady(30*time.Second), "%s", c.Logs(30))
+	}
+	got := contents(t, c.Nodes[0])
+	for path, sum := range want {
+		assert.Equal(t, sum, got[path], path)
+	}
+	for path := range got {
+		assert.NotContains(t, path, "later")
+	}
+	putFile(t, c.Nodes[2], "/models/after", "after")
+	requireFile(t, n, "/models/after", "after")
+}
