@@ -189,7 +189,7 @@ func (c *Client) Retier(ctx context.Context, req *model.RetierRequest) (*model.R
 		}
 		for _, f := range page.Files {
 			if ctx.Err() != nil && out.Next != "" {
-				return out, nil //nolint:nilerr // the time is over: what is done is told, and where to go on
+				return out, nil // the time is over: what is done is told, and where to go on
 			}
 			if err := c.retierOne(ctx, req, f.Path, f.Row, out); err != nil {
 				out.Failed = append(out.Failed, model.RetierFailure{Path: f.Path, Err: err})
