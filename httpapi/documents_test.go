@@ -226,6 +226,7 @@ func TestOpenAPI_EveryRequestHasAnExampleThatCanBeSent(t *testing.T) {
 	for path, methods := range doc.Paths {
 		for method, raw := range methods {
 			var o struct {
+				Tags        []string    `json:"tags"`
 				Parameters  []parameter `json:"parameters"`
 				RequestBody struct {
 					Content map[string]struct {
@@ -237,6 +238,7 @@ func TestOpenAPI_EveryRequestHasAnExampleThatCanBeSent(t *testing.T) {
 				require.NoError(t, json.Unmarshal(raw, &o.Parameters))
 			} else {
 				require.NoError(t, json.Unmarshal(raw, &o))
+				assert.NotEmpty(t, o.Tags, "%s %s belongs to no tag", method, path)
 			}
 			for _, p := range o.Parameters {
 				p = resolve(p)
