@@ -75,3 +75,24 @@ func TestParse_RefusesWhatItDoesNotUnderstand(t *testing.T) {
 		})
 	}
 }
+
+func TestShare_EachBugIsInExactlyOneOfThem(t *testing.T) {
+	all, err := ParseShare("")
+	require.NoError(t, err)
+	for _, name := range []string{"a", "b", "quota_leaks", "seal_below_committed"} {
+		assert.True(t, all.Has(name))
+		n := 0
+		for _, text := range []string{"1/4", "2/4", "3/4", "4/4"} {
+			share, err := ParseShare(text)
+			require.NoError(t, err)
+			if share.Has(name) {
+				n++
+			}
+		}
+		assert.Equal(t, 1, n, name)
+	}
+	for _, wrong := range []string{"4", "0/4", "5/4", "a/b", "1/4/2", "-1/4"} {
+		_, err := ParseShare(wrong)
+		assert.Error(t, err, wrong)
+	}
+}
