@@ -210,7 +210,7 @@ func (t *tree) master(term uint64) runtime.Producer {
 			},
 			VolumesOpen: opt.VolumesOpen, HashEvery: opt.HashEvery, ReconcileTick: opt.ReportEvery,
 			HeartbeatInterval: opt.HeartbeatInterval, MasterInterval: opt.masterInterval(), BrakeShare: opt.BrakeShare, HandOverAfter: opt.HandOverAfter, LicenseKeys: opt.LicenseKeys,
-			ArchiveEvery: opt.ArchiveEvery, CheckpointAfter: opt.CheckpointAfter,
+			ArchivistPath: archivistPath, ArchiveEvery: opt.ArchiveEvery, CheckpointAfter: opt.CheckpointAfter,
 		})
 	}
 }

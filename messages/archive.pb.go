@@ -277,7 +277,8 @@ func (x *WantSnapshot) GetHeader() *Header {
 	return nil
 }
 
-// Archivist -> coordinator: everything that matters up to here is in the journal.
+// Archivist -> coordinator: everything that matters up to here is in the journal. The
+// other way round: somebody waits until it is.
 type JournalCovers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`

@@ -61,6 +61,8 @@ func (a *Archivist) Receive(ctx *runtime.Context, msg any) {
 		a.onStarted(ctx)
 	case archiveDue:
 		a.onDue(ctx)
+	case *messages.JournalCovers:
+		a.onWanted(ctx, m)
 	case *messages.LookupReply:
 		a.onListed(ctx, m)
 	case *messages.ReadLogReply:
@@ -111,6 +113,13 @@ func (a *Archivist) onDue(ctx *runtime.Context) {
 	case a.task == nil && !a.listed:
 		a.list(ctx, "")
 	case a.task == nil:
+		a.next(ctx)
+	}
+}
+
+// onWanted looks before its time: somebody waits until the journal has come so far.
+func (a *Archivist) onWanted(ctx *runtime.Context, m *messages.JournalCovers) {
+	if a.cfg.ArchiveEvery > 0 && a.task == nil && a.listed && a.covers < m.Index {
 		a.next(ctx)
 	}
 }

@@ -270,7 +270,7 @@ func (c *Coordinator) onCommit(ctx *runtime.Context, m *messages.Commit) {
 	out := &messages.Propose{Header: &messages.Header{}, Commands: make([]*messages.Command, 0, len(m.Commands))}
 	to, now, bytes := ctx.Sender(), ctx.Now(), 0
 	for _, cmd := range admitted(ctx, m) {
-		if c.tooSoon(cmd) || c.notJournaled(cmd) {
+		if c.tooSoon(cmd) || c.notJournaled(ctx, cmd) {
 			ctx.Reply(&messages.CommitReply{Header: messages.ReplyHeader(m.Header), Outcomes: []*messages.CommitOutcome{{Proposal: cmd.Proposal, Dropped: true}}})
 			continue
 		}

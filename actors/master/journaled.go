@@ -1,6 +1,7 @@
 package master
 
 import (
+	"tiercel/actors/runtime"
 	"tiercel/messages"
 )
 
@@ -19,7 +20,7 @@ func (c *Coordinator) onJournalCovers(m *messages.JournalCovers) {
 // notJournaled holds a volume's drop back until the journal is as far as the state
 // that nothing names it in: a catalog recovered from the journal would name it again,
 // and its copies would be gone.
-func (c *Coordinator) notJournaled(cmd *messages.Command) bool {
+func (c *Coordinator) notJournaled(ctx *runtime.Context, cmd *messages.Command) bool {
 	drop := cmd.GetDropVolume()
 	if drop == nil || c.cfg.ArchiveEvery <= 0 {
 		return false
@@ -36,6 +37,8 @@ func (c *Coordinator) notJournaled(cmd *messages.Command) bool {
 		j.after[drop.Volume] = at
 	}
 	if j.covers < at {
+		// What is freed soon is worth a piece of journal before its time.
+		ctx.Send(ctx.Runtime().Local(c.cfg.ArchivistPath), &messages.JournalCovers{Index: at, Generation: c.cfg.Generation})
 		return true
 	}
 	delete(j.after, drop.Volume)

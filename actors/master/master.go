@@ -25,6 +25,7 @@ type Config struct {
 	MemberPath      string
 	CoordinatorPath string
 	ForemanPath     string                                 // of who grants bandwidth to jobs
+	ArchivistPath   string                                 // hears what waits for the journal
 	ControllerPath  string                                 // hears how far copies are behind
 	VolumePath      func(volume, generation uint64) string // of a volume's actor on its members
 	// Bootstrap is logged once, by the first master of a cluster.

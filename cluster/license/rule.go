@@ -156,7 +156,7 @@ func (d *Denial) Err(op string) error {
 	}
 	err := model.Errorf(model.CodeLicenseDenied, op, "%s", Sentence(d.facts))
 	for k, v := range d.facts { // into a map: the order does not matter
-		_ = err.With(k, v)
+		err = err.With(k, v)
 	}
 	return err
 }

@@ -18,10 +18,10 @@ import (
 	"tiercel/cmd/tiercel/internal/tokens"
 )
 
-const defaultTokenFile = "./tokens.yaml"
+const accessList = "./tokens.yaml"
 
 func addTokenFile(flags *pflag.FlagSet, file *string) {
-	flags.StringVar(file, "file", defaultTokenFile, "token `FILE`, as of 'tiercel server --auth-tokens'")
+	flags.StringVar(file, "file", accessList, "token `FILE`, as of 'tiercel server --auth-tokens'")
 }
 
 func (a *app) tokenCommand() *command {
