@@ -70,7 +70,8 @@ var refused = map[string]int{}
 
 // again are refusals that pass by themselves, beside 503 and 429, and why.
 var again = map[string]int{
-	"promote": http.StatusConflict, // a follower is a few entries behind now and then
+	"promote":      http.StatusConflict, // a follower is a few entries behind now and then
+	"removeWorker": http.StatusConflict, // its copies are not all elsewhere yet
 }
 
 // last are operations after which the cluster is not as it was.
