@@ -107,6 +107,9 @@ func (w *contract) try(o *operation, everything bool) {
 		pairs = make(w)
 	}
 	req, resp, body := w.send(again[o.OperationID], func() *http.Request {
+		if again[o.OperationID] != 0 { // who leads, and who does not, may have changed
+			pairs = prepare[o.OperationID](w)
+		}
 		req, err := o.request(w.base, everything, strings.NewReplacer(pairs...))
 		require.NoError(w.t, err)
 		return req
