@@ -48,7 +48,7 @@ type operation struct {
 
 // maps are the places in answers whose names are data, and a whole document.
 var maps = []string{
-	"$.body.error.details.*", "$.body.candidates[*].terms.*", "$.body.capacity.by_disk_type.*", "$.body.replication.debt_bytes.*",
+	"$.body.error.details.*", "$.body.candidates[*].terms.*", "$.body.capacity.by_disk_type.*", "$.body.replication.debt_bytes.*", "$.body.features.*",
 	"$.body.openapi", "$.body.info", "$.body.tags", "$.body.servers", "$.body.paths", "$.body.components", "$.body.security",
 }
 

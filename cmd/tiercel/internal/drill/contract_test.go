@@ -68,6 +68,11 @@ var whole = map[string]string{"explainPlacement": "a path, a tier, or both"}
 // right, and why.
 var refused = map[string]int{}
 
+// again are refusals that pass by themselves, beside 503 and 429, and why.
+var again = map[string]int{
+	"promote": http.StatusConflict, // a follower is a few entries behind now and then
+}
+
 // last are operations after which the cluster is not as it was.
 var last = []string{"removeWorker"}
 
@@ -100,7 +105,7 @@ func (w *contract) try(o *operation, everything bool) {
 	if make := prepare[o.OperationID]; make != nil {
 		pairs = make(w)
 	}
-	req, resp, body := w.send(func() *http.Request {
+	req, resp, body := w.send(again[o.OperationID], func() *http.Request {
 		req, err := o.request(w.base, everything, strings.NewReplacer(pairs...))
 		require.NoError(w.t, err)
 		return req
@@ -126,8 +131,9 @@ func (w *contract) try(o *operation, everything bool) {
 	w.record(o, resp, body)
 }
 
-// send repeats a request while it is answered 503 or 429, as those answers ask for.
-func (w *contract) send(request func() *http.Request) (*http.Request, *http.Response, []byte) {
+// send repeats a request while it is answered 503 or 429, as those answers ask for, or
+// by the status wait.
+func (w *contract) send(wait int, request func() *http.Request) (*http.Request, *http.Response, []byte) {
 	w.t.Helper()
 	var resp *http.Response
 	var body []byte
@@ -138,6 +144,9 @@ func (w *contract) send(request func() *http.Request) (*http.Request, *http.Resp
 		body, err = io.ReadAll(resp.Body)
 		require.NoError(w.t, err)
 		require.NoError(w.t, resp.Body.Close())
+		if resp.StatusCode == wait {
+			return false
+		}
 		return resp.StatusCode != http.StatusServiceUnavailable && resp.StatusCode != http.StatusTooManyRequests
 	})
 	resp.Body = io.NopCloser(bytes.NewReader(body))
@@ -146,7 +155,7 @@ func (w *contract) send(request func() *http.Request) (*http.Request, *http.Resp
 
 func (w *contract) do(method, path, body string) (int, []byte) {
 	w.t.Helper()
-	_, resp, answer := w.send(func() *http.Request {
+	_, resp, answer := w.send(0, func() *http.Request {
 		req, err := http.NewRequest(method, w.base+"/api/v1/storage"+path, strings.NewReader(body))
 		require.NoError(w.t, err)
 		return req
