@@ -112,6 +112,7 @@ var inside = map[protoreflect.FullName]bool{
 	"tiercel.v1.Propose": true, "tiercel.v1.ProposeReply": true, "tiercel.v1.TransferLeadership": true, "tiercel.v1.TransferLeadershipReply": true,
 	"tiercel.v1.ChangeVoters": true, "tiercel.v1.ChangeVotersReply": true,
 	"tiercel.v1.DescribeLog": true, "tiercel.v1.DescribeLogReply": true, "tiercel.v1.StandbyMatch": true,
+	"tiercel.v1.DescribeReserved": true, "tiercel.v1.DescribeReservedReply": true,
 }
 
 // travels reports whether a type may be inside an Envelope: one of ours that is not of
