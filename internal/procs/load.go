@@ -37,6 +37,7 @@ type Load struct {
 type ack struct {
 	node *Node
 	at   time.Time
+	what string
 }
 
 // writer changes its own paths, one after the other.
@@ -219,24 +220,23 @@ func (l *Load) noteVersion(n *Node, path, key, answer string) {
 	l.mu.Lock()
 	other, taken := l.versions[row.Version]
 	l.versions[row.Version] = key
-	l.acks = append(l.acks, ack{n, time.Now()})
+	l.acks = append(l.acks, ack{n, time.Now(), fmt.Sprintf("%s, key %s, version %d", path, key, row.Version)})
 	l.mu.Unlock()
 	if taken && other != key {
 		l.fail("PUT %s through %s: version %d was given to another write, too", path, n, row.Version)
 	}
 }
 
-// AcksOf counts the puts that a node acknowledged in a span of time.
-func (l *Load) AcksOf(n *Node, from, to time.Time) int {
+// AcksOf lists the puts that a node acknowledged in a span of time.
+func (l *Load) AcksOf(n *Node, from, to time.Time) (acks []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	count := 0
 	for _, a := range l.acks {
 		if a.node == n && a.at.After(from) && a.at.Before(to) {
-			count++
+			acks = append(acks, fmt.Sprintf("%v after the beginning: %s", a.at.Sub(from).Round(time.Millisecond), a.what))
 		}
 	}
-	return count
+	return acks
 }
 
 func (w *writer) send(n *Node, method, path string, body []byte, key string) (int, string, error) {
