@@ -41,7 +41,7 @@ build:
 # at a time: tests of real nodes and processes should not compete for two cores.
 test: lint build race-if-possible sim-fresh drill-partitions
 	@echo "planted bugs: share $(PLANTED); make planted tries them all"
-	TIERCEL_PLANTED=$(PLANTED) go test -p 1 -count=1 -timeout 15m ./...
+	PLANTED_SHARE=$(PLANTED) go test -p 1 -count=1 -timeout 15m ./...
 
 planted:
 	go test -count=1 -timeout 60m ./internal/planted

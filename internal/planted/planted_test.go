@@ -8,14 +8,14 @@ import (
 )
 
 // TestPlantedBugsAreCaught plants every bug of testdata, each in a build of its
-// own. Run one with -run TestPlantedBugsAreCaught/<name>. TIERCEL_PLANTED=K/N tries the
+// own. Run one with -run TestPlantedBugsAreCaught/<name>. PLANTED_SHARE=K/N tries the
 // K-th of N shares only (make test takes another one each time); of the rest it is
 // checked that they fit the code.
 func TestPlantedBugsAreCaught(t *testing.T) {
 	bugs, err := LoadDir("testdata")
 	require.NoError(t, err)
 	require.NotEmpty(t, bugs)
-	share, err := ParseShare(os.Getenv("TIERCEL_PLANTED"))
+	share, err := ParseShare(os.Getenv("PLANTED_SHARE"))
 	require.NoError(t, err)
 	h, err := NewHarness("../..", t.TempDir())
 	require.NoError(t, err)

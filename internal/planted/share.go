@@ -20,7 +20,7 @@ func ParseShare(text string) (Share, error) {
 	part, err1 := strconv.ParseUint(k, 10, 8)
 	of, err2 := strconv.ParseUint(n, 10, 8)
 	if err1 != nil || err2 != nil || part < 1 || part > of {
-		return Share{}, fmt.Errorf("TIERCEL_PLANTED=%s is no share such as 2/4", text)
+		return Share{}, fmt.Errorf("PLANTED_SHARE=%s is no share such as 2/4", text)
 	}
 	return Share{part - 1, of}, nil
 }
