@@ -61,21 +61,23 @@ type Member struct {
 	answered map[string]bool
 	first    time.Time // of the first answer
 
-	peers    map[string]*peer // by node, this one excluded
-	master   *messages.MasterReady
-	heard    time.Time // of a master
-	why      string    // nobody leads, by the word of our log
-	beats    uint64
-	beatAt   time.Time // when the next heartbeat is due
-	hunted   int       // peers asked for the master so far
-	pinged   int
-	capacity *messages.CapacityReport
-	saved    []string // addresses in node.yaml
-	saving   bool
-	adopting uint64 // a higher generation that is being judged
-	checks   map[uint64]*check
-	places   places
-	settings sentSettings
+	peers  map[string]*peer // by node, this one excluded
+	master *messages.MasterReady
+	heard  time.Time // of a master
+	why    string    // nobody leads, by the word of our log
+	beats  uint64
+	beatAt time.Time // when the next heartbeat is due
+	hunted int       // peers asked for the master so far
+	// regreeted counts the greetings of addresses where nobody was met.
+	regreeted int
+	pinged    int
+	capacity  *messages.CapacityReport
+	saved     []string // addresses in node.yaml
+	saving    bool
+	adopting  uint64 // a higher generation that is being judged
+	checks    map[uint64]*check
+	places    places
+	settings  sentSettings
 }
 
 // peer is another node, as far as it was heard of.

@@ -91,6 +91,36 @@ func (w *told) words(count int, to ...string) {
 	}
 }
 
+// Found by a drill: workers that hold no log were started together with the only node that
+// knew the master, before it could answer. They met each other, and asked nobody else for ever.
+func TestMember_AsksAgainWhereItWasSentWhenTheFirstGreetingWasLost(t *testing.T) {
+	w := &told{t: t, world: sim.NewWorld(1, sim.Options{}), members: make(map[string]*Member)}
+	spawn := func(name string, boot uint64, join ...string) {
+		cfg := Config{
+			Path: "member", NodePath: "node", GatewayPath: "gateway", WorkerPath: "worker", LogPath: "log", ControllerPath: "controller", CoordinatorPath: "coordinator",
+			Worker: &messages.WorkerRow{}, Boot: boot, HeartbeatInterval: time.Hour, MasterInterval: 100 * time.Millisecond, Join: join,
+			Identity:   func() store.NodeFile { return store.NodeFile{ClusterID: "c", Generation: 1, RaftID: boot} },
+			UpdateNode: func(func(*store.NodeFile)) error { return nil }, HoldsLog: func() (bool, error) { return false, nil },
+		}
+		_, err := w.world.Client(name).Runtime().SpawnRoot("member", func() runtime.Actor {
+			w.members[name] = New(cfg)
+			return w.members[name]
+		})
+		require.NoError(t, err)
+	}
+	spawn("a", 1, "m", "b")
+	spawn("b", 2, "m", "a")
+	w.world.Run(3 * time.Second)
+	require.Contains(t, w.members["a"].peers, "b")
+	require.NotContains(t, w.members["a"].peers, "m")
+	spawn("m", 3)
+	w.world.Run(2 * time.Second)
+	for _, name := range []string{"a", "b"} {
+		require.Contains(t, w.members[name].peers, "m", name)
+		assert.Equal(t, "m", w.members[name].peers["m"].address)
+	}
+}
+
 func TestMember_LearnsWhatItMissedFromAnotherMember(t *testing.T) {
 	w := newTold(t, "a", "b")
 	w.join(10, 10)

@@ -65,8 +65,18 @@ func (m *Member) hunt(ctx *runtime.Context) {
 		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), m.cfg.Path), m.greet(ctx))
 		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), m.cfg.CoordinatorPath), m.question())
 	}
-	if len(nodes) == 0 {
-		m.greetAll(ctx)
+	m.greetUnmet(ctx)
+}
+
+// greetUnmet greets, in turn, where this node was told to ask and has met nobody: the
+// greeting at the start, or its answer, may have been lost, and whoever is there may be
+// the only one who knows a master.
+func (m *Member) greetUnmet(ctx *runtime.Context) {
+	met := m.addresses()
+	unmet := slices.DeleteFunc(slices.Concat(m.asked, m.hints), func(address string) bool { return slices.Contains(met, address) })
+	if len(unmet) > 0 {
+		ctx.Request(ctx.Runtime().PeerAt(unmet[m.regreeted%len(unmet)], m.cfg.Path), m.greet(ctx))
+		m.regreeted++
 	}
 }
 
