@@ -60,7 +60,7 @@ func TestTLS_CarriesWhatPlainConnectionsDo(t *testing.T) {
 // a deadline, and moves, is no reason to break the connection.
 func TestTLS_ASlowClientThatMakesProgressIsServedAndAStalledOneCut(t *testing.T) {
 	t.Parallel()
-	w, _ := overTLS(t, Config{StallTimeout: time.Second, MinBytesPerSecond: 1, RateGrace: time.Minute})
+	w, _ := overTLS(t, Config{StallTimeout: 400 * time.Millisecond, MinBytesPerSecond: 1, RateGrace: time.Minute})
 	content := pattern(7 << 20) // more than what the kernel takes at once
 	w.put("/a", content)
 	ask := func() (net.Conn, io.Reader) {
