@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -43,7 +44,11 @@ type transfer struct {
 	deadline time.Time // that is armed, zero: none of ours
 	waited   time.Duration
 	bytes    int64
+	held     int // what the kernel would hold, had the client taken nothing since deadline was armed
 }
+
+// noProgress is what queued says where nobody knows: as if nothing had been taken.
+const noProgress = math.MaxInt
 
 // errTooSlow tells that a client stayed below the minimum rate. It is a timeout
 // to those who ask (net.Error).
@@ -111,16 +116,22 @@ func (c *conn) Write(p []byte) (int, error) {
 	written := 0
 	for {
 		start := time.Now()
+		if c.out.deadline.Sub(start) < c.owner.limits.StallTimeout {
+			c.out.held = queued(c.Conn)
+		}
 		if err := c.out.arm(start, c.owner.limits.StallTimeout, c.Conn.SetWriteDeadline); err != nil {
 			return written, err
 		}
 		n, err := c.Conn.Write(p[written:])
 		written += n
 		c.out.add(n, time.Since(start))
+		c.out.held += n
 		c.owner.sent(n)
-		// A deadline that passed with something written is progress: go on,
-		// unless the average says otherwise.
-		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.owner.tooSlow(&c.out) {
+		// A deadline that passed with something written, or taken by the client out
+		// of what was written before, is progress: go on, unless the average says
+		// otherwise.
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.owner.tooSlow(&c.out) ||
+			n == 0 && queued(c.Conn) >= c.out.held {
 			return written, err
 		}
 		c.out.deadline = time.Time{}
