@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"tiercel/messages/messagetest"
 )
 
 // FuzzActorMessage sends a node anything that decodes as a message of some type: no
@@ -20,7 +22,7 @@ func FuzzActorMessage(f *testing.F) {
 	})
 	for i, typ := range types {
 		m := typ.New()
-		fillIn(m, "n-1", uint64(i), 2)
+		messagetest.Fill(m, "n-1", uint64(i), 2)
 		if data, err := proto.Marshal(m.Interface()); err == nil {
 			f.Add(uint16(i), uint8(i), data)
 		}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"tiercel/actors"
+	"tiercel/messages/messagetest"
 )
 
 // travellers are the types of messages that may come from another node.
@@ -27,60 +28,6 @@ func travellers() []protoreflect.MessageType {
 		return true
 	})
 	return out
-}
-
-// fillIn sets every field of a message to something at the edge: the largest
-// number, the text, one element in each list and map, and messages filled alike.
-func fillIn(m protoreflect.Message, text string, number uint64, depth int) {
-	fields := m.Descriptor().Fields()
-	for i := range fields.Len() {
-		f := fields.Get(i)
-		switch {
-		case f.ContainingOneof() != nil && m.WhichOneof(f.ContainingOneof()) != nil:
-		case f.IsMap():
-			m.Mutable(f).Map().Set(scalarOf(f.MapKey(), text, number).MapKey(), valueOf(f.MapValue(), m.Mutable(f).Map().NewValue, text, number, depth))
-		case f.IsList():
-			list := m.Mutable(f).List()
-			list.Append(valueOf(f, list.NewElement, text, number, depth))
-		default:
-			m.Set(f, valueOf(f, func() protoreflect.Value { return m.NewField(f) }, text, number, depth))
-		}
-	}
-}
-
-func valueOf(f protoreflect.FieldDescriptor, make func() protoreflect.Value, text string, number uint64, depth int) protoreflect.Value {
-	if f.Kind() != protoreflect.MessageKind {
-		return scalarOf(f, text, number)
-	}
-	v := make()
-	if depth > 0 {
-		fillIn(v.Message(), text, number, depth-1)
-	}
-	return v
-}
-
-func scalarOf(f protoreflect.FieldDescriptor, text string, number uint64) protoreflect.Value {
-	switch f.Kind() {
-	case protoreflect.BoolKind:
-		return protoreflect.ValueOfBool(true)
-	case protoreflect.EnumKind:
-		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(int32(number)))
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		return protoreflect.ValueOfInt32(int32(number))
-	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		return protoreflect.ValueOfInt64(int64(number))
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		return protoreflect.ValueOfUint32(uint32(number))
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return protoreflect.ValueOfUint64(number)
-	case protoreflect.FloatKind:
-		return protoreflect.ValueOfFloat32(float32(math.NaN()))
-	case protoreflect.DoubleKind:
-		return protoreflect.ValueOfFloat64(math.NaN())
-	case protoreflect.BytesKind:
-		return protoreflect.ValueOfBytes([]byte(text))
-	}
-	return protoreflect.ValueOfString(text)
 }
 
 // targets are the paths of the actors of a node, and some that nobody has.
@@ -124,8 +71,8 @@ func TestHostile_NoMessageOfAnotherNodeOfAnEarlierEpochBreaksOrChangesAnything(t
 	require.Nil(t, p.put("/models/a", "kept", nil).Error)
 	p.bombard(map[string]func(protoreflect.Message){
 		"nothing": func(protoreflect.Message) {},
-		"ones":    func(m protoreflect.Message) { fillIn(m, "", 1, 0) },
-		"names":   func(m protoreflect.Message) { fillIn(m, "n-1", 1, 3) },
+		"ones":    func(m protoreflect.Message) { messagetest.Fill(m, "", 1, 0) },
+		"names":   func(m protoreflect.Message) { messagetest.Fill(m, "n-1", 1, 3) },
 	})
 	p.waitReady()
 	assert.Equal(t, "kept", p.value("/models/a"))
@@ -140,9 +87,9 @@ func TestHostile_NoMessageAtTheEndsOfItsRangesBreaksAnActor(t *testing.T) {
 	for seed, number := range []uint64{math.MaxUint64, math.MaxInt64, 1 << 32} {
 		p := newProbe(t, uint64(seed+2))
 		p.bombard(map[string]func(protoreflect.Message){
-			"controls": func(m protoreflect.Message) { fillIn(m, "\x00../../x", number, 3) },
-			"paths":    func(m protoreflect.Message) { fillIn(m, "/models/a", number, 2) },
-			"shallow":  func(m protoreflect.Message) { fillIn(m, "n-1", number, 0) },
+			"controls": func(m protoreflect.Message) { messagetest.Fill(m, "\x00../../x", number, 3) },
+			"paths":    func(m protoreflect.Message) { messagetest.Fill(m, "/models/a", number, 2) },
+			"shallow":  func(m protoreflect.Message) { messagetest.Fill(m, "n-1", number, 0) },
 		})
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"tiercel/messages"
+	"tiercel/messages/messagetest"
 )
 
 // extremes are commands of every kind there is, each in several shapes: empty, and with
@@ -29,63 +29,12 @@ func extremes() map[string]*messages.Command {
 			cmd := &messages.Command{}
 			m := cmd.ProtoReflect().Mutable(f).Message()
 			if edge != nil {
-				fill(m, edge.text, edge.number, 3)
+				messagetest.Fill(m, edge.text, edge.number, 3)
 			}
 			out[string(f.Name())+" "+shape] = cmd
 		}
 	}
 	return out
-}
-
-func fill(m protoreflect.Message, text string, number uint64, depth int) {
-	fields := m.Descriptor().Fields()
-	for i := range fields.Len() {
-		f := fields.Get(i)
-		switch {
-		case f.ContainingOneof() != nil && m.WhichOneof(f.ContainingOneof()) != nil:
-		case f.IsMap():
-			m.Mutable(f).Map().Set(scalar(f.MapKey(), text, number).MapKey(), element(f.MapValue(), m.Mutable(f).Map().NewValue, text, number, depth))
-		case f.IsList():
-			list := m.Mutable(f).List()
-			list.Append(element(f, list.NewElement, text, number, depth))
-			list.Append(element(f, list.NewElement, text, number, depth))
-		default:
-			m.Set(f, element(f, func() protoreflect.Value { return m.NewField(f) }, text, number, depth))
-		}
-	}
-}
-
-func element(f protoreflect.FieldDescriptor, fresh func() protoreflect.Value, text string, number uint64, depth int) protoreflect.Value {
-	if f.Kind() != protoreflect.MessageKind {
-		return scalar(f, text, number)
-	}
-	v := fresh()
-	if depth > 0 {
-		fill(v.Message(), text, number, depth-1)
-	}
-	return v
-}
-
-func scalar(f protoreflect.FieldDescriptor, text string, number uint64) protoreflect.Value {
-	switch f.Kind() {
-	case protoreflect.BoolKind:
-		return protoreflect.ValueOfBool(true)
-	case protoreflect.EnumKind:
-		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(int32(number)))
-	case protoreflect.Int32Kind:
-		return protoreflect.ValueOfInt32(int32(number))
-	case protoreflect.Int64Kind:
-		return protoreflect.ValueOfInt64(int64(number))
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		return protoreflect.ValueOfUint32(uint32(number))
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return protoreflect.ValueOfUint64(number)
-	case protoreflect.DoubleKind:
-		return protoreflect.ValueOfFloat64(math.NaN())
-	case protoreflect.BytesKind:
-		return protoreflect.ValueOfBytes([]byte(text))
-	}
-	return protoreflect.ValueOfString(text)
 }
 
 func TestApply_TakesOrRefusesEveryKindOfCommandAtItsEdges(t *testing.T) {
