@@ -124,7 +124,8 @@ func (c *Client) readHeld(ctx context.Context, known held, e *messages.Extent, f
 	failed := make(failures, len(members))
 	if len(members) == 0 || slices.Contains(members, c.cfg.Node) {
 		out, err := c.cfg.Volumes.ReadBody(model.VolumeID(e.Volume), e.Offset, e.RecordBytes, e.HeaderCrc32C, from, to, dst)
-		if err == nil || model.CodeOf(err) == model.CodeInvalidArgument || len(members) <= 1 {
+		code := model.CodeOf(err)
+		if err == nil || code == model.CodeInvalidArgument || len(members) == 0 || len(members) == 1 && code != model.CodeCorrupt {
 			return out, err
 		}
 		failed[c.cfg.Node] = err
@@ -188,7 +189,7 @@ func unreadable(e *messages.Extent, members []string, failed failures) error {
 	var said *model.Error
 	switch {
 	case len(damaged) == len(members):
-		said = model.Errorf(model.CodeCorrupt, "read", "every copy of a piece of the file is damaged (volume %d on %s)", e.Volume, strings.Join(damaged, ", "))
+		said = model.Errorf(model.CodeCorrupt, "read", "every copy of a piece of the file is damaged (volume %d on %s); delete the file or store it again", e.Volume, strings.Join(damaged, ", "))
 	case len(away) > 0:
 		said = model.Errorf(model.CodeUnavailable, "read", "a piece of the file is on %s, which cannot be reached now (volume %d); it can be read again when that worker is back",
 			strings.Join(away, " or "), e.Volume).With("workers", strings.Join(away, ","))

@@ -28,7 +28,7 @@ func TestUnreadable_IsCorruptOnlyWhenEveryCopyIsDamaged(t *testing.T) {
 		code model.Code
 		said string
 	}{
-		{damaged, damaged, model.CodeCorrupt, "every copy of a piece of the file is damaged (volume 3 on n-1, n-2)"},
+		{damaged, damaged, model.CodeCorrupt, "every copy of a piece of the file is damaged (volume 3 on n-1, n-2); delete the file or store it again"},
 		{damaged, away, model.CodeUnavailable, "a piece of the file is on n-2, which cannot be reached now (volume 3); it can be read again when that worker is back"},
 		{away, behind, model.CodeUnavailable, "a piece of the file is on n-1, which cannot be reached now"},
 		{away, away, model.CodeUnavailable, "a piece of the file is on n-1 or n-2, which"},
