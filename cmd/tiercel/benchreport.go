@@ -101,8 +101,8 @@ func durabilityLine(d load.Durability) string {
 	switch {
 	case d.CopiesDurable == 0:
 		line += "; synced after the answer, so a loss of power may take the last ones"
-	case d.LimitedBy != "":
-		line += "; more of them are not in the " + d.LimitedBy
+	case d.LimitedBy == "license":
+		line += "; more are not licensed"
 	case d.CopiesDurable < d.CopiesWanted:
 		line += "; the others were not, or are not there"
 	}

@@ -109,7 +109,11 @@ func (b *bench) run(ctx context.Context, p phase) outcome {
 				if p.limit > 0 && n >= p.limit {
 					return
 				}
-				if err := c.request(ctx, requests, p, n); err != nil && pointless(err) {
+				err := c.request(ctx, requests, p, n)
+				if c.gaveUp != nil {
+					return // or another request would come before the server wants one
+				}
+				if err != nil && pointless(err) {
 					once.Do(func() { fatal = err })
 					stop(err)
 				}
