@@ -145,7 +145,7 @@ func TestRun_AWaitBeyondTheEndIsNotWaitedFor(t *testing.T) {
 		return clienttest.Fault{}
 	}
 	o := options(s)
-	o.Requests, o.Duration = 0, 10*time.Second
+	o.Requests, o.Duration = 0, 3*time.Second
 	r := Run(t.Context(), []Workload{Put, Put}, o)
 	require.Len(t, r.Workloads, 2, "it may be better in the next one")
 	for _, w := range r.Workloads {
