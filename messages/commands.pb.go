@@ -3398,11 +3398,14 @@ func (x *RemoveQuota) GetTenant() string {
 // First command of a catalog that was restored or recovered: the generation grows, and
 // every counter jumps, so that no volume, replica generation or version that the life
 // before may have given is given again. Raft ids are forgotten: the log is a new one.
+//
+// founder is the node that the new life begins with.
 type RecoverCatalog struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
 	Fork          string                 `protobuf:"bytes,2,opt,name=fork,proto3" json:"fork,omitempty"`
 	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	Founder       string                 `protobuf:"bytes,4,opt,name=founder,proto3" json:"founder,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3454,6 +3457,13 @@ func (x *RecoverCatalog) GetFork() string {
 func (x *RecoverCatalog) GetCause() string {
 	if x != nil {
 		return x.Cause
+	}
+	return ""
+}
+
+func (x *RecoverCatalog) GetFounder() string {
+	if x != nil {
+		return x.Founder
 	}
 	return ""
 }
@@ -3934,13 +3944,14 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\vlimit_bytes\x18\x02 \x01(\x03R\n" +
 	"limitBytes\"%\n" +
 	"\vRemoveQuota\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"Z\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"t\n" +
 	"\x0eRecoverCatalog\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
 	"\x04fork\x18\x02 \x01(\tR\x04fork\x12\x14\n" +
-	"\x05cause\x18\x03 \x01(\tR\x05cause\"\xa1\x01\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x18\n" +
+	"\afounder\x18\x04 \x01(\tR\afounder\"\xa1\x01\n" +
 	"\tAdoptCopy\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +
