@@ -253,6 +253,34 @@ func TestAccess_ATokenOfATenantIsShownItsOwnLimitOnly(t *testing.T) {
 	assert.Contains(t, string(as("all-ro", "").body), `"tenant":"umbrella"`)
 }
 
+// A shell in which TIERCEL_TENANT is set sends it with every verb, and whoever watches the
+// cluster, or probes a node, asks about no tenant.
+func TestAccess_ATenantSaysNothingWhereTheDocumentHasNone(t *testing.T) {
+	doc, _ := readDocument(t)
+	open, locked := inMemory(t, Config{}), guarded(t, Config{})
+	open.gw.status = locked.gw.status
+	for _, rt := range locked.server.routes {
+		path := plainPattern(rt.pattern)
+		var o struct{ Parameters json.RawMessage }
+		require.NoError(t, json.Unmarshal(doc.Paths[path][strings.ToLower(rt.method)], &o))
+		said := strings.Contains(string(o.Parameters)+string(doc.Paths[path]["parameters"]), "parameters/Tenant")
+		assert.Equal(t, said, rt.needs.tenant, "%s %s: the document and access.go say the same", rt.method, path)
+		if said || rt.method != "GET" {
+			continue
+		}
+		url := "http://tiercel" + strings.NewReplacer("{id}", "9").Replace(path)
+		for _, tenant := range []string{"acme", "Not A Tenant"} {
+			for _, w := range []*world{open, locked} {
+				const watcher = "Authorization: Bearer all-admin"
+				plain, named := w.do("GET", url, nil, watcher), w.do("GET", url, nil, watcher, "X-Tenant-ID: "+tenant)
+				assert.Equal(t, plain.status, named.status, "%s with the tenant %q: %s", path, tenant, named.body)
+			}
+			r := locked.do("GET", url, nil, "Authorization: Bearer all-ro", "X-Tenant-ID: "+tenant)
+			assert.NotContains(t, string(r.body), "there is no tenant", path)
+		}
+	}
+}
+
 func TestAccess_ACursorDoesNotCarryIntoAnotherTenant(t *testing.T) {
 	w := guarded(t, Config{})
 	for _, path := range []string{"/a", "/b", "/c"} {

@@ -110,5 +110,10 @@ func TestVerbs_SendTheTokenAndTheFlagWinsOverTheEnvironment(t *testing.T) {
 	c.environ = append(c.environ, "TIERCEL_TOKEN=from-environment\n")
 	c.run("status")
 	c.run("status", "--token", "from-flag")
+	for _, impossible := range []string{"ab\ncd", "a b", "a\x00b", "tiercel_ä"} {
+		o := c.run("status", "--token", impossible)
+		assert.Equal(t, exitUsage, o.status, "%q: %s", impossible, o.stderr)
+		assert.Contains(t, o.stderr, "can be in no token")
+	}
 	assert.Equal(t, []string{"", "Bearer from-environment", "Bearer from-flag"}, sent, "once each: who is not let in does not ask again")
 }
