@@ -120,7 +120,12 @@ func TestAccess_EveryRouteLetsInExactlyTheRolesOfTheTable(t *testing.T) {
 	assert.Equal(t, served, listed, "the table names routes that are served, and all of them")
 }
 
-func TestAccess_TheDocumentSaysWhatNeedsNoToken(t *testing.T) {
+// saidNeeds are the role and the scope that the document names, by who is let in.
+var saidNeeds = map[string][2]string{
+	"-rwaRWA": {}, "rwaRWA": {"read-only"}, "waWA": {"read-write"}, "RWA": {"read-only", "cluster"}, "A": {"admin", "cluster"},
+}
+
+func TestAccess_TheDocumentSaysWhoMayDoWhat(t *testing.T) {
 	doc, text := readDocument(t)
 	assert.Contains(t, string(text), `"securitySchemes"`)
 	for path, operations := range doc.Paths {
@@ -130,10 +135,15 @@ func TestAccess_TheDocumentSaysWhatNeedsNoToken(t *testing.T) {
 			}
 			var o struct {
 				Security *[]any `json:"security"`
+				Role     string `json:"x-needed-role"`
+				Scope    string `json:"x-needed-scope"`
 			}
 			require.NoError(t, json.Unmarshal(operation, &o))
 			who := allowed[strings.ToUpper(method)+" "+path]
 			assert.Equal(t, strings.HasPrefix(who, "-"), o.Security != nil && len(*o.Security) == 0, "%s %s", method, path)
+			want, known := saidNeeds[who]
+			assert.True(t, known, "%s %s is for %q: say here what the document calls that", method, path, who)
+			assert.Equal(t, want, [2]string{o.Role, o.Scope}, "%s %s: x-needed-role and x-needed-scope say who may call it", method, path)
 		}
 	}
 }

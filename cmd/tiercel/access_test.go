@@ -54,6 +54,18 @@ func TestToken_IsShownOnceKeptAsAHashAndRevoked(t *testing.T) {
 	assert.Equal(t, exitFailed, o.status)
 	assert.Contains(t, o.stderr, "the name is given twice")
 	assert.Empty(t, o.stdout, "a token that is in no file is not shown")
+	for say, args := range map[string][]string{
+		"--name":              {"--role", "admin", "--cluster"},
+		"either --tenant":     {"--name", "x", "--role", "read-only"},
+		"or --cluster":        {"--name", "x", "--role", "admin", "--cluster", "--tenant", "acme"},
+		"choose another":      {"--name", "node", "--role", "admin", "--cluster"},
+		"one of read-only":    {"--name", "x", "--role", "root", "--cluster"},
+		"a caller without a ": {"--name", "anybody", "--role", "admin", "--cluster"},
+	} {
+		o = c.run(append([]string{"token", "create", "--file", file}, args...)...)
+		assert.Equal(t, exitUsage, o.status, "%v", args)
+		assert.Contains(t, o.stderr, say)
+	}
 
 	c.must("token", "revoke", "ops", "--file", file)
 	require.NoError(t, live.Reload())
