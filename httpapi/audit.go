@@ -68,12 +68,23 @@ func (c *call) subject() string {
 // Done is the outcome of an action that was not refused and did not fail.
 const Done = "done"
 
-// audit tells of the call if it was a management action. It was answered by now.
+// audit tells of the call if it was a management action. It was answered by now; of an
+// answer that is streamed, the stream tells at its end.
 func (c *call) audit() {
-	if c.s.cfg.Audit == nil || !c.route.needs.audited || c.who == nil || c.withdrawn {
+	if c.streaming {
 		return
 	}
-	a := Action{
+	if a := c.action(); a != nil {
+		c.s.cfg.Audit(*a)
+	}
+}
+
+// action is the call as the audit log has it; nil when it does not belong there.
+func (c *call) action() *Action {
+	if c.s.cfg.Audit == nil || !c.route.needs.audited || c.who == nil || c.withdrawn {
+		return nil
+	}
+	a := &Action{
 		At: c.start.UTC(), RequestID: withoutSecrets(c.id), Name: c.who.Name, Role: c.who.Role, Tenant: c.who.Tenant,
 		Method: c.route.method, Route: plainPattern(c.route.pattern), Subject: c.subject(),
 		Outcome: Done, Status: c.ctx.Response.StatusCode(),
@@ -87,5 +98,5 @@ func (c *call) audit() {
 	if c.failed != "" {
 		a.Outcome = string(c.failed)
 	}
-	c.s.cfg.Audit(a)
+	return a
 }

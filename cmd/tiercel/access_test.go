@@ -129,3 +129,12 @@ func TestVerbs_SendTheTokenAndTheFlagWinsOverTheEnvironment(t *testing.T) {
 	}
 	assert.Equal(t, []string{"", "Bearer from-environment", "Bearer from-flag"}, sent, "once each: who is not let in does not ask again")
 }
+
+func TestToken_IsInClearOnlyWhereItLeavesTheMachineWithoutTLS(t *testing.T) {
+	for server, want := range map[string]bool{
+		"http://127.0.0.1:8880": false, "http://[::1]:8880": false, "http://localhost:8880": false, "https://10.0.0.1:8880": false,
+		"http://10.0.0.1:8880": true, "http://node-1.example:8880": true, "10.0.0.1:8880": true, "127.0.0.1:8880": false,
+	} {
+		assert.Equal(t, want, inClear(server), server)
+	}
+}

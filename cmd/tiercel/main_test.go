@@ -101,6 +101,8 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 		{"jobs --state finished", "running, paused, done, cancelled"},
 		{"jobs abc", "'tiercel jobs' lists them"},
 		{"jobs pause 0", "is not the number of a job"},
+		{"dev --nodes abc", "--nodes \"abc\" is not a number"},
+		{"quota set A_ 10", "TENANT \"A_\": the tenant must"},
 		{"scrub --limt 5", "unknown flag: --limt; did you mean --limit?"},
 		{"drain", "one WORKER wanted, no argument given"},
 		{"drain n-1 --dry-run --cancel", "only one of --dry-run, --cancel and --watch"},
