@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"tiercel/cluster/access"
 	"tiercel/cluster/model"
 )
 
@@ -36,12 +35,12 @@ type Action struct {
 var auditedParameters = []string{"dry_run", "force"}
 
 // secretForm is how a token looks, alone or in a text.
-var secretForm = regexp.MustCompile(access.SecretPrefix + `[A-Za-z0-9_-]{8,}`)
+var secretForm = regexp.MustCompile(model.TokenPrefix + `[A-Za-z0-9_-]{8,}`)
 
 // withoutSecrets is a text that was sent, fit to be written down: a token in it, wherever
 // somebody put it by mistake, is not.
 func withoutSecrets(text []byte) string {
-	return secretForm.ReplaceAllString(strings.ToValidUTF8(string(text), "\ufffd"), access.SecretPrefix+"…")
+	return secretForm.ReplaceAllString(strings.ToValidUTF8(string(text), "\ufffd"), model.TokenPrefix+"…")
 }
 
 // subject is the path and what is known of the query. Percent-encoding hides no token.
