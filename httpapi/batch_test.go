@@ -76,7 +76,7 @@ func decodeBatch(t *testing.T, r reply) (b batchBodyOf) {
 }
 
 // tarOf makes an archive; a header without a type is a regular file.
-func tarOf(t *testing.T, entries ...any) []byte {
+func tarOf(t testing.TB, entries ...any) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
