@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tiercel/internal/latency"
 )
 
 // loop is a closed loop: each worker sends its next request when the last one
@@ -31,7 +33,7 @@ type worker struct {
 	stored   []uint64
 	buf      []byte
 	filled   *fileSet
-	latency  histogram
+	latency  latency.Histogram
 	ops      uint64
 	moved    int64
 	failures map[string]uint64
@@ -158,7 +160,7 @@ func (l loop) work(w *worker, phase *atomic.Int32, next *atomic.Uint64) {
 			continue
 		}
 		if before == measuring {
-			w.latency.record(took)
+			w.latency.Record(took)
 			w.ops++
 			w.moved += moved
 		}
@@ -174,9 +176,9 @@ func backOff() time.Time {
 // collect sums up what the workers counted.
 func (l loop) collect(workers []*worker) measurement {
 	m := measurement{Name: l.name, Sync: l.sync, Connections: l.connections, Failures: make(map[string]uint64)}
-	var all histogram
+	var all latency.Histogram
 	for _, w := range workers {
-		all.merge(&w.latency)
+		all.Merge(&w.latency)
 		m.Operations += w.ops
 		m.Moved += w.moved
 		m.stored = append(m.stored, w.stored...)
@@ -184,7 +186,7 @@ func (l loop) collect(workers []*worker) measurement {
 			m.Failures[code] += n
 		}
 	}
-	m.P50, m.P99, m.P999, m.Max = all.quantile(0.5), all.quantile(0.99), all.quantile(0.999), all.max
+	m.P50, m.P99, m.P999, m.Max = all.Quantile(0.5), all.Quantile(0.99), all.Quantile(0.999), all.Max()
 	return m
 }
 

@@ -2,54 +2,14 @@ package main
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sort"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func TestHistogram_BucketsFollowEachOtherWithoutGaps(t *testing.T) {
-	previous := -1
-	for ns := uint64(0); ns < 1<<20; ns++ {
-		b := bucketOf(ns)
-		require.True(t, b == previous || b == previous+1, "%d ns falls into bucket %d after %d", ns, b, previous)
-		require.GreaterOrEqual(t, uint64(bucketTop(b)), ns)
-		if b != previous && previous >= 0 {
-			require.Equal(t, time.Duration(ns-1), bucketTop(previous))
-		}
-		previous = b
-	}
-	assert.Less(t, bucketOf(1<<63-1), len((&histogram{}).counts))
-}
-
-func TestHistogram_QuantilesAreWithinTheErrorOfABucket(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	var whole, half histogram
-	var samples []time.Duration
-	for i := range 20_000 {
-		d := time.Duration(random.ExpFloat64() * float64(time.Millisecond))
-		samples = append(samples, d)
-		if i%2 == 0 {
-			whole.record(d)
-		} else {
-			half.record(d)
-		}
-	}
-	whole.merge(&half)
-	sort.Slice(samples, func(i, j int) bool { return samples[i] < samples[j] })
-	for _, q := range []float64{0.001, 0.5, 0.9, 0.99, 0.999, 1} {
-		exact := samples[max(int(q*float64(len(samples)))-1, 0)]
-		assert.GreaterOrEqual(t, whole.quantile(q), exact, "q %v", q)
-		assert.LessOrEqual(t, float64(whole.quantile(q)), float64(exact)*(1+2.0/subBuckets)+1, "q %v", q)
-	}
-	assert.Equal(t, samples[len(samples)-1], whole.max)
-	assert.Zero(t, (&histogram{}).quantile(0.5))
-}
 
 func TestProcess_ReadsWhatLinuxTells(t *testing.T) {
 	cpu, err := parseStat([]byte("42 (a (b) c) S 1 42 42 0 -1 4194560 1 2 3 4 250 150 0 0 20 0 1 0 1 2 3"))

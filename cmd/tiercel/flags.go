@@ -54,26 +54,36 @@ func checkOutput(output string) error {
 
 // connect checks the flags and makes the client.
 func (a *app) connect(c *command, r *remote) (*client.Client, error) {
-	a.fromEnvironment(c, map[string]*string{"server": &r.server, "tenant": &r.tenant, "output": &r.output})
-	if err := config.UnknownVariables(a.environ); err != nil {
-		return nil, &usageError{err: err}
-	}
-	if err := checkOutput(r.output); err != nil {
+	o, err := a.clientOptions(c, r)
+	if err != nil {
 		return nil, err
 	}
+	return newClient(o)
+}
+
+// clientOptions checks the flags. More than one client can be made of them.
+func (a *app) clientOptions(c *command, r *remote) (client.Options, error) {
+	a.fromEnvironment(c, map[string]*string{"server": &r.server, "tenant": &r.tenant, "output": &r.output})
+	if err := config.UnknownVariables(a.environ); err != nil {
+		return client.Options{}, &usageError{err: err}
+	}
+	if err := checkOutput(r.output); err != nil {
+		return client.Options{}, err
+	}
 	if r.timeout <= 0 {
-		return nil, &usageError{err: fmt.Errorf("--timeout %s must be more than nothing", r.timeout)}
+		return client.Options{}, &usageError{err: fmt.Errorf("--timeout %s must be more than nothing", r.timeout)}
 	}
 	if c.Flags().Lookup("jobs") != nil && (r.jobs < 1 || r.jobs > maxJobs) {
-		return nil, &usageError{err: fmt.Errorf("--jobs %d is not between 1 and %d", r.jobs, maxJobs)}
+		return client.Options{}, &usageError{err: fmt.Errorf("--jobs %d is not between 1 and %d", r.jobs, maxJobs)}
 	}
 	o := client.Options{Server: r.server, Tenant: r.tenant, Timeout: r.timeout, Conns: r.jobs}
 	if !r.quiet {
 		o.OnRetry = (&retryNote{a: a}).note
 	}
-	if err := a.readAccess(c, &r.access, &o); err != nil {
-		return nil, err
-	}
+	return o, a.readAccess(c, &r.access, &o)
+}
+
+func newClient(o client.Options) (*client.Client, error) {
 	made, err := client.New(o)
 	if err != nil {
 		return nil, &usageError{err: fmt.Errorf("%s", client.Message(err))}

@@ -118,6 +118,22 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 		{"config set a.b=1 a=2", "a and a key below it cannot both be set"},
 		{"config set a=1 a.b=2", "a.b and a key above it cannot both be set"},
 		{"config set scrub_bytes_per_second=fast", `"fast" is not a size`},
+		{"bench pit", `"pit" is no workload; did you mean put?`},
+		{"bench everything", `"everything" is no workload; there are put, get, mixed, delete`},
+		{"bench --size big", `--size: "big" is not a size`},
+		{"bench --size 6TiB", "--size 6TiB is more than a file may have"},
+		{"bench --tier 9", `--tier "9" is not 1 (critical)`},
+		{"bench --connections 0", "--connections 0 is not between 1 and 1024"},
+		{"bench --connections 2000", "--connections 2000 is not between 1 and 1024"},
+		{"bench --duration 0s", "--duration 0s must be more than nothing"},
+		{"bench --duration 1s --requests 5", "only one of --duration and --requests"},
+		{"bench --requests 0", "--requests 0 must be at least 1"},
+		{"bench --files -1", "--files -1 must be at least 1"},
+		{"bench --prefix tmp", `--prefix "tmp" is no directory: the path must start with "/"`},
+		{"bench --prefix /a/../b", `--prefix "/a/../b" is no directory`},
+		{"bench --tenant Bad", "the tenant must be"},
+		{"bench --output xml", "neither table nor json"},
+		{"bench --tls-cert nowhere", "--tls-cert and --tls-key: give both or none"},
 		{"server extra", `"extra" is too much`},
 		{"server --joined a:1", "unknown flag: --joined"},
 		{"server --join a", "is not host:port"},
@@ -170,7 +186,7 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 func TestHelp_EveryVerbShowsAnExample(t *testing.T) {
 	c := newCLI(t)
 	verbs := []string{"server", "put", "get", "ls", "rm", "mv", "cp", "status", "fsck", "version",
-		"rebalance", "jobs", "drain", "scrub", "replication", "tier", "config", "explain", "token", "certs"}
+		"rebalance", "jobs", "drain", "scrub", "replication", "tier", "config", "explain", "token", "certs", "bench"}
 	overview := c.must("--help")
 	for _, verb := range verbs {
 		assert.Contains(t, overview, "\n  "+verb+" ")

@@ -47,11 +47,11 @@ var layers = []layer{
 	{dir: "actors", may: allActors, outside: anyModule},
 	{dir: "httpapi", may: []string{"messages", "cluster/model"}, outside: anyModule, never: frameless},
 	{
-		dir: "cmd", may: []string{"cluster", "messages", "store", "actors", "httpapi", "internal/version", "cmd"},
+		dir: "cmd", may: []string{"cluster", "messages", "store", "actors", "httpapi", "internal/version", "internal/latency", "cmd"},
 		tests: []string{"internal/procs"}, outside: anyModule,
 	},
 	{dir: "bench/controller", may: allActors, outside: anyModule}, // it runs the master's actors in simulation
-	{dir: "bench", may: []string{"bench", "internal/version", "internal/procs"}, outside: anyModule, never: frameless},
+	{dir: "bench", may: []string{"bench", "internal/version", "internal/latency", "internal/procs"}, outside: anyModule, never: frameless},
 	{dir: "examples", may: []string{"cluster", "messages", "store", "actors", "httpapi"}, outside: anyModule},
 	{dir: "internal/version"},
 	{dir: "internal", outside: anyModule, never: frameless},

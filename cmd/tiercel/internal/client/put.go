@@ -39,10 +39,11 @@ type Receipt struct {
 
 // TierState is the tier asked for and what has been achieved.
 type TierState struct {
-	Asked         *int `json:"asked"`
-	Achieved      int  `json:"achieved"`
-	CopiesWanted  int  `json:"copies_wanted"`
-	CopiesDurable int  `json:"copies_durable"`
+	Asked         *int   `json:"asked"`
+	Achieved      int    `json:"achieved"`
+	CopiesWanted  int    `json:"copies_wanted"`
+	CopiesDurable int    `json:"copies_durable"`
+	LimitedBy     string `json:"limited_by,omitempty"` // "license": more copies are not licensed
 }
 
 // Replica is one worker that holds the file.

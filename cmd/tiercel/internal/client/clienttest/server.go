@@ -249,11 +249,13 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, tenant, path string
 	if fault.ResetAfter {
 		reset(w)
 	}
+	tier, _ := strconv.Atoi(f.Tier)
 	w.Header().Set("ETag", f.ETag())
 	w.WriteHeader(201)
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"path": path, "version": f.Version, "epoch": "1.1", "size_bytes": len(f.Content), "etag": f.ETag(),
-		"checksum_crc32c": Checksum(f.Content), "tier": map[string]any{"achieved": 1}, "modified_at": f.Modified,
+		"checksum_crc32c": Checksum(f.Content), "modified_at": f.Modified,
+		"tier": map[string]any{"asked": tier, "achieved": tier, "copies_wanted": 2, "copies_durable": 1},
 	})
 }
 
