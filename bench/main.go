@@ -56,6 +56,8 @@ func run(ctx context.Context, w io.Writer, arguments []string) error {
 		return millionCommand(w, rest)
 	case "largefile":
 		return largeFileCommand(w, rest)
+	case "batch":
+		return batchCommand(w, rest)
 	case "controller":
 		return controllerCommand(ctx, w, rest)
 	case "echo": // the baseline's child

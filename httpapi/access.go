@@ -51,6 +51,8 @@ var needs = map[string]need{
 	"POST /move":           needWrite,
 	"POST /copy":           needWrite,
 	"POST /retier":         needWrite,
+	"POST /batch":          needWrite,
+	"POST /batch/read":     needRead, // POST for its list of paths; it changes nothing
 
 	"GET /cluster/placement/explain": needRead,
 	"GET /tiers":                     needToken,

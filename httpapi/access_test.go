@@ -50,6 +50,7 @@ var allowed = map[string]string{
 	"GET /api/v1/storage/files": "rwaRWA", "GET /api/v1/storage/files/{path}": "rwaRWA", "HEAD /api/v1/storage/files/{path}": "rwaRWA",
 	"PUT /api/v1/storage/files/{path}": "waWA", "DELETE /api/v1/storage/files/{path}": "waWA",
 	"POST /api/v1/storage/move": "waWA", "POST /api/v1/storage/copy": "waWA", "POST /api/v1/storage/retier": "waWA",
+	"POST /api/v1/storage/batch": "waWA", "POST /api/v1/storage/batch/read": "rwaRWA",
 	"GET /api/v1/storage/cluster/placement/explain": "rwaRWA", "GET /api/v1/storage/tiers": "rwaRWA",
 	"GET /api/v1/storage/quotas": "rwaRWA",
 
@@ -220,18 +221,25 @@ func TestAccess_TheTokenNamesTheTenantAndAnotherOnesDataIsNotFound(t *testing.T)
 		wantError(t, send("DELETE", fileURL+"/secret", nil), 404, "not_found")
 		wantError(t, send("POST", api+"/move", body(`{"from":"/secret","to":"/mine"}`)), 404, "not_found")
 		wantError(t, send("POST", api+"/copy", body(`{"from":"/secret","to":"/mine"}`)), 404, "not_found")
+		read := send("POST", api+"/batch/read", body(`{"paths":["/secret"]}`))
+		batch := send("POST", api+"/batch", body(lineOf("/batch", "x")), "Content-Type: "+typeNDJSON)
 		if header == "" {
+			assert.Equal(t, []entryOf{{"secret", "", "not_found"}}, readTar(t, read.body))
+			assert.Equal(t, 200, batch.status)
 			assert.Equal(t, 200, list.status)
 			assert.Equal(t, 200, send("POST", api+"/retier", body(`{"path":"/secret","tier":2}`)).status)
 			assert.NotContains(t, string(send("GET", explain, nil).body), `"version"`, "explain does not say where it is")
 			continue
 		}
 		wantError(t, list, 404, "not_found")
+		wantError(t, read, 404, "not_found")
+		wantError(t, batch, 404, "not_found")
 		wantError(t, send("PUT", fileURL+"/x", body("x")), 404, "not_found")
 		wantError(t, send("POST", api+"/retier", body(`{"path":"/secret","tier":2}`)), 404, "not_found")
 		wantError(t, send("GET", explain, nil), 404, "not_found")
 	}
-	require.Len(t, w.gw.puts, 2, "nothing was stored for another tenant")
+	require.Len(t, w.gw.puts, 3, "nothing was stored for another tenant")
+	assert.Equal(t, "umbrella", w.gw.puts[2].Tenant)
 
 	// A refusal does not tell which tenants there are.
 	there, nowhere := w.get("/secret", umbrella, "X-Tenant-ID: acme"), w.get("/secret", umbrella, "X-Tenant-ID: nobody")

@@ -74,8 +74,11 @@ func (b *body) close() bool {
 	return b.err == io.EOF
 }
 
-// failure is what the client did wrong with the body, nil if nothing.
-func (b *body) failure() error {
+// failure is what the client did wrong with the body of a file, nil if nothing.
+func (b *body) failure() error { return b.fault("; nothing was stored") }
+
+// fault is failure with what follows from it.
+func (b *body) fault(then string) error {
 	const op = "read body"
 	var coded *model.Error
 	var timeout net.Error
@@ -85,11 +88,11 @@ func (b *body) failure() error {
 	case errors.As(b.err, &coded):
 		return coded
 	case errors.As(b.err, &timeout) && timeout.Timeout():
-		return model.Errorf(model.CodeDeadlineExceeded, op, "the body stopped coming after %s; nothing was stored", b.progress())
+		return model.Errorf(model.CodeDeadlineExceeded, op, "the body stopped coming after %s%s", b.progress(), then)
 	case errors.Is(b.err, io.ErrUnexpectedEOF):
-		return model.Errorf(model.CodeInvalidArgument, op, "the body ended after %s; nothing was stored", b.progress())
+		return model.Errorf(model.CodeInvalidArgument, op, "the body ended after %s%s", b.progress(), then)
 	}
-	return model.Errorf(model.CodeInvalidArgument, op, "the body is malformed after %s; nothing was stored", b.progress())
+	return model.Errorf(model.CodeInvalidArgument, op, "the body is malformed after %s%s", b.progress(), then)
 }
 
 func (b *body) progress() string {

@@ -57,6 +57,9 @@ type Config struct {
 	// LingerTimeout bounds how long a refused client is listened to, so that the
 	// refusal reaches it before the connection is closed. Default 500 ms.
 	LingerTimeout time.Duration
+	// BatchMemory bounds the bytes that all batches together hold while they are decoded
+	// and until their answers were taken; contents are not among them. Default 256 MiB.
+	BatchMemory int64
 }
 
 // withDefaults returns c with every unset field set.
@@ -79,6 +82,7 @@ func (c Config) withDefaults() Config {
 	orInt(&c.RateGrace, 30*time.Second)
 	orInt(&c.RequestTimeout, time.Minute)
 	orInt(&c.LingerTimeout, 500*time.Millisecond)
+	orInt(&c.BatchMemory, 256<<20)
 	return c
 }
 

@@ -63,7 +63,12 @@ func clientError(err error) *model.Error {
 
 // appendError appends the JSON form of e: {"error":{code,message,request_id,details}}.
 func appendError(dst []byte, e *model.Error, requestID []byte) []byte {
-	dst = append(dst, `{"error":{"code":`...)
+	return append(appendErrorMember(append(dst, '{'), e, requestID), "}\n"...)
+}
+
+// appendErrorMember appends the error as the member of an object.
+func appendErrorMember(dst []byte, e *model.Error, requestID []byte) []byte {
+	dst = append(dst, `"error":{"code":`...)
 	dst = appendJSONString(dst, string(e.Code))
 	dst = append(dst, `,"message":`...)
 	dst = appendJSONString(dst, e.Message)
@@ -71,7 +76,7 @@ func appendError(dst []byte, e *model.Error, requestID []byte) []byte {
 	dst = appendJSONString(dst, string(requestID))
 	dst = append(dst, `,"details":`...)
 	dst = appendJSONMap(dst, e.Details)
-	return append(dst, "}}\n"...)
+	return append(dst, '}')
 }
 
 // retryAfterSeconds is the value of Retry-After for e, empty for none: whole

@@ -28,6 +28,7 @@ type fakeGateway struct {
 	onRead   func(e *messages.Extent, from, to uint64) error
 	onPut    func(ctx context.Context, req *model.PutRequest) (*messages.PutReply, error)
 	onDelete func() (*messages.CommandResult, error)
+	onItem   func(it *model.BatchItem) error
 	onList   func(req *messages.List) (*messages.ListReply, error)
 	onMove   func() (*messages.CommandResult, error)
 	onCopy   func() (*messages.PutReply, error)

@@ -15,6 +15,10 @@ type Gateway interface {
 	// touch req.Body after it has returned. An error of req.Body is a failure of
 	// the client: nothing is stored.
 	Put(ctx context.Context, req *model.PutRequest) (*messages.PutReply, error)
+	// PutBatch stores many files and tells answer of each, in their order. One that is
+	// refused does not fail the others; the error is of what ended the batch early, and
+	// then those that were answered are stored all the same.
+	PutBatch(ctx context.Context, req *model.BatchRequest, answer func(index int, path string, reply *messages.PutReply, err error)) error
 	// Stat returns a file's row as a quorum sees it, not_found when there is none.
 	// withVolumes adds the rows of the volumes that hold it, for the receipt.
 	Stat(ctx context.Context, tenant, path string, withVolumes bool) (*messages.StatReply, error)

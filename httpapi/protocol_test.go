@@ -86,7 +86,7 @@ func TestRequestID_IsTheClientsWhenSaneAndOursOtherwise(t *testing.T) {
 func TestRoutes_UnknownOnesAre404AndWrongMethods405(t *testing.T) {
 	w := inMemory(t, Config{})
 	const base = "http://tiercel/api/v1/storage"
-	for _, url := range []string{"http://tiercel/nothing", base, base + "/", base + "/batch", base + "/files2", base + "/Files/a",
+	for _, url := range []string{"http://tiercel/nothing", base, base + "/", base + "/batches", base + "/files2", base + "/Files/a",
 		base + "/cluster/status/", "http://tiercel/healthz/", "http://tiercel/api/v1/%73torage/files/a"} {
 		wantError(t, w.do("GET", url, nil), 404, "not_found")
 	}

@@ -159,16 +159,24 @@ func appendETagJSON(dst []byte, row *messages.FileRow) []byte {
 
 // answerReceipt answers a PUT or a copy: 201 for a new path, 200 for a replaced one.
 func (c *call) answerReceipt(path string, reply *messages.PutReply) error {
-	r := receipt{path: path, row: reply.Row, volumes: reply.Volumes, factor: reply.ReplicationFactor, wanted: reply.CopiesWanted,
-		epoch: model.Epoch{Generation: reply.EpochGeneration, Term: reply.EpochTerm}}
+	r := receiptOf(path, reply)
 	c.scratch = r.append(c.scratch[:0])
-	status := fasthttp.StatusOK
-	if reply.GetResult().GetCreated() {
-		status = fasthttp.StatusCreated
-	}
-	c.answerJSON(status)
+	c.answerJSON(putStatus(reply))
 	c.versionHeaders(r.row)
 	return nil
+}
+
+func receiptOf(path string, reply *messages.PutReply) receipt {
+	return receipt{path: path, row: reply.Row, volumes: reply.Volumes, factor: reply.ReplicationFactor, wanted: reply.CopiesWanted,
+		epoch: model.Epoch{Generation: reply.EpochGeneration, Term: reply.EpochTerm}}
+}
+
+// putStatus is 201 for a new path, 200 for a replaced one.
+func putStatus(reply *messages.PutReply) int {
+	if reply.GetResult().GetCreated() {
+		return fasthttp.StatusCreated
+	}
+	return fasthttp.StatusOK
 }
 
 // versionHeaders sets ETag and X-Storage-Version.

@@ -38,6 +38,8 @@ func (s *Server) table() []*route {
 		{method: "POST", pattern: basePath + "/move", serve: (*call).moveFile, expect: json, limited: true},
 		{method: "POST", pattern: basePath + "/copy", serve: (*call).copyFile, expect: json, limited: true},
 		{method: "POST", pattern: basePath + "/retier", serve: (*call).retierFiles, expect: json, limited: true},
+		{method: "POST", pattern: basePath + "/batch", serve: (*call).postBatch, expect: (*call).expectBatch, limited: true},
+		{method: "POST", pattern: basePath + "/batch/read", serve: (*call).readFiles, expect: json, limited: true},
 		{method: "GET", pattern: basePath + "/cluster/status", serve: (*call).clusterStatus, limited: true},
 		{method: "GET", pattern: basePath + "/cluster/workers", serve: (*call).listWorkers, limited: true},
 		{method: "GET", pattern: basePath + "/cluster/workers/{id}", serve: (*call).showWorker, limited: true},

@@ -34,6 +34,7 @@ type Server struct {
 	requests atomic.Uint64
 	inFlight atomic.Int64
 	streams  atomic.Int64
+	batches  memory
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -44,6 +45,7 @@ type Server struct {
 func New(cfg Config, gw Gateway) *Server {
 	s := &Server{cfg: cfg.withDefaults(), gw: gw, idPrefix: newIDPrefix()}
 	s.base, s.cancel = context.WithCancel(context.Background())
+	s.batches.free.Store(s.cfg.BatchMemory)
 	s.met = newMetrics(s.cfg.Registry)
 	s.met.gauges(s.cfg.Registry,
 		func() float64 { return float64(s.inFlight.Load()) },

@@ -501,6 +501,122 @@ func (x *PutReply) GetCopiesWanted() uint32 {
 	return 0
 }
 
+// Stores many whole small bodies: their Begin, Append and Commit travel together, so that
+// they cost each replica one group commit. Each has an outcome of its own; those of one
+// path take effect in the order they stand here. The headers of the items are not read.
+type PutBatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Items         []*Put                 `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutBatch) Reset() {
+	*x = PutBatch{}
+	mi := &file_messages_actors_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutBatch) ProtoMessage() {}
+
+func (x *PutBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutBatch.ProtoReflect.Descriptor instead.
+func (*PutBatch) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PutBatch) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *PutBatch) GetItems() []*Put {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// The outcomes, one for each item in its place, or one error for all: nothing was stored.
+type PutBatchReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Items         []*PutReply            `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutBatchReply) Reset() {
+	*x = PutBatchReply{}
+	mi := &file_messages_actors_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutBatchReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutBatchReply) ProtoMessage() {}
+
+func (x *PutBatchReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutBatchReply.ProtoReflect.Descriptor instead.
+func (*PutBatchReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PutBatchReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *PutBatchReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *PutBatchReply) GetItems() []*PutReply {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
 // A large body: OpenUpload, then UploadPart in order (each acknowledged when
 // durable as its tier says and staged in the log), then FinishUpload.
 // An upload that hears nothing for its idle limit is aborted by the gateway.
@@ -514,7 +630,7 @@ type OpenUpload struct {
 
 func (x *OpenUpload) Reset() {
 	*x = OpenUpload{}
-	mi := &file_messages_actors_proto_msgTypes[6]
+	mi := &file_messages_actors_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +642,7 @@ func (x *OpenUpload) String() string {
 func (*OpenUpload) ProtoMessage() {}
 
 func (x *OpenUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[6]
+	mi := &file_messages_actors_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +655,7 @@ func (x *OpenUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenUpload.ProtoReflect.Descriptor instead.
 func (*OpenUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{6}
+	return file_messages_actors_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OpenUpload) GetHeader() *Header {
@@ -568,7 +684,7 @@ type OpenUploadReply struct {
 
 func (x *OpenUploadReply) Reset() {
 	*x = OpenUploadReply{}
-	mi := &file_messages_actors_proto_msgTypes[7]
+	mi := &file_messages_actors_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +696,7 @@ func (x *OpenUploadReply) String() string {
 func (*OpenUploadReply) ProtoMessage() {}
 
 func (x *OpenUploadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[7]
+	mi := &file_messages_actors_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +709,7 @@ func (x *OpenUploadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenUploadReply.ProtoReflect.Descriptor instead.
 func (*OpenUploadReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{7}
+	return file_messages_actors_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OpenUploadReply) GetHeader() *Header {
@@ -636,7 +752,7 @@ type UploadPart struct {
 
 func (x *UploadPart) Reset() {
 	*x = UploadPart{}
-	mi := &file_messages_actors_proto_msgTypes[8]
+	mi := &file_messages_actors_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +764,7 @@ func (x *UploadPart) String() string {
 func (*UploadPart) ProtoMessage() {}
 
 func (x *UploadPart) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[8]
+	mi := &file_messages_actors_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +777,7 @@ func (x *UploadPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPart.ProtoReflect.Descriptor instead.
 func (*UploadPart) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{8}
+	return file_messages_actors_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UploadPart) GetHeader() *Header {
@@ -705,7 +821,7 @@ type UploadPartReply struct {
 
 func (x *UploadPartReply) Reset() {
 	*x = UploadPartReply{}
-	mi := &file_messages_actors_proto_msgTypes[9]
+	mi := &file_messages_actors_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +833,7 @@ func (x *UploadPartReply) String() string {
 func (*UploadPartReply) ProtoMessage() {}
 
 func (x *UploadPartReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[9]
+	mi := &file_messages_actors_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +846,7 @@ func (x *UploadPartReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartReply.ProtoReflect.Descriptor instead.
 func (*UploadPartReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{9}
+	return file_messages_actors_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UploadPartReply) GetHeader() *Header {
@@ -780,7 +896,7 @@ type FinishUpload struct {
 
 func (x *FinishUpload) Reset() {
 	*x = FinishUpload{}
-	mi := &file_messages_actors_proto_msgTypes[10]
+	mi := &file_messages_actors_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -792,7 +908,7 @@ func (x *FinishUpload) String() string {
 func (*FinishUpload) ProtoMessage() {}
 
 func (x *FinishUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[10]
+	mi := &file_messages_actors_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -805,7 +921,7 @@ func (x *FinishUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUpload.ProtoReflect.Descriptor instead.
 func (*FinishUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{10}
+	return file_messages_actors_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *FinishUpload) GetHeader() *Header {
@@ -846,7 +962,7 @@ type DropUpload struct {
 
 func (x *DropUpload) Reset() {
 	*x = DropUpload{}
-	mi := &file_messages_actors_proto_msgTypes[11]
+	mi := &file_messages_actors_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +974,7 @@ func (x *DropUpload) String() string {
 func (*DropUpload) ProtoMessage() {}
 
 func (x *DropUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[11]
+	mi := &file_messages_actors_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +987,7 @@ func (x *DropUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUpload.ProtoReflect.Descriptor instead.
 func (*DropUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{11}
+	return file_messages_actors_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DropUpload) GetHeader() *Header {
@@ -900,7 +1016,7 @@ type Delete struct {
 
 func (x *Delete) Reset() {
 	*x = Delete{}
-	mi := &file_messages_actors_proto_msgTypes[12]
+	mi := &file_messages_actors_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1028,7 @@ func (x *Delete) String() string {
 func (*Delete) ProtoMessage() {}
 
 func (x *Delete) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[12]
+	mi := &file_messages_actors_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1041,7 @@ func (x *Delete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delete.ProtoReflect.Descriptor instead.
 func (*Delete) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{12}
+	return file_messages_actors_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Delete) GetHeader() *Header {
@@ -969,7 +1085,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_messages_actors_proto_msgTypes[13]
+	mi := &file_messages_actors_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1097,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[13]
+	mi := &file_messages_actors_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1110,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{13}
+	return file_messages_actors_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Move) GetHeader() *Header {
@@ -1043,7 +1159,7 @@ type MutationReply struct {
 
 func (x *MutationReply) Reset() {
 	*x = MutationReply{}
-	mi := &file_messages_actors_proto_msgTypes[14]
+	mi := &file_messages_actors_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1171,7 @@ func (x *MutationReply) String() string {
 func (*MutationReply) ProtoMessage() {}
 
 func (x *MutationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[14]
+	mi := &file_messages_actors_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1184,7 @@ func (x *MutationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MutationReply.ProtoReflect.Descriptor instead.
 func (*MutationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{14}
+	return file_messages_actors_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MutationReply) GetHeader() *Header {
@@ -1105,7 +1221,7 @@ type Stat struct {
 
 func (x *Stat) Reset() {
 	*x = Stat{}
-	mi := &file_messages_actors_proto_msgTypes[15]
+	mi := &file_messages_actors_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1233,7 @@ func (x *Stat) String() string {
 func (*Stat) ProtoMessage() {}
 
 func (x *Stat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[15]
+	mi := &file_messages_actors_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1246,7 @@ func (x *Stat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stat.ProtoReflect.Descriptor instead.
 func (*Stat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{15}
+	return file_messages_actors_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Stat) GetHeader() *Header {
@@ -1179,7 +1295,7 @@ type StatReply struct {
 
 func (x *StatReply) Reset() {
 	*x = StatReply{}
-	mi := &file_messages_actors_proto_msgTypes[16]
+	mi := &file_messages_actors_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1307,7 @@ func (x *StatReply) String() string {
 func (*StatReply) ProtoMessage() {}
 
 func (x *StatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[16]
+	mi := &file_messages_actors_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1320,7 @@ func (x *StatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatReply.ProtoReflect.Descriptor instead.
 func (*StatReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{16}
+	return file_messages_actors_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatReply) GetHeader() *Header {
@@ -1292,7 +1408,7 @@ type ReadManifest struct {
 
 func (x *ReadManifest) Reset() {
 	*x = ReadManifest{}
-	mi := &file_messages_actors_proto_msgTypes[17]
+	mi := &file_messages_actors_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1420,7 @@ func (x *ReadManifest) String() string {
 func (*ReadManifest) ProtoMessage() {}
 
 func (x *ReadManifest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[17]
+	mi := &file_messages_actors_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1433,7 @@ func (x *ReadManifest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadManifest.ProtoReflect.Descriptor instead.
 func (*ReadManifest) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{17}
+	return file_messages_actors_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReadManifest) GetHeader() *Header {
@@ -1368,7 +1484,7 @@ type ReadManifestReply struct {
 
 func (x *ReadManifestReply) Reset() {
 	*x = ReadManifestReply{}
-	mi := &file_messages_actors_proto_msgTypes[18]
+	mi := &file_messages_actors_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1496,7 @@ func (x *ReadManifestReply) String() string {
 func (*ReadManifestReply) ProtoMessage() {}
 
 func (x *ReadManifestReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[18]
+	mi := &file_messages_actors_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1509,7 @@ func (x *ReadManifestReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadManifestReply.ProtoReflect.Descriptor instead.
 func (*ReadManifestReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{18}
+	return file_messages_actors_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReadManifestReply) GetHeader() *Header {
@@ -1445,7 +1561,7 @@ type List struct {
 
 func (x *List) Reset() {
 	*x = List{}
-	mi := &file_messages_actors_proto_msgTypes[19]
+	mi := &file_messages_actors_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1573,7 @@ func (x *List) String() string {
 func (*List) ProtoMessage() {}
 
 func (x *List) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[19]
+	mi := &file_messages_actors_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1586,7 @@ func (x *List) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use List.ProtoReflect.Descriptor instead.
 func (*List) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{19}
+	return file_messages_actors_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *List) GetHeader() *Header {
@@ -1529,7 +1645,7 @@ type ListReply struct {
 
 func (x *ListReply) Reset() {
 	*x = ListReply{}
-	mi := &file_messages_actors_proto_msgTypes[20]
+	mi := &file_messages_actors_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1657,7 @@ func (x *ListReply) String() string {
 func (*ListReply) ProtoMessage() {}
 
 func (x *ListReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[20]
+	mi := &file_messages_actors_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1670,7 @@ func (x *ListReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReply.ProtoReflect.Descriptor instead.
 func (*ListReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{20}
+	return file_messages_actors_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListReply) GetHeader() *Header {
@@ -1609,7 +1725,7 @@ type ListedFile struct {
 
 func (x *ListedFile) Reset() {
 	*x = ListedFile{}
-	mi := &file_messages_actors_proto_msgTypes[21]
+	mi := &file_messages_actors_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1737,7 @@ func (x *ListedFile) String() string {
 func (*ListedFile) ProtoMessage() {}
 
 func (x *ListedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[21]
+	mi := &file_messages_actors_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1750,7 @@ func (x *ListedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListedFile.ProtoReflect.Descriptor instead.
 func (*ListedFile) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{21}
+	return file_messages_actors_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListedFile) GetPath() string {
@@ -1661,7 +1777,7 @@ type ClusterStatus struct {
 
 func (x *ClusterStatus) Reset() {
 	*x = ClusterStatus{}
-	mi := &file_messages_actors_proto_msgTypes[22]
+	mi := &file_messages_actors_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1673,7 +1789,7 @@ func (x *ClusterStatus) String() string {
 func (*ClusterStatus) ProtoMessage() {}
 
 func (x *ClusterStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[22]
+	mi := &file_messages_actors_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1686,7 +1802,7 @@ func (x *ClusterStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatus.ProtoReflect.Descriptor instead.
 func (*ClusterStatus) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{22}
+	return file_messages_actors_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ClusterStatus) GetHeader() *Header {
@@ -1732,7 +1848,7 @@ type ClusterStatusReply struct {
 
 func (x *ClusterStatusReply) Reset() {
 	*x = ClusterStatusReply{}
-	mi := &file_messages_actors_proto_msgTypes[23]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1860,7 @@ func (x *ClusterStatusReply) String() string {
 func (*ClusterStatusReply) ProtoMessage() {}
 
 func (x *ClusterStatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[23]
+	mi := &file_messages_actors_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1873,7 @@ func (x *ClusterStatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusReply.ProtoReflect.Descriptor instead.
 func (*ClusterStatusReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{23}
+	return file_messages_actors_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ClusterStatusReply) GetHeader() *Header {
@@ -1919,7 +2035,7 @@ type TierUse struct {
 
 func (x *TierUse) Reset() {
 	*x = TierUse{}
-	mi := &file_messages_actors_proto_msgTypes[24]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2047,7 @@ func (x *TierUse) String() string {
 func (*TierUse) ProtoMessage() {}
 
 func (x *TierUse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[24]
+	mi := &file_messages_actors_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2060,7 @@ func (x *TierUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierUse.ProtoReflect.Descriptor instead.
 func (*TierUse) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{24}
+	return file_messages_actors_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TierUse) GetTier() uint32 {
@@ -1979,7 +2095,7 @@ type Begin struct {
 
 func (x *Begin) Reset() {
 	*x = Begin{}
-	mi := &file_messages_actors_proto_msgTypes[25]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2107,7 @@ func (x *Begin) String() string {
 func (*Begin) ProtoMessage() {}
 
 func (x *Begin) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[25]
+	mi := &file_messages_actors_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2120,7 @@ func (x *Begin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Begin.ProtoReflect.Descriptor instead.
 func (*Begin) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{25}
+	return file_messages_actors_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Begin) GetHeader() *Header {
@@ -2040,13 +2156,14 @@ type BeginItem struct {
 	Write         uint64                 `protobuf:"varint,8,opt,name=write,proto3" json:"write,omitempty"`                             // of the session: one put, or all parts of an upload
 	WriteBytes    uint64                 `protobuf:"varint,9,opt,name=write_bytes,json=writeBytes,proto3" json:"write_bytes,omitempty"` // what the write needs up to this item, or in all if that is known
 	Upload        uint64                 `protobuf:"varint,10,opt,name=upload,proto3" json:"upload,omitempty"`                          // id in the log of the upload that it belongs to; 0: not there yet
+	Batch         uint64                 `protobuf:"varint,11,opt,name=batch,proto3" json:"batch,omitempty"`                            // items of one number (0: none) go to one volume, if one takes them all: one group commit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BeginItem) Reset() {
 	*x = BeginItem{}
-	mi := &file_messages_actors_proto_msgTypes[26]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2175,7 @@ func (x *BeginItem) String() string {
 func (*BeginItem) ProtoMessage() {}
 
 func (x *BeginItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[26]
+	mi := &file_messages_actors_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2188,7 @@ func (x *BeginItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginItem.ProtoReflect.Descriptor instead.
 func (*BeginItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{26}
+	return file_messages_actors_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BeginItem) GetItem() uint64 {
@@ -2144,6 +2261,13 @@ func (x *BeginItem) GetUpload() uint64 {
 	return 0
 }
 
+func (x *BeginItem) GetBatch() uint64 {
+	if x != nil {
+		return x.Batch
+	}
+	return 0
+}
+
 type BeginReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -2154,7 +2278,7 @@ type BeginReply struct {
 
 func (x *BeginReply) Reset() {
 	*x = BeginReply{}
-	mi := &file_messages_actors_proto_msgTypes[27]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2290,7 @@ func (x *BeginReply) String() string {
 func (*BeginReply) ProtoMessage() {}
 
 func (x *BeginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[27]
+	mi := &file_messages_actors_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2303,7 @@ func (x *BeginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginReply.ProtoReflect.Descriptor instead.
 func (*BeginReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{27}
+	return file_messages_actors_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BeginReply) GetHeader() *Header {
@@ -2212,7 +2336,7 @@ type BeginGrant struct {
 
 func (x *BeginGrant) Reset() {
 	*x = BeginGrant{}
-	mi := &file_messages_actors_proto_msgTypes[28]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2348,7 @@ func (x *BeginGrant) String() string {
 func (*BeginGrant) ProtoMessage() {}
 
 func (x *BeginGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[28]
+	mi := &file_messages_actors_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2361,7 @@ func (x *BeginGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginGrant.ProtoReflect.Descriptor instead.
 func (*BeginGrant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{28}
+	return file_messages_actors_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BeginGrant) GetItem() uint64 {
@@ -2307,7 +2431,7 @@ type ReleaseQuota struct {
 
 func (x *ReleaseQuota) Reset() {
 	*x = ReleaseQuota{}
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2319,7 +2443,7 @@ func (x *ReleaseQuota) String() string {
 func (*ReleaseQuota) ProtoMessage() {}
 
 func (x *ReleaseQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[29]
+	mi := &file_messages_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2332,7 +2456,7 @@ func (x *ReleaseQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseQuota.ProtoReflect.Descriptor instead.
 func (*ReleaseQuota) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{29}
+	return file_messages_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReleaseQuota) GetSession() uint64 {
@@ -2359,7 +2483,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2495,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[30]
+	mi := &file_messages_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2508,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{30}
+	return file_messages_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Commit) GetHeader() *Header {
@@ -2411,7 +2535,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2547,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[31]
+	mi := &file_messages_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2560,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{31}
+	return file_messages_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CommitReply) GetHeader() *Header {
@@ -2465,7 +2589,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2477,7 +2601,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[32]
+	mi := &file_messages_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2490,7 +2614,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{32}
+	return file_messages_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CommitOutcome) GetProposal() uint64 {
@@ -2543,7 +2667,7 @@ type MasterReady struct {
 
 func (x *MasterReady) Reset() {
 	*x = MasterReady{}
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2679,7 @@ func (x *MasterReady) String() string {
 func (*MasterReady) ProtoMessage() {}
 
 func (x *MasterReady) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[33]
+	mi := &file_messages_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2692,7 @@ func (x *MasterReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterReady.ProtoReflect.Descriptor instead.
 func (*MasterReady) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{33}
+	return file_messages_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *MasterReady) GetNode() string {
@@ -2661,7 +2785,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2797,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[34]
+	mi := &file_messages_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2810,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{34}
+	return file_messages_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Peer) GetNode() string {
@@ -2736,7 +2860,7 @@ type AppendRecords struct {
 
 func (x *AppendRecords) Reset() {
 	*x = AppendRecords{}
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2748,7 +2872,7 @@ func (x *AppendRecords) String() string {
 func (*AppendRecords) ProtoMessage() {}
 
 func (x *AppendRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[35]
+	mi := &file_messages_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2761,7 +2885,7 @@ func (x *AppendRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecords.ProtoReflect.Descriptor instead.
 func (*AppendRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{35}
+	return file_messages_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AppendRecords) GetHeader() *Header {
@@ -2808,7 +2932,7 @@ type AppendItem struct {
 
 func (x *AppendItem) Reset() {
 	*x = AppendItem{}
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +2944,7 @@ func (x *AppendItem) String() string {
 func (*AppendItem) ProtoMessage() {}
 
 func (x *AppendItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[36]
+	mi := &file_messages_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +2957,7 @@ func (x *AppendItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendItem.ProtoReflect.Descriptor instead.
 func (*AppendItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{36}
+	return file_messages_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AppendItem) GetItem() uint64 {
@@ -2903,7 +3027,7 @@ type AppendRecordsReply struct {
 
 func (x *AppendRecordsReply) Reset() {
 	*x = AppendRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +3039,7 @@ func (x *AppendRecordsReply) String() string {
 func (*AppendRecordsReply) ProtoMessage() {}
 
 func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[37]
+	mi := &file_messages_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3052,7 @@ func (x *AppendRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRecordsReply.ProtoReflect.Descriptor instead.
 func (*AppendRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{37}
+	return file_messages_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AppendRecordsReply) GetHeader() *Header {
@@ -2966,7 +3090,7 @@ type AppendedItem struct {
 
 func (x *AppendedItem) Reset() {
 	*x = AppendedItem{}
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2978,7 +3102,7 @@ func (x *AppendedItem) String() string {
 func (*AppendedItem) ProtoMessage() {}
 
 func (x *AppendedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[38]
+	mi := &file_messages_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2991,7 +3115,7 @@ func (x *AppendedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendedItem.ProtoReflect.Descriptor instead.
 func (*AppendedItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{38}
+	return file_messages_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AppendedItem) GetItem() uint64 {
@@ -3053,7 +3177,7 @@ type ReplicateRecords struct {
 
 func (x *ReplicateRecords) Reset() {
 	*x = ReplicateRecords{}
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3065,7 +3189,7 @@ func (x *ReplicateRecords) String() string {
 func (*ReplicateRecords) ProtoMessage() {}
 
 func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[39]
+	mi := &file_messages_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3078,7 +3202,7 @@ func (x *ReplicateRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecords.ProtoReflect.Descriptor instead.
 func (*ReplicateRecords) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{39}
+	return file_messages_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReplicateRecords) GetHeader() *Header {
@@ -3138,7 +3262,7 @@ type ReplicateRecordsReply struct {
 
 func (x *ReplicateRecordsReply) Reset() {
 	*x = ReplicateRecordsReply{}
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3150,7 +3274,7 @@ func (x *ReplicateRecordsReply) String() string {
 func (*ReplicateRecordsReply) ProtoMessage() {}
 
 func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[40]
+	mi := &file_messages_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3163,7 +3287,7 @@ func (x *ReplicateRecordsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRecordsReply.ProtoReflect.Descriptor instead.
 func (*ReplicateRecordsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{40}
+	return file_messages_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReplicateRecordsReply) GetHeader() *Header {
@@ -3226,7 +3350,7 @@ type ReportVolumes struct {
 
 func (x *ReportVolumes) Reset() {
 	*x = ReportVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +3362,7 @@ func (x *ReportVolumes) String() string {
 func (*ReportVolumes) ProtoMessage() {}
 
 func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[41]
+	mi := &file_messages_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +3375,7 @@ func (x *ReportVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumes.ProtoReflect.Descriptor instead.
 func (*ReportVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{41}
+	return file_messages_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReportVolumes) GetHeader() *Header {
@@ -3290,7 +3414,7 @@ type ReportVolumesReply struct {
 
 func (x *ReportVolumesReply) Reset() {
 	*x = ReportVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3426,7 @@ func (x *ReportVolumesReply) String() string {
 func (*ReportVolumesReply) ProtoMessage() {}
 
 func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[42]
+	mi := &file_messages_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3439,7 @@ func (x *ReportVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportVolumesReply.ProtoReflect.Descriptor instead.
 func (*ReportVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{42}
+	return file_messages_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReportVolumesReply) GetHeader() *Header {
@@ -3389,7 +3513,7 @@ type VolumeReport struct {
 
 func (x *VolumeReport) Reset() {
 	*x = VolumeReport{}
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3401,7 +3525,7 @@ func (x *VolumeReport) String() string {
 func (*VolumeReport) ProtoMessage() {}
 
 func (x *VolumeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[43]
+	mi := &file_messages_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3414,7 +3538,7 @@ func (x *VolumeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeReport.ProtoReflect.Descriptor instead.
 func (*VolumeReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{43}
+	return file_messages_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *VolumeReport) GetVolume() uint64 {
@@ -3527,7 +3651,7 @@ type FollowerLag struct {
 
 func (x *FollowerLag) Reset() {
 	*x = FollowerLag{}
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3539,7 +3663,7 @@ func (x *FollowerLag) String() string {
 func (*FollowerLag) ProtoMessage() {}
 
 func (x *FollowerLag) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[44]
+	mi := &file_messages_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3552,7 +3676,7 @@ func (x *FollowerLag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowerLag.ProtoReflect.Descriptor instead.
 func (*FollowerLag) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{44}
+	return file_messages_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *FollowerLag) GetNode() string {
@@ -3603,7 +3727,7 @@ type CapacityReport struct {
 
 func (x *CapacityReport) Reset() {
 	*x = CapacityReport{}
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3615,7 +3739,7 @@ func (x *CapacityReport) String() string {
 func (*CapacityReport) ProtoMessage() {}
 
 func (x *CapacityReport) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[45]
+	mi := &file_messages_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3628,7 +3752,7 @@ func (x *CapacityReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapacityReport.ProtoReflect.Descriptor instead.
 func (*CapacityReport) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{45}
+	return file_messages_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CapacityReport) GetNode() string {
@@ -3733,7 +3857,7 @@ type OpenVolume struct {
 
 func (x *OpenVolume) Reset() {
 	*x = OpenVolume{}
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3745,7 +3869,7 @@ func (x *OpenVolume) String() string {
 func (*OpenVolume) ProtoMessage() {}
 
 func (x *OpenVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[46]
+	mi := &file_messages_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3758,7 +3882,7 @@ func (x *OpenVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolume.ProtoReflect.Descriptor instead.
 func (*OpenVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{46}
+	return file_messages_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *OpenVolume) GetHeader() *Header {
@@ -3823,7 +3947,7 @@ type OpenVolumeReply struct {
 
 func (x *OpenVolumeReply) Reset() {
 	*x = OpenVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3835,7 +3959,7 @@ func (x *OpenVolumeReply) String() string {
 func (*OpenVolumeReply) ProtoMessage() {}
 
 func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[47]
+	mi := &file_messages_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3848,7 +3972,7 @@ func (x *OpenVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenVolumeReply.ProtoReflect.Descriptor instead.
 func (*OpenVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{47}
+	return file_messages_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *OpenVolumeReply) GetHeader() *Header {
@@ -3899,7 +4023,7 @@ type FenceVolume struct {
 
 func (x *FenceVolume) Reset() {
 	*x = FenceVolume{}
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3911,7 +4035,7 @@ func (x *FenceVolume) String() string {
 func (*FenceVolume) ProtoMessage() {}
 
 func (x *FenceVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[48]
+	mi := &file_messages_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3924,7 +4048,7 @@ func (x *FenceVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolume.ProtoReflect.Descriptor instead.
 func (*FenceVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{48}
+	return file_messages_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *FenceVolume) GetHeader() *Header {
@@ -3964,7 +4088,7 @@ type FenceVolumeReply struct {
 
 func (x *FenceVolumeReply) Reset() {
 	*x = FenceVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3976,7 +4100,7 @@ func (x *FenceVolumeReply) String() string {
 func (*FenceVolumeReply) ProtoMessage() {}
 
 func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[49]
+	mi := &file_messages_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3989,7 +4113,7 @@ func (x *FenceVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceVolumeReply.ProtoReflect.Descriptor instead.
 func (*FenceVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{49}
+	return file_messages_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FenceVolumeReply) GetHeader() *Header {
@@ -4073,7 +4197,7 @@ type SettleVolume struct {
 
 func (x *SettleVolume) Reset() {
 	*x = SettleVolume{}
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4085,7 +4209,7 @@ func (x *SettleVolume) String() string {
 func (*SettleVolume) ProtoMessage() {}
 
 func (x *SettleVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[50]
+	mi := &file_messages_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4098,7 +4222,7 @@ func (x *SettleVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolume.ProtoReflect.Descriptor instead.
 func (*SettleVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{50}
+	return file_messages_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SettleVolume) GetHeader() *Header {
@@ -4195,7 +4319,7 @@ type SettleVolumeReply struct {
 
 func (x *SettleVolumeReply) Reset() {
 	*x = SettleVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4207,7 +4331,7 @@ func (x *SettleVolumeReply) String() string {
 func (*SettleVolumeReply) ProtoMessage() {}
 
 func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[51]
+	mi := &file_messages_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4220,7 +4344,7 @@ func (x *SettleVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleVolumeReply.ProtoReflect.Descriptor instead.
 func (*SettleVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{51}
+	return file_messages_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SettleVolumeReply) GetHeader() *Header {
@@ -4300,7 +4424,7 @@ type ReadVolume struct {
 
 func (x *ReadVolume) Reset() {
 	*x = ReadVolume{}
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4312,7 +4436,7 @@ func (x *ReadVolume) String() string {
 func (*ReadVolume) ProtoMessage() {}
 
 func (x *ReadVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[52]
+	mi := &file_messages_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4325,7 +4449,7 @@ func (x *ReadVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolume.ProtoReflect.Descriptor instead.
 func (*ReadVolume) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{52}
+	return file_messages_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ReadVolume) GetHeader() *Header {
@@ -4377,7 +4501,7 @@ type ReadVolumeReply struct {
 
 func (x *ReadVolumeReply) Reset() {
 	*x = ReadVolumeReply{}
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4389,7 +4513,7 @@ func (x *ReadVolumeReply) String() string {
 func (*ReadVolumeReply) ProtoMessage() {}
 
 func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[53]
+	mi := &file_messages_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4402,7 +4526,7 @@ func (x *ReadVolumeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVolumeReply.ProtoReflect.Descriptor instead.
 func (*ReadVolumeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{53}
+	return file_messages_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ReadVolumeReply) GetHeader() *Header {
@@ -4461,7 +4585,7 @@ type AskBandwidth struct {
 
 func (x *AskBandwidth) Reset() {
 	*x = AskBandwidth{}
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4473,7 +4597,7 @@ func (x *AskBandwidth) String() string {
 func (*AskBandwidth) ProtoMessage() {}
 
 func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[54]
+	mi := &file_messages_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4486,7 +4610,7 @@ func (x *AskBandwidth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskBandwidth.ProtoReflect.Descriptor instead.
 func (*AskBandwidth) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{54}
+	return file_messages_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AskBandwidth) GetHeader() *Header {
@@ -4530,7 +4654,7 @@ type BandwidthGranted struct {
 
 func (x *BandwidthGranted) Reset() {
 	*x = BandwidthGranted{}
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4542,7 +4666,7 @@ func (x *BandwidthGranted) String() string {
 func (*BandwidthGranted) ProtoMessage() {}
 
 func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[55]
+	mi := &file_messages_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4555,7 +4679,7 @@ func (x *BandwidthGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BandwidthGranted.ProtoReflect.Descriptor instead.
 func (*BandwidthGranted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{55}
+	return file_messages_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *BandwidthGranted) GetHeader() *Header {
@@ -4608,7 +4732,7 @@ type DropCopy struct {
 
 func (x *DropCopy) Reset() {
 	*x = DropCopy{}
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4620,7 +4744,7 @@ func (x *DropCopy) String() string {
 func (*DropCopy) ProtoMessage() {}
 
 func (x *DropCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[56]
+	mi := &file_messages_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4633,7 +4757,7 @@ func (x *DropCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopy.ProtoReflect.Descriptor instead.
 func (*DropCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{56}
+	return file_messages_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DropCopy) GetHeader() *Header {
@@ -4684,7 +4808,7 @@ type DropCopyReply struct {
 
 func (x *DropCopyReply) Reset() {
 	*x = DropCopyReply{}
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +4820,7 @@ func (x *DropCopyReply) String() string {
 func (*DropCopyReply) ProtoMessage() {}
 
 func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[57]
+	mi := &file_messages_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4709,7 +4833,7 @@ func (x *DropCopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCopyReply.ProtoReflect.Descriptor instead.
 func (*DropCopyReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{57}
+	return file_messages_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DropCopyReply) GetHeader() *Header {
@@ -4761,7 +4885,7 @@ type CopyDamaged struct {
 
 func (x *CopyDamaged) Reset() {
 	*x = CopyDamaged{}
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4773,7 +4897,7 @@ func (x *CopyDamaged) String() string {
 func (*CopyDamaged) ProtoMessage() {}
 
 func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[58]
+	mi := &file_messages_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4786,7 +4910,7 @@ func (x *CopyDamaged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyDamaged.ProtoReflect.Descriptor instead.
 func (*CopyDamaged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{58}
+	return file_messages_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CopyDamaged) GetNode() string {
@@ -4835,7 +4959,7 @@ type CheckCopy struct {
 
 func (x *CheckCopy) Reset() {
 	*x = CheckCopy{}
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4847,7 +4971,7 @@ func (x *CheckCopy) String() string {
 func (*CheckCopy) ProtoMessage() {}
 
 func (x *CheckCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[59]
+	mi := &file_messages_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4860,7 +4984,7 @@ func (x *CheckCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCopy.ProtoReflect.Descriptor instead.
 func (*CheckCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{59}
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CheckCopy) GetVolume() uint64 {
@@ -4891,7 +5015,7 @@ type ScrubCopies struct {
 
 func (x *ScrubCopies) Reset() {
 	*x = ScrubCopies{}
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4903,7 +5027,7 @@ func (x *ScrubCopies) String() string {
 func (*ScrubCopies) ProtoMessage() {}
 
 func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[60]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4916,7 +5040,7 @@ func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopies.ProtoReflect.Descriptor instead.
 func (*ScrubCopies) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{60}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ScrubCopies) GetHeader() *Header {
@@ -4964,7 +5088,7 @@ type ScrubCopiesReply struct {
 
 func (x *ScrubCopiesReply) Reset() {
 	*x = ScrubCopiesReply{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4976,7 +5100,7 @@ func (x *ScrubCopiesReply) String() string {
 func (*ScrubCopiesReply) ProtoMessage() {}
 
 func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4989,7 +5113,7 @@ func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopiesReply.ProtoReflect.Descriptor instead.
 func (*ScrubCopiesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ScrubCopiesReply) GetHeader() *Header {
@@ -5065,7 +5189,7 @@ type SettingsChanged struct {
 
 func (x *SettingsChanged) Reset() {
 	*x = SettingsChanged{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5077,7 +5201,7 @@ func (x *SettingsChanged) String() string {
 func (*SettingsChanged) ProtoMessage() {}
 
 func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5090,7 +5214,7 @@ func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingsChanged.ProtoReflect.Descriptor instead.
 func (*SettingsChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *SettingsChanged) GetSettings() *Settings {
@@ -5114,7 +5238,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5126,7 +5250,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5139,7 +5263,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -5182,7 +5306,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5194,7 +5318,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5207,7 +5331,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -5254,7 +5378,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5266,7 +5390,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5279,7 +5403,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -5351,7 +5475,7 @@ type Greet struct {
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5363,7 +5487,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5376,7 +5500,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -5478,7 +5602,7 @@ type GreetReply struct {
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5490,7 +5614,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5503,7 +5627,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -5614,7 +5738,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5626,7 +5750,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5639,7 +5763,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -5661,7 +5785,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5673,7 +5797,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5686,7 +5810,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -5728,7 +5852,7 @@ type DiscoveredPeers struct {
 
 func (x *DiscoveredPeers) Reset() {
 	*x = DiscoveredPeers{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5740,7 +5864,7 @@ func (x *DiscoveredPeers) String() string {
 func (*DiscoveredPeers) ProtoMessage() {}
 
 func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5753,7 +5877,7 @@ func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoveredPeers.ProtoReflect.Descriptor instead.
 func (*DiscoveredPeers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *DiscoveredPeers) GetAddresses() []string {
@@ -5772,7 +5896,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5784,7 +5908,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5797,7 +5921,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 type Heartbeat struct {
@@ -5818,7 +5942,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5830,7 +5954,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5843,7 +5967,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -5928,7 +6052,7 @@ type WorkerLatency struct {
 
 func (x *WorkerLatency) Reset() {
 	*x = WorkerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5940,7 +6064,7 @@ func (x *WorkerLatency) String() string {
 func (*WorkerLatency) ProtoMessage() {}
 
 func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5953,7 +6077,7 @@ func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLatency.ProtoReflect.Descriptor instead.
 func (*WorkerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *WorkerLatency) GetNode() string {
@@ -5987,7 +6111,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5999,7 +6123,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6012,7 +6136,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -6046,7 +6170,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6058,7 +6182,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6071,7 +6195,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -6152,7 +6276,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6164,7 +6288,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6177,7 +6301,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Candidate) GetNode() string {
@@ -6234,7 +6358,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6246,7 +6370,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6259,7 +6383,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -6294,7 +6418,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6306,7 +6430,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6319,7 +6443,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -6348,7 +6472,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6360,7 +6484,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6373,7 +6497,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -6427,7 +6551,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6439,7 +6563,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6452,7 +6576,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -6569,7 +6693,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6581,7 +6705,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6594,7 +6718,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -6620,7 +6744,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6632,7 +6756,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6645,7 +6769,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -6714,7 +6838,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6726,7 +6850,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6739,7 +6863,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -6769,7 +6893,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6781,7 +6905,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6794,7 +6918,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -6843,7 +6967,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6855,7 +6979,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6868,7 +6992,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -6902,7 +7026,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6914,7 +7038,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6927,7 +7051,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -6953,7 +7077,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6965,7 +7089,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6978,7 +7102,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -6998,7 +7122,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7010,7 +7134,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7023,7 +7147,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -7052,7 +7176,7 @@ type StartRebalance struct {
 
 func (x *StartRebalance) Reset() {
 	*x = StartRebalance{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7064,7 +7188,7 @@ func (x *StartRebalance) String() string {
 func (*StartRebalance) ProtoMessage() {}
 
 func (x *StartRebalance) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7077,7 +7201,7 @@ func (x *StartRebalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRebalance.ProtoReflect.Descriptor instead.
 func (*StartRebalance) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *StartRebalance) GetHeader() *Header {
@@ -7117,7 +7241,7 @@ type StartJobReply struct {
 
 func (x *StartJobReply) Reset() {
 	*x = StartJobReply{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7129,7 +7253,7 @@ func (x *StartJobReply) String() string {
 func (*StartJobReply) ProtoMessage() {}
 
 func (x *StartJobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7142,7 +7266,7 @@ func (x *StartJobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartJobReply.ProtoReflect.Descriptor instead.
 func (*StartJobReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *StartJobReply) GetHeader() *Header {
@@ -7214,7 +7338,7 @@ type PlannedMove struct {
 
 func (x *PlannedMove) Reset() {
 	*x = PlannedMove{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7226,7 +7350,7 @@ func (x *PlannedMove) String() string {
 func (*PlannedMove) ProtoMessage() {}
 
 func (x *PlannedMove) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7239,7 +7363,7 @@ func (x *PlannedMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMove.ProtoReflect.Descriptor instead.
 func (*PlannedMove) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *PlannedMove) GetVolume() uint64 {
@@ -7290,7 +7414,7 @@ type DrainWorker struct {
 
 func (x *DrainWorker) Reset() {
 	*x = DrainWorker{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7302,7 +7426,7 @@ func (x *DrainWorker) String() string {
 func (*DrainWorker) ProtoMessage() {}
 
 func (x *DrainWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7315,7 +7439,7 @@ func (x *DrainWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorker.ProtoReflect.Descriptor instead.
 func (*DrainWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *DrainWorker) GetHeader() *Header {
@@ -7357,7 +7481,7 @@ type StartScrub struct {
 
 func (x *StartScrub) Reset() {
 	*x = StartScrub{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7369,7 +7493,7 @@ func (x *StartScrub) String() string {
 func (*StartScrub) ProtoMessage() {}
 
 func (x *StartScrub) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7382,7 +7506,7 @@ func (x *StartScrub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartScrub.ProtoReflect.Descriptor instead.
 func (*StartScrub) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *StartScrub) GetHeader() *Header {
@@ -7410,7 +7534,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7422,7 +7546,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7435,7 +7559,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ListJobs) GetHeader() *Header {
@@ -7470,7 +7594,7 @@ type ListJobsReply struct {
 
 func (x *ListJobsReply) Reset() {
 	*x = ListJobsReply{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7482,7 +7606,7 @@ func (x *ListJobsReply) String() string {
 func (*ListJobsReply) ProtoMessage() {}
 
 func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7495,7 +7619,7 @@ func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
 func (*ListJobsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ListJobsReply) GetHeader() *Header {
@@ -7531,7 +7655,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7543,7 +7667,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7556,7 +7680,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *JobInfo) GetRow() *JobRow {
@@ -7598,7 +7722,7 @@ type ChangeJob struct {
 
 func (x *ChangeJob) Reset() {
 	*x = ChangeJob{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7610,7 +7734,7 @@ func (x *ChangeJob) String() string {
 func (*ChangeJob) ProtoMessage() {}
 
 func (x *ChangeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7623,7 +7747,7 @@ func (x *ChangeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeJob.ProtoReflect.Descriptor instead.
 func (*ChangeJob) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ChangeJob) GetHeader() *Header {
@@ -7656,7 +7780,7 @@ type DescribeReplication struct {
 
 func (x *DescribeReplication) Reset() {
 	*x = DescribeReplication{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7668,7 +7792,7 @@ func (x *DescribeReplication) String() string {
 func (*DescribeReplication) ProtoMessage() {}
 
 func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7681,7 +7805,7 @@ func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplication.ProtoReflect.Descriptor instead.
 func (*DescribeReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *DescribeReplication) GetHeader() *Header {
@@ -7703,7 +7827,7 @@ type DescribeReplicationReply struct {
 
 func (x *DescribeReplicationReply) Reset() {
 	*x = DescribeReplicationReply{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7715,7 +7839,7 @@ func (x *DescribeReplicationReply) String() string {
 func (*DescribeReplicationReply) ProtoMessage() {}
 
 func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7728,7 +7852,7 @@ func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplicationReply.ProtoReflect.Descriptor instead.
 func (*DescribeReplicationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *DescribeReplicationReply) GetHeader() *Header {
@@ -7777,7 +7901,7 @@ type TierReplication struct {
 
 func (x *TierReplication) Reset() {
 	*x = TierReplication{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7789,7 +7913,7 @@ func (x *TierReplication) String() string {
 func (*TierReplication) ProtoMessage() {}
 
 func (x *TierReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7802,7 +7926,7 @@ func (x *TierReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierReplication.ProtoReflect.Descriptor instead.
 func (*TierReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *TierReplication) GetTier() uint32 {
@@ -7888,7 +8012,7 @@ type ExplainPlacement struct {
 
 func (x *ExplainPlacement) Reset() {
 	*x = ExplainPlacement{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7900,7 +8024,7 @@ func (x *ExplainPlacement) String() string {
 func (*ExplainPlacement) ProtoMessage() {}
 
 func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7913,7 +8037,7 @@ func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacement.ProtoReflect.Descriptor instead.
 func (*ExplainPlacement) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *ExplainPlacement) GetHeader() *Header {
@@ -7964,7 +8088,7 @@ type ExplainPlacementReply struct {
 
 func (x *ExplainPlacementReply) Reset() {
 	*x = ExplainPlacementReply{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7976,7 +8100,7 @@ func (x *ExplainPlacementReply) String() string {
 func (*ExplainPlacementReply) ProtoMessage() {}
 
 func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7989,7 +8113,7 @@ func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacementReply.ProtoReflect.Descriptor instead.
 func (*ExplainPlacementReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ExplainPlacementReply) GetHeader() *Header {
@@ -8094,7 +8218,7 @@ type JudgedWorker struct {
 
 func (x *JudgedWorker) Reset() {
 	*x = JudgedWorker{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8106,7 +8230,7 @@ func (x *JudgedWorker) String() string {
 func (*JudgedWorker) ProtoMessage() {}
 
 func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8119,7 +8243,7 @@ func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgedWorker.ProtoReflect.Descriptor instead.
 func (*JudgedWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *JudgedWorker) GetNode() string {
@@ -8203,7 +8327,7 @@ type ChangeTier struct {
 
 func (x *ChangeTier) Reset() {
 	*x = ChangeTier{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8215,7 +8339,7 @@ func (x *ChangeTier) String() string {
 func (*ChangeTier) ProtoMessage() {}
 
 func (x *ChangeTier) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8228,7 +8352,7 @@ func (x *ChangeTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeTier.ProtoReflect.Descriptor instead.
 func (*ChangeTier) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *ChangeTier) GetHeader() *Header {
@@ -8256,7 +8380,7 @@ type ChangeSettings struct {
 
 func (x *ChangeSettings) Reset() {
 	*x = ChangeSettings{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8268,7 +8392,7 @@ func (x *ChangeSettings) String() string {
 func (*ChangeSettings) ProtoMessage() {}
 
 func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8281,7 +8405,7 @@ func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSettings.ProtoReflect.Descriptor instead.
 func (*ChangeSettings) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ChangeSettings) GetHeader() *Header {
@@ -8317,7 +8441,7 @@ type ChangeClusterReply struct {
 
 func (x *ChangeClusterReply) Reset() {
 	*x = ChangeClusterReply{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8329,7 +8453,7 @@ func (x *ChangeClusterReply) String() string {
 func (*ChangeClusterReply) ProtoMessage() {}
 
 func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8342,7 +8466,7 @@ func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeClusterReply.ProtoReflect.Descriptor instead.
 func (*ChangeClusterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *ChangeClusterReply) GetHeader() *Header {
@@ -8385,7 +8509,7 @@ type ListQuotas struct {
 
 func (x *ListQuotas) Reset() {
 	*x = ListQuotas{}
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8397,7 +8521,7 @@ func (x *ListQuotas) String() string {
 func (*ListQuotas) ProtoMessage() {}
 
 func (x *ListQuotas) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8410,7 +8534,7 @@ func (x *ListQuotas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuotas.ProtoReflect.Descriptor instead.
 func (*ListQuotas) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+	return file_messages_actors_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ListQuotas) GetHeader() *Header {
@@ -8453,7 +8577,7 @@ type ListQuotasReply struct {
 
 func (x *ListQuotasReply) Reset() {
 	*x = ListQuotasReply{}
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8465,7 +8589,7 @@ func (x *ListQuotasReply) String() string {
 func (*ListQuotasReply) ProtoMessage() {}
 
 func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8478,7 +8602,7 @@ func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuotasReply.ProtoReflect.Descriptor instead.
 func (*ListQuotasReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{108}
+	return file_messages_actors_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ListQuotasReply) GetHeader() *Header {
@@ -8524,7 +8648,7 @@ type QuotaInfo struct {
 
 func (x *QuotaInfo) Reset() {
 	*x = QuotaInfo{}
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8536,7 +8660,7 @@ func (x *QuotaInfo) String() string {
 func (*QuotaInfo) ProtoMessage() {}
 
 func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8549,7 +8673,7 @@ func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaInfo.ProtoReflect.Descriptor instead.
 func (*QuotaInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{109}
+	return file_messages_actors_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *QuotaInfo) GetTenant() string {
@@ -8613,7 +8737,7 @@ type ChangeQuota struct {
 
 func (x *ChangeQuota) Reset() {
 	*x = ChangeQuota{}
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8625,7 +8749,7 @@ func (x *ChangeQuota) String() string {
 func (*ChangeQuota) ProtoMessage() {}
 
 func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8638,7 +8762,7 @@ func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeQuota.ProtoReflect.Descriptor instead.
 func (*ChangeQuota) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{110}
+	return file_messages_actors_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *ChangeQuota) GetHeader() *Header {
@@ -8680,7 +8804,7 @@ type ChangeQuotaReply struct {
 
 func (x *ChangeQuotaReply) Reset() {
 	*x = ChangeQuotaReply{}
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8692,7 +8816,7 @@ func (x *ChangeQuotaReply) String() string {
 func (*ChangeQuotaReply) ProtoMessage() {}
 
 func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8705,7 +8829,7 @@ func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeQuotaReply.ProtoReflect.Descriptor instead.
 func (*ChangeQuotaReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{111}
+	return file_messages_actors_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *ChangeQuotaReply) GetHeader() *Header {
@@ -8738,7 +8862,7 @@ type VerifyQuotas struct {
 
 func (x *VerifyQuotas) Reset() {
 	*x = VerifyQuotas{}
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8750,7 +8874,7 @@ func (x *VerifyQuotas) String() string {
 func (*VerifyQuotas) ProtoMessage() {}
 
 func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8763,7 +8887,7 @@ func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyQuotas.ProtoReflect.Descriptor instead.
 func (*VerifyQuotas) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{112}
+	return file_messages_actors_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *VerifyQuotas) GetHeader() *Header {
@@ -8787,7 +8911,7 @@ type VerifyQuotasReply struct {
 
 func (x *VerifyQuotasReply) Reset() {
 	*x = VerifyQuotasReply{}
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8799,7 +8923,7 @@ func (x *VerifyQuotasReply) String() string {
 func (*VerifyQuotasReply) ProtoMessage() {}
 
 func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8812,7 +8936,7 @@ func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyQuotasReply.ProtoReflect.Descriptor instead.
 func (*VerifyQuotasReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{113}
+	return file_messages_actors_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *VerifyQuotasReply) GetHeader() *Header {
@@ -8871,7 +8995,7 @@ type UsageDifference struct {
 
 func (x *UsageDifference) Reset() {
 	*x = UsageDifference{}
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8883,7 +9007,7 @@ func (x *UsageDifference) String() string {
 func (*UsageDifference) ProtoMessage() {}
 
 func (x *UsageDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8896,7 +9020,7 @@ func (x *UsageDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageDifference.ProtoReflect.Descriptor instead.
 func (*UsageDifference) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{114}
+	return file_messages_actors_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *UsageDifference) GetTenant() string {
@@ -8945,7 +9069,7 @@ type DescribeReserved struct {
 
 func (x *DescribeReserved) Reset() {
 	*x = DescribeReserved{}
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8957,7 +9081,7 @@ func (x *DescribeReserved) String() string {
 func (*DescribeReserved) ProtoMessage() {}
 
 func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8970,7 +9094,7 @@ func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReserved.ProtoReflect.Descriptor instead.
 func (*DescribeReserved) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{115}
+	return file_messages_actors_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *DescribeReserved) GetHeader() *Header {
@@ -8997,7 +9121,7 @@ type DescribeReservedReply struct {
 
 func (x *DescribeReservedReply) Reset() {
 	*x = DescribeReservedReply{}
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9009,7 +9133,7 @@ func (x *DescribeReservedReply) String() string {
 func (*DescribeReservedReply) ProtoMessage() {}
 
 func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9022,7 +9146,7 @@ func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReservedReply.ProtoReflect.Descriptor instead.
 func (*DescribeReservedReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{116}
+	return file_messages_actors_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *DescribeReservedReply) GetHeader() *Header {
@@ -9054,7 +9178,7 @@ type QuotaStand struct {
 
 func (x *QuotaStand) Reset() {
 	*x = QuotaStand{}
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9066,7 +9190,7 @@ func (x *QuotaStand) String() string {
 func (*QuotaStand) ProtoMessage() {}
 
 func (x *QuotaStand) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9079,7 +9203,7 @@ func (x *QuotaStand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaStand.ProtoReflect.Descriptor instead.
 func (*QuotaStand) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{117}
+	return file_messages_actors_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *QuotaStand) GetHeader() *Header {
@@ -9129,7 +9253,7 @@ type QuotaQuestion struct {
 
 func (x *QuotaQuestion) Reset() {
 	*x = QuotaQuestion{}
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9141,7 +9265,7 @@ func (x *QuotaQuestion) String() string {
 func (*QuotaQuestion) ProtoMessage() {}
 
 func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9154,7 +9278,7 @@ func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaQuestion.ProtoReflect.Descriptor instead.
 func (*QuotaQuestion) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{118}
+	return file_messages_actors_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *QuotaQuestion) GetTenant() string {
@@ -9201,7 +9325,7 @@ type QuotaStandReply struct {
 
 func (x *QuotaStandReply) Reset() {
 	*x = QuotaStandReply{}
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9213,7 +9337,7 @@ func (x *QuotaStandReply) String() string {
 func (*QuotaStandReply) ProtoMessage() {}
 
 func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9226,7 +9350,7 @@ func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaStandReply.ProtoReflect.Descriptor instead.
 func (*QuotaStandReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{119}
+	return file_messages_actors_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *QuotaStandReply) GetHeader() *Header {
@@ -9297,7 +9421,7 @@ type QuotaAnswer struct {
 
 func (x *QuotaAnswer) Reset() {
 	*x = QuotaAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9309,7 +9433,7 @@ func (x *QuotaAnswer) String() string {
 func (*QuotaAnswer) ProtoMessage() {}
 
 func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9322,7 +9446,7 @@ func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaAnswer.ProtoReflect.Descriptor instead.
 func (*QuotaAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+	return file_messages_actors_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *QuotaAnswer) GetLimited() bool {
@@ -9364,7 +9488,7 @@ type StagedUpload struct {
 
 func (x *StagedUpload) Reset() {
 	*x = StagedUpload{}
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9376,7 +9500,7 @@ func (x *StagedUpload) String() string {
 func (*StagedUpload) ProtoMessage() {}
 
 func (x *StagedUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9389,7 +9513,7 @@ func (x *StagedUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StagedUpload.ProtoReflect.Descriptor instead.
 func (*StagedUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{121}
+	return file_messages_actors_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *StagedUpload) GetId() uint64 {
@@ -9427,7 +9551,7 @@ type ListTenants struct {
 
 func (x *ListTenants) Reset() {
 	*x = ListTenants{}
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9439,7 +9563,7 @@ func (x *ListTenants) String() string {
 func (*ListTenants) ProtoMessage() {}
 
 func (x *ListTenants) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9452,7 +9576,7 @@ func (x *ListTenants) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenants.ProtoReflect.Descriptor instead.
 func (*ListTenants) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{122}
+	return file_messages_actors_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *ListTenants) GetHeader() *Header {
@@ -9502,7 +9626,7 @@ type ListTenantsReply struct {
 
 func (x *ListTenantsReply) Reset() {
 	*x = ListTenantsReply{}
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9514,7 +9638,7 @@ func (x *ListTenantsReply) String() string {
 func (*ListTenantsReply) ProtoMessage() {}
 
 func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9527,7 +9651,7 @@ func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenantsReply.ProtoReflect.Descriptor instead.
 func (*ListTenantsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{123}
+	return file_messages_actors_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *ListTenantsReply) GetHeader() *Header {
@@ -9568,7 +9692,7 @@ type NamedTenant struct {
 
 func (x *NamedTenant) Reset() {
 	*x = NamedTenant{}
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9580,7 +9704,7 @@ func (x *NamedTenant) String() string {
 func (*NamedTenant) ProtoMessage() {}
 
 func (x *NamedTenant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9593,7 +9717,7 @@ func (x *NamedTenant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedTenant.ProtoReflect.Descriptor instead.
 func (*NamedTenant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{124}
+	return file_messages_actors_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *NamedTenant) GetName() string {
@@ -9623,7 +9747,7 @@ type SurveyUsage struct {
 
 func (x *SurveyUsage) Reset() {
 	*x = SurveyUsage{}
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9635,7 +9759,7 @@ func (x *SurveyUsage) String() string {
 func (*SurveyUsage) ProtoMessage() {}
 
 func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9648,7 +9772,7 @@ func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyUsage.ProtoReflect.Descriptor instead.
 func (*SurveyUsage) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{125}
+	return file_messages_actors_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *SurveyUsage) GetHeader() *Header {
@@ -9688,7 +9812,7 @@ type SurveyUsageReply struct {
 
 func (x *SurveyUsageReply) Reset() {
 	*x = SurveyUsageReply{}
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9700,7 +9824,7 @@ func (x *SurveyUsageReply) String() string {
 func (*SurveyUsageReply) ProtoMessage() {}
 
 func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9713,7 +9837,7 @@ func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyUsageReply.ProtoReflect.Descriptor instead.
 func (*SurveyUsageReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{126}
+	return file_messages_actors_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *SurveyUsageReply) GetHeader() *Header {
@@ -9782,7 +9906,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9794,7 +9918,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9807,7 +9931,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{127}
+	return file_messages_actors_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -9836,7 +9960,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9848,7 +9972,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9861,7 +9985,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{128}
+	return file_messages_actors_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -9901,7 +10025,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9913,7 +10037,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9926,7 +10050,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{129}
+	return file_messages_actors_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -9948,7 +10072,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9960,7 +10084,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9973,7 +10097,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{130}
+	return file_messages_actors_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -10014,7 +10138,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10026,7 +10150,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10039,7 +10163,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{131}
+	return file_messages_actors_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -10068,7 +10192,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10080,7 +10204,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10093,7 +10217,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{132}
+	return file_messages_actors_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -10134,7 +10258,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10146,7 +10270,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10159,7 +10283,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{133}
+	return file_messages_actors_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -10187,7 +10311,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10199,7 +10323,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10212,7 +10336,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{134}
+	return file_messages_actors_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -10250,7 +10374,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10262,7 +10386,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10275,7 +10399,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{135}
+	return file_messages_actors_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -10315,7 +10439,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10327,7 +10451,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10340,7 +10464,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{136}
+	return file_messages_actors_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -10358,7 +10482,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10370,7 +10494,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10383,7 +10507,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{137}
+	return file_messages_actors_proto_rawDescGZIP(), []int{139}
 }
 
 type SnapshotTaken struct {
@@ -10398,7 +10522,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10410,7 +10534,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10423,7 +10547,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{138}
+	return file_messages_actors_proto_rawDescGZIP(), []int{140}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -10468,7 +10592,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10480,7 +10604,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10493,7 +10617,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{139}
+	return file_messages_actors_proto_rawDescGZIP(), []int{141}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -10539,7 +10663,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10551,7 +10675,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10564,7 +10688,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{140}
+	return file_messages_actors_proto_rawDescGZIP(), []int{142}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -10622,7 +10746,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10634,7 +10758,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10647,7 +10771,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{141}
+	return file_messages_actors_proto_rawDescGZIP(), []int{143}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -10691,7 +10815,7 @@ type StandbyMatch struct {
 
 func (x *StandbyMatch) Reset() {
 	*x = StandbyMatch{}
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10703,7 +10827,7 @@ func (x *StandbyMatch) String() string {
 func (*StandbyMatch) ProtoMessage() {}
 
 func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10716,7 +10840,7 @@ func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandbyMatch.ProtoReflect.Descriptor instead.
 func (*StandbyMatch) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{142}
+	return file_messages_actors_proto_rawDescGZIP(), []int{144}
 }
 
 func (x *StandbyMatch) GetStanding() bool {
@@ -10753,7 +10877,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10765,7 +10889,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10778,7 +10902,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{143}
+	return file_messages_actors_proto_rawDescGZIP(), []int{145}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -10821,7 +10945,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10833,7 +10957,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10846,7 +10970,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{144}
+	return file_messages_actors_proto_rawDescGZIP(), []int{146}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -10885,7 +11009,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10897,7 +11021,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10910,7 +11034,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{145}
+	return file_messages_actors_proto_rawDescGZIP(), []int{147}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -10976,7 +11100,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10988,7 +11112,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11001,7 +11125,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{146}
+	return file_messages_actors_proto_rawDescGZIP(), []int{148}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -11042,7 +11166,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11054,7 +11178,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11067,7 +11191,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{147}
+	return file_messages_actors_proto_rawDescGZIP(), []int{149}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -11096,7 +11220,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[148]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11108,7 +11232,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[148]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11121,7 +11245,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{148}
+	return file_messages_actors_proto_rawDescGZIP(), []int{150}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -11159,7 +11283,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[149]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11171,7 +11295,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[149]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11184,7 +11308,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{149}
+	return file_messages_actors_proto_rawDescGZIP(), []int{151}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -11232,7 +11356,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[150]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11244,7 +11368,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[150]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11257,7 +11381,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{150}
+	return file_messages_actors_proto_rawDescGZIP(), []int{152}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -11283,7 +11407,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[151]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11295,7 +11419,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[151]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11308,7 +11432,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{151}
+	return file_messages_actors_proto_rawDescGZIP(), []int{153}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -11335,7 +11459,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[152]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11347,7 +11471,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[152]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11360,7 +11484,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{152}
+	return file_messages_actors_proto_rawDescGZIP(), []int{154}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -11440,7 +11564,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[153]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11452,7 +11576,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[153]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11465,7 +11589,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{153}
+	return file_messages_actors_proto_rawDescGZIP(), []int{155}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -11520,7 +11644,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[154]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11532,7 +11656,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[154]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11545,7 +11669,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{154}
+	return file_messages_actors_proto_rawDescGZIP(), []int{156}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -11572,7 +11696,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[155]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11584,7 +11708,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[155]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11597,7 +11721,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{155}
+	return file_messages_actors_proto_rawDescGZIP(), []int{157}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -11625,7 +11749,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[156]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11637,7 +11761,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[156]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11650,7 +11774,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{156}
+	return file_messages_actors_proto_rawDescGZIP(), []int{158}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -11694,7 +11818,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[157]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11706,7 +11830,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[157]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11719,7 +11843,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{157}
+	return file_messages_actors_proto_rawDescGZIP(), []int{159}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -11879,7 +12003,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[158]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11891,7 +12015,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[158]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11904,7 +12028,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{158}
+	return file_messages_actors_proto_rawDescGZIP(), []int{160}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -11948,7 +12072,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[159]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11960,7 +12084,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[159]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11973,7 +12097,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{159}
+	return file_messages_actors_proto_rawDescGZIP(), []int{161}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -12136,7 +12260,7 @@ type FindExtents struct {
 
 func (x *FindExtents) Reset() {
 	*x = FindExtents{}
-	mi := &file_messages_actors_proto_msgTypes[160]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12148,7 +12272,7 @@ func (x *FindExtents) String() string {
 func (*FindExtents) ProtoMessage() {}
 
 func (x *FindExtents) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[160]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12161,7 +12285,7 @@ func (x *FindExtents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtents.ProtoReflect.Descriptor instead.
 func (*FindExtents) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{160}
+	return file_messages_actors_proto_rawDescGZIP(), []int{162}
 }
 
 func (x *FindExtents) GetHeader() *Header {
@@ -12204,7 +12328,7 @@ type FindExtentsReply struct {
 
 func (x *FindExtentsReply) Reset() {
 	*x = FindExtentsReply{}
-	mi := &file_messages_actors_proto_msgTypes[161]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12216,7 +12340,7 @@ func (x *FindExtentsReply) String() string {
 func (*FindExtentsReply) ProtoMessage() {}
 
 func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[161]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12229,7 +12353,7 @@ func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtentsReply.ProtoReflect.Descriptor instead.
 func (*FindExtentsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{161}
+	return file_messages_actors_proto_rawDescGZIP(), []int{163}
 }
 
 func (x *FindExtentsReply) GetHeader() *Header {
@@ -12275,7 +12399,7 @@ type NamedExtent struct {
 
 func (x *NamedExtent) Reset() {
 	*x = NamedExtent{}
-	mi := &file_messages_actors_proto_msgTypes[162]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12287,7 +12411,7 @@ func (x *NamedExtent) String() string {
 func (*NamedExtent) ProtoMessage() {}
 
 func (x *NamedExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[162]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12300,7 +12424,7 @@ func (x *NamedExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedExtent.ProtoReflect.Descriptor instead.
 func (*NamedExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{162}
+	return file_messages_actors_proto_rawDescGZIP(), []int{164}
 }
 
 func (x *NamedExtent) GetTenant() string {
@@ -12357,7 +12481,7 @@ type DescribeVolumes struct {
 
 func (x *DescribeVolumes) Reset() {
 	*x = DescribeVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[163]
+	mi := &file_messages_actors_proto_msgTypes[165]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12369,7 +12493,7 @@ func (x *DescribeVolumes) String() string {
 func (*DescribeVolumes) ProtoMessage() {}
 
 func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[163]
+	mi := &file_messages_actors_proto_msgTypes[165]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12382,7 +12506,7 @@ func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumes.ProtoReflect.Descriptor instead.
 func (*DescribeVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{163}
+	return file_messages_actors_proto_rawDescGZIP(), []int{165}
 }
 
 func (x *DescribeVolumes) GetHeader() *Header {
@@ -12411,7 +12535,7 @@ type DescribeVolumesReply struct {
 
 func (x *DescribeVolumesReply) Reset() {
 	*x = DescribeVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[164]
+	mi := &file_messages_actors_proto_msgTypes[166]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12423,7 +12547,7 @@ func (x *DescribeVolumesReply) String() string {
 func (*DescribeVolumesReply) ProtoMessage() {}
 
 func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[164]
+	mi := &file_messages_actors_proto_msgTypes[166]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12436,7 +12560,7 @@ func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumesReply.ProtoReflect.Descriptor instead.
 func (*DescribeVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{164}
+	return file_messages_actors_proto_rawDescGZIP(), []int{166}
 }
 
 func (x *DescribeVolumesReply) GetHeader() *Header {
@@ -12483,7 +12607,7 @@ type LicenseInfo struct {
 
 func (x *LicenseInfo) Reset() {
 	*x = LicenseInfo{}
-	mi := &file_messages_actors_proto_msgTypes[165]
+	mi := &file_messages_actors_proto_msgTypes[167]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12495,7 +12619,7 @@ func (x *LicenseInfo) String() string {
 func (*LicenseInfo) ProtoMessage() {}
 
 func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[165]
+	mi := &file_messages_actors_proto_msgTypes[167]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12508,7 +12632,7 @@ func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseInfo.ProtoReflect.Descriptor instead.
 func (*LicenseInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{165}
+	return file_messages_actors_proto_rawDescGZIP(), []int{167}
 }
 
 func (x *LicenseInfo) GetLevel() string {
@@ -12573,7 +12697,7 @@ type LicenseFeature struct {
 
 func (x *LicenseFeature) Reset() {
 	*x = LicenseFeature{}
-	mi := &file_messages_actors_proto_msgTypes[166]
+	mi := &file_messages_actors_proto_msgTypes[168]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12585,7 +12709,7 @@ func (x *LicenseFeature) String() string {
 func (*LicenseFeature) ProtoMessage() {}
 
 func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[166]
+	mi := &file_messages_actors_proto_msgTypes[168]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12598,7 +12722,7 @@ func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseFeature.ProtoReflect.Descriptor instead.
 func (*LicenseFeature) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{166}
+	return file_messages_actors_proto_rawDescGZIP(), []int{168}
 }
 
 func (x *LicenseFeature) GetName() string {
@@ -12648,7 +12772,7 @@ type InstallLicense struct {
 
 func (x *InstallLicense) Reset() {
 	*x = InstallLicense{}
-	mi := &file_messages_actors_proto_msgTypes[167]
+	mi := &file_messages_actors_proto_msgTypes[169]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12660,7 +12784,7 @@ func (x *InstallLicense) String() string {
 func (*InstallLicense) ProtoMessage() {}
 
 func (x *InstallLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[167]
+	mi := &file_messages_actors_proto_msgTypes[169]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12673,7 +12797,7 @@ func (x *InstallLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallLicense.ProtoReflect.Descriptor instead.
 func (*InstallLicense) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{167}
+	return file_messages_actors_proto_rawDescGZIP(), []int{169}
 }
 
 func (x *InstallLicense) GetHeader() *Header {
@@ -12708,7 +12832,7 @@ type InstallLicenseReply struct {
 
 func (x *InstallLicenseReply) Reset() {
 	*x = InstallLicenseReply{}
-	mi := &file_messages_actors_proto_msgTypes[168]
+	mi := &file_messages_actors_proto_msgTypes[170]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12720,7 +12844,7 @@ func (x *InstallLicenseReply) String() string {
 func (*InstallLicenseReply) ProtoMessage() {}
 
 func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[168]
+	mi := &file_messages_actors_proto_msgTypes[170]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12733,7 +12857,7 @@ func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallLicenseReply.ProtoReflect.Descriptor instead.
 func (*InstallLicenseReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{168}
+	return file_messages_actors_proto_rawDescGZIP(), []int{170}
 }
 
 func (x *InstallLicenseReply) GetHeader() *Header {
@@ -12807,7 +12931,14 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x12replication_factor\x18\b \x01(\rR\x11replicationFactor\x12\x17\n" +
 	"\ain_sync\x18\n" +
 	" \x03(\tR\x06inSync\x12#\n" +
-	"\rcopies_wanted\x18\v \x01(\rR\fcopiesWanted\"h\n" +
+	"\rcopies_wanted\x18\v \x01(\rR\fcopiesWanted\"]\n" +
+	"\bPutBatch\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12%\n" +
+	"\x05items\x18\x02 \x03(\v2\x0f.tiercel.v1.PutR\x05items\"\x90\x01\n" +
+	"\rPutBatchReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12*\n" +
+	"\x05items\x18\x03 \x03(\v2\x14.tiercel.v1.PutReplyR\x05items\"h\n" +
 	"\n" +
 	"OpenUpload\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
@@ -12938,7 +13069,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05Begin\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12+\n" +
 	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\x12\x18\n" +
-	"\asession\x18\x03 \x01(\x04R\asession\"\xf6\x01\n" +
+	"\asession\x18\x03 \x01(\x04R\asession\"\x8c\x02\n" +
 	"\tBeginItem\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x04R\x04item\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x14\n" +
@@ -12951,7 +13082,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\vwrite_bytes\x18\t \x01(\x04R\n" +
 	"writeBytes\x12\x16\n" +
 	"\x06upload\x18\n" +
-	" \x01(\x04R\x06upload\"h\n" +
+	" \x01(\x04R\x06upload\x12\x14\n" +
+	"\x05batch\x18\v \x01(\x04R\x05batch\"h\n" +
 	"\n" +
 	"BeginReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
@@ -13899,7 +14031,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 171)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 173)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
 	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
@@ -13907,462 +14039,469 @@ var file_messages_actors_proto_goTypes = []any{
 	(*Error)(nil),                    // 3: tiercel.v1.Error
 	(*Put)(nil),                      // 4: tiercel.v1.Put
 	(*PutReply)(nil),                 // 5: tiercel.v1.PutReply
-	(*OpenUpload)(nil),               // 6: tiercel.v1.OpenUpload
-	(*OpenUploadReply)(nil),          // 7: tiercel.v1.OpenUploadReply
-	(*UploadPart)(nil),               // 8: tiercel.v1.UploadPart
-	(*UploadPartReply)(nil),          // 9: tiercel.v1.UploadPartReply
-	(*FinishUpload)(nil),             // 10: tiercel.v1.FinishUpload
-	(*DropUpload)(nil),               // 11: tiercel.v1.DropUpload
-	(*Delete)(nil),                   // 12: tiercel.v1.Delete
-	(*Move)(nil),                     // 13: tiercel.v1.Move
-	(*MutationReply)(nil),            // 14: tiercel.v1.MutationReply
-	(*Stat)(nil),                     // 15: tiercel.v1.Stat
-	(*StatReply)(nil),                // 16: tiercel.v1.StatReply
-	(*ReadManifest)(nil),             // 17: tiercel.v1.ReadManifest
-	(*ReadManifestReply)(nil),        // 18: tiercel.v1.ReadManifestReply
-	(*List)(nil),                     // 19: tiercel.v1.List
-	(*ListReply)(nil),                // 20: tiercel.v1.ListReply
-	(*ListedFile)(nil),               // 21: tiercel.v1.ListedFile
-	(*ClusterStatus)(nil),            // 22: tiercel.v1.ClusterStatus
-	(*ClusterStatusReply)(nil),       // 23: tiercel.v1.ClusterStatusReply
-	(*TierUse)(nil),                  // 24: tiercel.v1.TierUse
-	(*Begin)(nil),                    // 25: tiercel.v1.Begin
-	(*BeginItem)(nil),                // 26: tiercel.v1.BeginItem
-	(*BeginReply)(nil),               // 27: tiercel.v1.BeginReply
-	(*BeginGrant)(nil),               // 28: tiercel.v1.BeginGrant
-	(*ReleaseQuota)(nil),             // 29: tiercel.v1.ReleaseQuota
-	(*Commit)(nil),                   // 30: tiercel.v1.Commit
-	(*CommitReply)(nil),              // 31: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),            // 32: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),              // 33: tiercel.v1.MasterReady
-	(*Peer)(nil),                     // 34: tiercel.v1.Peer
-	(*AppendRecords)(nil),            // 35: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),               // 36: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil),       // 37: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),             // 38: tiercel.v1.AppendedItem
-	(*ReplicateRecords)(nil),         // 39: tiercel.v1.ReplicateRecords
-	(*ReplicateRecordsReply)(nil),    // 40: tiercel.v1.ReplicateRecordsReply
-	(*ReportVolumes)(nil),            // 41: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil),       // 42: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),             // 43: tiercel.v1.VolumeReport
-	(*FollowerLag)(nil),              // 44: tiercel.v1.FollowerLag
-	(*CapacityReport)(nil),           // 45: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),               // 46: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),          // 47: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),              // 48: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),         // 49: tiercel.v1.FenceVolumeReply
-	(*SettleVolume)(nil),             // 50: tiercel.v1.SettleVolume
-	(*SettleVolumeReply)(nil),        // 51: tiercel.v1.SettleVolumeReply
-	(*ReadVolume)(nil),               // 52: tiercel.v1.ReadVolume
-	(*ReadVolumeReply)(nil),          // 53: tiercel.v1.ReadVolumeReply
-	(*AskBandwidth)(nil),             // 54: tiercel.v1.AskBandwidth
-	(*BandwidthGranted)(nil),         // 55: tiercel.v1.BandwidthGranted
-	(*DropCopy)(nil),                 // 56: tiercel.v1.DropCopy
-	(*DropCopyReply)(nil),            // 57: tiercel.v1.DropCopyReply
-	(*CopyDamaged)(nil),              // 58: tiercel.v1.CopyDamaged
-	(*CheckCopy)(nil),                // 59: tiercel.v1.CheckCopy
-	(*ScrubCopies)(nil),              // 60: tiercel.v1.ScrubCopies
-	(*ScrubCopiesReply)(nil),         // 61: tiercel.v1.ScrubCopiesReply
-	(*SettingsChanged)(nil),          // 62: tiercel.v1.SettingsChanged
-	(*ReadExtent)(nil),               // 63: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),          // 64: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),            // 65: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                    // 66: tiercel.v1.Greet
-	(*GreetReply)(nil),               // 67: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),              // 68: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                  // 69: tiercel.v1.IAmHere
-	(*DiscoveredPeers)(nil),          // 70: tiercel.v1.DiscoveredPeers
-	(*Admitted)(nil),                 // 71: tiercel.v1.Admitted
-	(*Heartbeat)(nil),                // 72: tiercel.v1.Heartbeat
-	(*WorkerLatency)(nil),            // 73: tiercel.v1.WorkerLatency
-	(*PeerLatency)(nil),              // 74: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),             // 75: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),                // 76: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),           // 77: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),              // 78: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),         // 79: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),               // 80: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),           // 81: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),      // 82: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),            // 83: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),       // 84: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),               // 85: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),          // 86: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),             // 87: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),        // 88: tiercel.v1.ReleaseBrakeReply
-	(*StartRebalance)(nil),           // 89: tiercel.v1.StartRebalance
-	(*StartJobReply)(nil),            // 90: tiercel.v1.StartJobReply
-	(*PlannedMove)(nil),              // 91: tiercel.v1.PlannedMove
-	(*DrainWorker)(nil),              // 92: tiercel.v1.DrainWorker
-	(*StartScrub)(nil),               // 93: tiercel.v1.StartScrub
-	(*ListJobs)(nil),                 // 94: tiercel.v1.ListJobs
-	(*ListJobsReply)(nil),            // 95: tiercel.v1.ListJobsReply
-	(*JobInfo)(nil),                  // 96: tiercel.v1.JobInfo
-	(*ChangeJob)(nil),                // 97: tiercel.v1.ChangeJob
-	(*DescribeReplication)(nil),      // 98: tiercel.v1.DescribeReplication
-	(*DescribeReplicationReply)(nil), // 99: tiercel.v1.DescribeReplicationReply
-	(*TierReplication)(nil),          // 100: tiercel.v1.TierReplication
-	(*ExplainPlacement)(nil),         // 101: tiercel.v1.ExplainPlacement
-	(*ExplainPlacementReply)(nil),    // 102: tiercel.v1.ExplainPlacementReply
-	(*JudgedWorker)(nil),             // 103: tiercel.v1.JudgedWorker
-	(*ChangeTier)(nil),               // 104: tiercel.v1.ChangeTier
-	(*ChangeSettings)(nil),           // 105: tiercel.v1.ChangeSettings
-	(*ChangeClusterReply)(nil),       // 106: tiercel.v1.ChangeClusterReply
-	(*ListQuotas)(nil),               // 107: tiercel.v1.ListQuotas
-	(*ListQuotasReply)(nil),          // 108: tiercel.v1.ListQuotasReply
-	(*QuotaInfo)(nil),                // 109: tiercel.v1.QuotaInfo
-	(*ChangeQuota)(nil),              // 110: tiercel.v1.ChangeQuota
-	(*ChangeQuotaReply)(nil),         // 111: tiercel.v1.ChangeQuotaReply
-	(*VerifyQuotas)(nil),             // 112: tiercel.v1.VerifyQuotas
-	(*VerifyQuotasReply)(nil),        // 113: tiercel.v1.VerifyQuotasReply
-	(*UsageDifference)(nil),          // 114: tiercel.v1.UsageDifference
-	(*DescribeReserved)(nil),         // 115: tiercel.v1.DescribeReserved
-	(*DescribeReservedReply)(nil),    // 116: tiercel.v1.DescribeReservedReply
-	(*QuotaStand)(nil),               // 117: tiercel.v1.QuotaStand
-	(*QuotaQuestion)(nil),            // 118: tiercel.v1.QuotaQuestion
-	(*QuotaStandReply)(nil),          // 119: tiercel.v1.QuotaStandReply
-	(*QuotaAnswer)(nil),              // 120: tiercel.v1.QuotaAnswer
-	(*StagedUpload)(nil),             // 121: tiercel.v1.StagedUpload
-	(*ListTenants)(nil),              // 122: tiercel.v1.ListTenants
-	(*ListTenantsReply)(nil),         // 123: tiercel.v1.ListTenantsReply
-	(*NamedTenant)(nil),              // 124: tiercel.v1.NamedTenant
-	(*SurveyUsage)(nil),              // 125: tiercel.v1.SurveyUsage
-	(*SurveyUsageReply)(nil),         // 126: tiercel.v1.SurveyUsageReply
-	(*Propose)(nil),                  // 127: tiercel.v1.Propose
-	(*ProposeReply)(nil),             // 128: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),                // 129: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),           // 130: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),             // 131: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                 // 132: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),           // 133: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),          // 134: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),            // 135: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),            // 136: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),             // 137: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),            // 138: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),        // 139: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),             // 140: tiercel.v1.RaftMessages
-	(*Superseded)(nil),               // 141: tiercel.v1.Superseded
-	(*StandbyMatch)(nil),             // 142: tiercel.v1.StandbyMatch
-	(*LogMembers)(nil),               // 143: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),            // 144: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),       // 145: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),          // 146: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),        // 147: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),          // 148: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),             // 149: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),        // 150: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),              // 151: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),         // 152: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),              // 153: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),       // 154: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil),  // 155: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                   // 156: tiercel.v1.Lookup
-	(*LookupItem)(nil),               // 157: tiercel.v1.LookupItem
-	(*LookupReply)(nil),              // 158: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),             // 159: tiercel.v1.LookupAnswer
-	(*FindExtents)(nil),              // 160: tiercel.v1.FindExtents
-	(*FindExtentsReply)(nil),         // 161: tiercel.v1.FindExtentsReply
-	(*NamedExtent)(nil),              // 162: tiercel.v1.NamedExtent
-	(*DescribeVolumes)(nil),          // 163: tiercel.v1.DescribeVolumes
-	(*DescribeVolumesReply)(nil),     // 164: tiercel.v1.DescribeVolumesReply
-	(*LicenseInfo)(nil),              // 165: tiercel.v1.LicenseInfo
-	(*LicenseFeature)(nil),           // 166: tiercel.v1.LicenseFeature
-	(*InstallLicense)(nil),           // 167: tiercel.v1.InstallLicense
-	(*InstallLicenseReply)(nil),      // 168: tiercel.v1.InstallLicenseReply
-	nil,                              // 169: tiercel.v1.Error.DetailsEntry
-	nil,                              // 170: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),           // 171: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),            // 172: tiercel.v1.CommandResult
-	(*FileRow)(nil),                  // 173: tiercel.v1.FileRow
-	(*VolumeRow)(nil),                // 174: tiercel.v1.VolumeRow
-	(*Conditions)(nil),               // 175: tiercel.v1.Conditions
-	(*Extent)(nil),                   // 176: tiercel.v1.Extent
-	(*ClusterRow)(nil),               // 177: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),                // 178: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),                // 179: tiercel.v1.WorkerRow
-	(*JobRow)(nil),                   // 180: tiercel.v1.JobRow
-	(*Command)(nil),                  // 181: tiercel.v1.Command
-	(*Settings)(nil),                 // 182: tiercel.v1.Settings
-	(JobKind)(0),                     // 183: tiercel.v1.JobKind
-	(JobState)(0),                    // 184: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 185: tiercel.v1.TierRow
-	(*LicenseRow)(nil),               // 186: tiercel.v1.LicenseRow
+	(*PutBatch)(nil),                 // 6: tiercel.v1.PutBatch
+	(*PutBatchReply)(nil),            // 7: tiercel.v1.PutBatchReply
+	(*OpenUpload)(nil),               // 8: tiercel.v1.OpenUpload
+	(*OpenUploadReply)(nil),          // 9: tiercel.v1.OpenUploadReply
+	(*UploadPart)(nil),               // 10: tiercel.v1.UploadPart
+	(*UploadPartReply)(nil),          // 11: tiercel.v1.UploadPartReply
+	(*FinishUpload)(nil),             // 12: tiercel.v1.FinishUpload
+	(*DropUpload)(nil),               // 13: tiercel.v1.DropUpload
+	(*Delete)(nil),                   // 14: tiercel.v1.Delete
+	(*Move)(nil),                     // 15: tiercel.v1.Move
+	(*MutationReply)(nil),            // 16: tiercel.v1.MutationReply
+	(*Stat)(nil),                     // 17: tiercel.v1.Stat
+	(*StatReply)(nil),                // 18: tiercel.v1.StatReply
+	(*ReadManifest)(nil),             // 19: tiercel.v1.ReadManifest
+	(*ReadManifestReply)(nil),        // 20: tiercel.v1.ReadManifestReply
+	(*List)(nil),                     // 21: tiercel.v1.List
+	(*ListReply)(nil),                // 22: tiercel.v1.ListReply
+	(*ListedFile)(nil),               // 23: tiercel.v1.ListedFile
+	(*ClusterStatus)(nil),            // 24: tiercel.v1.ClusterStatus
+	(*ClusterStatusReply)(nil),       // 25: tiercel.v1.ClusterStatusReply
+	(*TierUse)(nil),                  // 26: tiercel.v1.TierUse
+	(*Begin)(nil),                    // 27: tiercel.v1.Begin
+	(*BeginItem)(nil),                // 28: tiercel.v1.BeginItem
+	(*BeginReply)(nil),               // 29: tiercel.v1.BeginReply
+	(*BeginGrant)(nil),               // 30: tiercel.v1.BeginGrant
+	(*ReleaseQuota)(nil),             // 31: tiercel.v1.ReleaseQuota
+	(*Commit)(nil),                   // 32: tiercel.v1.Commit
+	(*CommitReply)(nil),              // 33: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),            // 34: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),              // 35: tiercel.v1.MasterReady
+	(*Peer)(nil),                     // 36: tiercel.v1.Peer
+	(*AppendRecords)(nil),            // 37: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),               // 38: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),       // 39: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),             // 40: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),         // 41: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),    // 42: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),            // 43: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),       // 44: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),             // 45: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),              // 46: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),           // 47: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),               // 48: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),          // 49: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),              // 50: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),         // 51: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),             // 52: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),        // 53: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),               // 54: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),          // 55: tiercel.v1.ReadVolumeReply
+	(*AskBandwidth)(nil),             // 56: tiercel.v1.AskBandwidth
+	(*BandwidthGranted)(nil),         // 57: tiercel.v1.BandwidthGranted
+	(*DropCopy)(nil),                 // 58: tiercel.v1.DropCopy
+	(*DropCopyReply)(nil),            // 59: tiercel.v1.DropCopyReply
+	(*CopyDamaged)(nil),              // 60: tiercel.v1.CopyDamaged
+	(*CheckCopy)(nil),                // 61: tiercel.v1.CheckCopy
+	(*ScrubCopies)(nil),              // 62: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 63: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 64: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 65: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 66: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 67: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 68: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 69: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 70: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 71: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 72: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 73: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 74: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 75: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 76: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 77: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 78: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 79: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 80: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 81: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 82: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 83: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 84: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 85: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 86: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 87: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 88: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 89: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 90: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 91: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 92: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 93: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 94: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 95: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 96: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 97: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 98: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 99: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 100: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 101: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 102: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 103: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 104: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 105: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 106: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 107: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 108: tiercel.v1.ChangeClusterReply
+	(*ListQuotas)(nil),               // 109: tiercel.v1.ListQuotas
+	(*ListQuotasReply)(nil),          // 110: tiercel.v1.ListQuotasReply
+	(*QuotaInfo)(nil),                // 111: tiercel.v1.QuotaInfo
+	(*ChangeQuota)(nil),              // 112: tiercel.v1.ChangeQuota
+	(*ChangeQuotaReply)(nil),         // 113: tiercel.v1.ChangeQuotaReply
+	(*VerifyQuotas)(nil),             // 114: tiercel.v1.VerifyQuotas
+	(*VerifyQuotasReply)(nil),        // 115: tiercel.v1.VerifyQuotasReply
+	(*UsageDifference)(nil),          // 116: tiercel.v1.UsageDifference
+	(*DescribeReserved)(nil),         // 117: tiercel.v1.DescribeReserved
+	(*DescribeReservedReply)(nil),    // 118: tiercel.v1.DescribeReservedReply
+	(*QuotaStand)(nil),               // 119: tiercel.v1.QuotaStand
+	(*QuotaQuestion)(nil),            // 120: tiercel.v1.QuotaQuestion
+	(*QuotaStandReply)(nil),          // 121: tiercel.v1.QuotaStandReply
+	(*QuotaAnswer)(nil),              // 122: tiercel.v1.QuotaAnswer
+	(*StagedUpload)(nil),             // 123: tiercel.v1.StagedUpload
+	(*ListTenants)(nil),              // 124: tiercel.v1.ListTenants
+	(*ListTenantsReply)(nil),         // 125: tiercel.v1.ListTenantsReply
+	(*NamedTenant)(nil),              // 126: tiercel.v1.NamedTenant
+	(*SurveyUsage)(nil),              // 127: tiercel.v1.SurveyUsage
+	(*SurveyUsageReply)(nil),         // 128: tiercel.v1.SurveyUsageReply
+	(*Propose)(nil),                  // 129: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 130: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 131: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 132: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 133: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 134: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 135: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 136: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 137: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 138: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 139: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 140: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 141: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 142: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 143: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 144: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 145: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 146: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 147: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 148: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 149: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 150: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 151: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 152: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 153: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 154: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 155: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 156: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 157: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 158: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 159: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 160: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 161: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 162: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 163: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 164: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 165: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 166: tiercel.v1.DescribeVolumesReply
+	(*LicenseInfo)(nil),              // 167: tiercel.v1.LicenseInfo
+	(*LicenseFeature)(nil),           // 168: tiercel.v1.LicenseFeature
+	(*InstallLicense)(nil),           // 169: tiercel.v1.InstallLicense
+	(*InstallLicenseReply)(nil),      // 170: tiercel.v1.InstallLicenseReply
+	nil,                              // 171: tiercel.v1.Error.DetailsEntry
+	nil,                              // 172: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 173: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 174: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 175: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 176: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 177: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 178: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 179: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 180: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 181: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 182: tiercel.v1.JobRow
+	(*Command)(nil),                  // 183: tiercel.v1.Command
+	(*Settings)(nil),                 // 184: tiercel.v1.Settings
+	(JobKind)(0),                     // 185: tiercel.v1.JobKind
+	(JobState)(0),                    // 186: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 187: tiercel.v1.TierRow
+	(*LicenseRow)(nil),               // 188: tiercel.v1.LicenseRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	169, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	171, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	171, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	173, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	172, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	173, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	174, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 9: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	171, // 10: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
-	2,   // 11: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
-	3,   // 12: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
-	2,   // 13: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
-	2,   // 14: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
-	3,   // 15: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
-	2,   // 16: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	171, // 17: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
-	2,   // 18: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
-	2,   // 19: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	175, // 20: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
-	2,   // 21: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
-	2,   // 22: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
-	3,   // 23: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	172, // 24: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
-	2,   // 25: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
-	2,   // 26: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
-	3,   // 27: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	173, // 28: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	174, // 29: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 30: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
-	2,   // 31: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
-	3,   // 32: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	176, // 33: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	174, // 34: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 35: tiercel.v1.List.header:type_name -> tiercel.v1.Header
-	2,   // 36: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
-	3,   // 37: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
-	21,  // 38: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	173, // 39: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
-	2,   // 40: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
-	2,   // 41: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
-	3,   // 42: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	177, // 43: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	178, // 44: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	174, // 45: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	179, // 46: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
-	45,  // 47: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	180, // 48: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
-	24,  // 49: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
-	165, // 50: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
-	2,   // 51: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	26,  // 52: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	2,   // 53: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	28,  // 54: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	3,   // 55: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	2,   // 56: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	181, // 57: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	2,   // 58: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	32,  // 59: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	172, // 60: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	177, // 61: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	45,  // 62: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	34,  // 63: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	2,   // 64: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	36,  // 65: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 66: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	38,  // 67: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	3,   // 68: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	176, // 69: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	2,   // 70: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	36,  // 71: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 72: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	3,   // 73: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	2,   // 74: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 75: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	43,  // 76: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	45,  // 77: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	3,   // 78: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	44,  // 79: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 80: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	2,   // 81: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 82: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 83: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	2,   // 84: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 85: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 86: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	2,   // 87: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 88: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 89: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	2,   // 90: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 91: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 92: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
-	2,   // 93: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
-	3,   // 94: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
-	2,   // 95: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
-	2,   // 96: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
-	3,   // 97: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 98: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
-	2,   // 99: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
-	3,   // 100: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	182, // 101: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
-	2,   // 102: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	176, // 103: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 104: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 105: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 106: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	179, // 107: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 108: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 109: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	34,  // 110: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 111: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 112: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 113: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	45,  // 114: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	179, // 115: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	74,  // 116: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	74,  // 117: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
-	2,   // 118: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 119: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	76,  // 120: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	34,  // 121: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	170, // 122: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	76,  // 123: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 124: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 125: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 126: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	80,  // 127: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	179, // 128: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	45,  // 129: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	174, // 130: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 131: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 132: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 133: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	76,  // 134: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 135: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 136: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 137: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 138: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 139: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 140: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 141: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 142: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 143: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 144: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 145: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 146: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	96,  // 147: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	91,  // 148: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 149: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 150: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 151: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	183, // 152: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 153: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 154: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	96,  // 155: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	180, // 156: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	91,  // 157: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 158: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	184, // 159: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 160: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 161: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 162: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	100, // 163: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	44,  // 164: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 165: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 166: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 167: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	103, // 168: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	174, // 169: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 170: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	185, // 171: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 172: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	182, // 173: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 174: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 175: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	177, // 176: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 177: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 178: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 179: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
-	109, // 180: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
-	2,   // 181: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
-	2,   // 182: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
-	3,   // 183: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
-	109, // 184: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
-	2,   // 185: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 186: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 187: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
-	114, // 188: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 189: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
-	2,   // 190: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
-	2,   // 191: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
-	118, // 192: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
-	2,   // 193: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
-	3,   // 194: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
-	120, // 195: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
-	121, // 196: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
-	2,   // 197: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
-	2,   // 198: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
-	3,   // 199: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
-	124, // 200: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
-	178, // 201: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
-	2,   // 202: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
-	2,   // 203: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
-	3,   // 204: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
-	114, // 205: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 206: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	181, // 207: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 208: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 209: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 210: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 211: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 212: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	132, // 213: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	32,  // 214: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	181, // 215: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 216: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	34,  // 217: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 218: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 219: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 220: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 221: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 222: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 223: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 224: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 225: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 226: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 227: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	153, // 228: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 229: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 230: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 231: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 232: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	157, // 233: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	15,  // 234: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	17,  // 235: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	19,  // 236: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	22,  // 237: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	160, // 238: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	163, // 239: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	117, // 240: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
-	122, // 241: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
-	125, // 242: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
-	2,   // 243: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	159, // 244: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	16,  // 245: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	18,  // 246: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	20,  // 247: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	23,  // 248: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	161, // 249: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	164, // 250: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	119, // 251: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
-	123, // 252: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
-	126, // 253: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
-	2,   // 254: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 255: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 256: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	162, // 257: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	176, // 258: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 259: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 260: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 261: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	174, // 262: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	186, // 263: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
-	166, // 264: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
-	2,   // 265: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
-	2,   // 266: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
-	3,   // 267: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
-	268, // [268:268] is the sub-list for method output_type
-	268, // [268:268] is the sub-list for method input_type
-	268, // [268:268] is the sub-list for extension type_name
-	268, // [268:268] is the sub-list for extension extendee
-	0,   // [0:268] is the sub-list for field type_name
+	174, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	175, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	176, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 9: tiercel.v1.PutBatch.header:type_name -> tiercel.v1.Header
+	4,   // 10: tiercel.v1.PutBatch.items:type_name -> tiercel.v1.Put
+	2,   // 11: tiercel.v1.PutBatchReply.header:type_name -> tiercel.v1.Header
+	3,   // 12: tiercel.v1.PutBatchReply.error:type_name -> tiercel.v1.Error
+	5,   // 13: tiercel.v1.PutBatchReply.items:type_name -> tiercel.v1.PutReply
+	2,   // 14: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
+	173, // 15: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	2,   // 16: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
+	3,   // 17: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
+	2,   // 18: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
+	2,   // 19: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
+	3,   // 20: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
+	2,   // 21: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
+	173, // 22: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	2,   // 23: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
+	2,   // 24: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
+	177, // 25: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	2,   // 26: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
+	2,   // 27: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
+	3,   // 28: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
+	174, // 29: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	2,   // 30: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
+	2,   // 31: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
+	3,   // 32: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
+	175, // 33: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	176, // 34: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 35: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
+	2,   // 36: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
+	3,   // 37: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
+	178, // 38: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	176, // 39: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 40: tiercel.v1.List.header:type_name -> tiercel.v1.Header
+	2,   // 41: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
+	3,   // 42: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
+	23,  // 43: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
+	175, // 44: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	2,   // 45: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
+	2,   // 46: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
+	3,   // 47: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
+	179, // 48: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	180, // 49: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	176, // 50: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	181, // 51: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	47,  // 52: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
+	182, // 53: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	26,  // 54: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
+	167, // 55: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
+	2,   // 56: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	28,  // 57: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	2,   // 58: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	30,  // 59: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	3,   // 60: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	2,   // 61: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	183, // 62: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	2,   // 63: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	34,  // 64: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	174, // 65: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	179, // 66: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	47,  // 67: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	36,  // 68: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	2,   // 69: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	38,  // 70: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 71: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	40,  // 72: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	3,   // 73: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	178, // 74: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	2,   // 75: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	38,  // 76: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	2,   // 77: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	3,   // 78: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	2,   // 79: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 80: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	45,  // 81: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	47,  // 82: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	3,   // 83: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	46,  // 84: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 85: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	2,   // 86: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 87: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 88: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	2,   // 89: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 90: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 91: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	2,   // 92: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 93: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 94: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	2,   // 95: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	3,   // 96: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	2,   // 97: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
+	2,   // 98: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
+	3,   // 99: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
+	2,   // 100: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
+	2,   // 101: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
+	3,   // 102: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
+	2,   // 103: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	2,   // 104: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	3,   // 105: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	184, // 106: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	2,   // 107: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	178, // 108: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 109: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 110: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 111: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	181, // 112: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 113: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 114: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	36,  // 115: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 116: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 117: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 118: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	47,  // 119: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	181, // 120: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	76,  // 121: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	76,  // 122: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	2,   // 123: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 124: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	78,  // 125: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	36,  // 126: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	172, // 127: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	78,  // 128: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 129: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 130: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 131: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	82,  // 132: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	181, // 133: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	47,  // 134: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	176, // 135: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 136: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 137: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 138: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	78,  // 139: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 140: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 141: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 142: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 143: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 144: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 145: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 146: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 147: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 148: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 149: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 150: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 151: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	98,  // 152: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	93,  // 153: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 154: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 155: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 156: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	185, // 157: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 158: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 159: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	98,  // 160: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	182, // 161: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	93,  // 162: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 163: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	186, // 164: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 165: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 166: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 167: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	102, // 168: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	46,  // 169: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 170: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 171: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 172: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	105, // 173: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	176, // 174: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 175: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	187, // 176: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 177: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	184, // 178: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 179: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 180: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	179, // 181: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 182: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 183: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 184: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
+	111, // 185: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
+	2,   // 186: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
+	2,   // 187: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
+	3,   // 188: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
+	111, // 189: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
+	2,   // 190: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 191: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 192: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
+	116, // 193: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 194: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
+	2,   // 195: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
+	2,   // 196: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
+	120, // 197: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
+	2,   // 198: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
+	3,   // 199: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
+	122, // 200: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
+	123, // 201: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
+	2,   // 202: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
+	2,   // 203: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
+	3,   // 204: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
+	126, // 205: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
+	180, // 206: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
+	2,   // 207: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
+	2,   // 208: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
+	3,   // 209: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
+	116, // 210: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 211: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	183, // 212: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 213: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 214: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 215: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 216: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 217: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	134, // 218: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	34,  // 219: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	183, // 220: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 221: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	36,  // 222: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 223: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 224: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 225: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 226: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 227: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 228: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 229: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 230: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 231: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 232: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	155, // 233: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 234: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 235: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 236: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 237: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	159, // 238: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	17,  // 239: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	19,  // 240: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	21,  // 241: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	24,  // 242: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	162, // 243: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	165, // 244: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	119, // 245: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
+	124, // 246: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
+	127, // 247: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
+	2,   // 248: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	161, // 249: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	18,  // 250: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	20,  // 251: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	22,  // 252: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	25,  // 253: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	163, // 254: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	166, // 255: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	121, // 256: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
+	125, // 257: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
+	128, // 258: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
+	2,   // 259: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 260: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 261: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	164, // 262: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	178, // 263: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 264: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 265: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 266: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	176, // 267: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	188, // 268: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
+	168, // 269: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
+	2,   // 270: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
+	2,   // 271: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
+	3,   // 272: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
+	273, // [273:273] is the sub-list for method output_type
+	273, // [273:273] is the sub-list for method input_type
+	273, // [273:273] is the sub-list for extension type_name
+	273, // [273:273] is the sub-list for extension extendee
+	0,   // [0:273] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -14372,7 +14511,7 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[157].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[159].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
@@ -14383,7 +14522,7 @@ func file_messages_actors_proto_init() {
 		(*LookupItem_ListTenants)(nil),
 		(*LookupItem_SurveyUsage)(nil),
 	}
-	file_messages_actors_proto_msgTypes[159].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[161].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -14400,7 +14539,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   171,
+			NumMessages:   173,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,8 +36,15 @@ type node struct {
 // start runs a node on dir; stop ends it cleanly.
 func start(t *testing.T, dir string, credit int64, change ...func(*actors.Options)) (n *node, stop func()) {
 	t.Helper()
-	fs, err := store.NewDirFS(dir)
+	return startOn(t, dir, credit, func(fs store.FS) store.FS { return fs }, change...)
+}
+
+// startOn is start with something between the node and its disk.
+func startOn(t *testing.T, dir string, credit int64, between func(store.FS) store.FS, change ...func(*actors.Options)) (n *node, stop func()) {
+	t.Helper()
+	disk, err := store.NewDirFS(dir)
 	require.NoError(t, err)
+	fs := between(disk)
 	data, err := actors.OpenData(fs, rand.Reader, false)
 	require.NoError(t, err)
 	rt, err := live.New(live.Config{

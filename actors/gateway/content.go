@@ -81,7 +81,7 @@ func (g *Gateway) flushBegin(ctx *runtime.Context) {
 		g.to(ctx, o, beginning)
 		m.Items = append(m.Items, &messages.BeginItem{
 			Item: o.id, Tier: o.file.Tier, Bytes: uint64(len(o.body)), Tenant: o.file.Tenant, Avoid: o.avoid,
-			Path: o.file.Path, Write: o.write, WriteBytes: o.needs, Upload: o.upload.inLog(),
+			Path: o.file.Path, Write: o.write, WriteBytes: o.needs, Upload: o.upload.inLog(), Batch: o.batch,
 		})
 	}
 	clear(g.begin[len(rest):])

@@ -95,6 +95,8 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 		g.onStarted(ctx)
 	case *messages.Put:
 		g.onPut(ctx, m)
+	case *messages.PutBatch:
+		g.onPutBatch(ctx, m)
 	case *messages.Delete:
 		g.onDelete(ctx, m)
 	case *messages.Move:

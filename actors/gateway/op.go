@@ -44,6 +44,7 @@ type op struct {
 
 	upload   *upload
 	part     uint64
+	batch    uint64 // that it came with: its volume too; 0: alone
 	write    uint64 // one number for all tries of a put, and for all parts of an upload
 	needs    uint64 // bytes of the write up to this content, or in all if that is known
 	reserved bool   // the master holds a quota reservation for the write
@@ -65,6 +66,17 @@ const (
 
 // admit takes a write in, or refuses it at the edge of the queue.
 func (g *Gateway) admit(ctx *runtime.Context, h *messages.Header, o *op) bool {
+	admitted := g.enqueue(ctx, h, o)
+	if admitted && o.content {
+		g.queueBegin(ctx, o)
+	} else if admitted {
+		g.enterLane(ctx, o)
+	}
+	return admitted
+}
+
+// enqueue is admit without the first step of the write.
+func (g *Gateway) enqueue(ctx *runtime.Context, h *messages.Header, o *op) bool {
 	o.from, o.request = ctx.Sender(), h.GetRequest()
 	if len(g.ops) >= maxOps || g.held+int64(len(o.body)) > g.cfg.QueueBytes {
 		code, why := model.CodeOverloaded, "too many writes are under way"
@@ -85,11 +97,6 @@ func (g *Gateway) admit(ctx *runtime.Context, h *messages.Header, o *op) bool {
 	for _, lane := range o.lanes {
 		g.lanes[lane] = append(g.lanes[lane], o)
 	}
-	if o.content {
-		g.queueBegin(ctx, o)
-		return true
-	}
-	g.enterLane(ctx, o)
 	return true
 }
 

@@ -12,20 +12,26 @@ import (
 
 // onPut stores a body of at most one extent: one append, one commit.
 func (g *Gateway) onPut(ctx *runtime.Context, m *messages.Put) {
-	o := &op{file: cloneAttributes(m.File), body: m.Body, content: true, reply: replyPut}
-	o.lanes = []string{lane(o.file.GetTenant(), o.file.GetPath())}
-	if err := checkPut(o.file, m.IdempotencyKey, m.Body); err != nil {
+	o, err := newPut(m)
+	if o.reply = replyPut; err != nil {
 		o.from, o.request = ctx.Sender(), m.Header.GetRequest()
 		replyPut(g, ctx, o, nil, err)
 		return
 	}
-	key := m.IdempotencyKey
+	g.admit(ctx, m.Header, o)
+}
+
+// newPut makes the write of a Put; its reply is the caller's.
+func newPut(m *messages.Put) (*op, error) {
+	o := &op{file: cloneAttributes(m.GetFile()), body: m.GetBody(), content: true}
+	o.lanes = []string{lane(o.file.GetTenant(), o.file.GetPath())}
+	key := m.GetIdempotencyKey()
 	o.build = func(o *op) *messages.Command {
 		return &messages.Command{IdempotencyKey: key, Kind: &messages.Command_PutFile{
 			PutFile: &messages.PutFile{File: o.file, Extents: []*messages.Extent{o.extent}},
 		}}
 	}
-	g.admit(ctx, m.Header, o)
+	return o, checkPut(o.file, key, m.GetBody())
 }
 
 // cloneAttributes makes the gateway's own copy: the tier is settled in it, and a
@@ -77,7 +83,11 @@ func checkFile(f *messages.FileAttributes, idempotencyKey string) error {
 func lane(tenant, path string) string { return tenant + "\x00" + path }
 
 func replyPut(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandResult, err error) {
-	r := &messages.PutReply{Header: &messages.Header{Request: o.request}, Error: messages.FromError(err), Result: result, BodyHeld: o.appends > 1}
+	ctx.Send(o.from, g.outcomeOfPut(o, result, err))
+}
+
+func (g *Gateway) outcomeOfPut(o *op, result *messages.CommandResult, err error) *messages.PutReply {
+	r := &messages.PutReply{Header: &messages.Header{Request: o.request}, Error: messages.FromError(err), Result: result, BodyHeld: o.appends > 1 || err != nil && o.appends > 0}
 	if err == nil {
 		r.Row = &messages.FileRow{
 			Version: result.Version, SizeBytes: o.file.SizeBytes, Crc32C: o.file.Crc32C, Tier: o.file.Tier, TierAsked: o.file.TierAsked,
@@ -100,7 +110,7 @@ func replyPut(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandR
 		r.ReplicationFactor = cluster.GetReplicationFactor()
 		r.CopiesWanted = uint32(tier.Wanted(cluster.GetTiers(), model.Tier(r.Row.Tier), int(r.ReplicationFactor)))
 	}
-	ctx.Send(o.from, r)
+	return r
 }
 
 func (g *Gateway) onDelete(ctx *runtime.Context, m *messages.Delete) {

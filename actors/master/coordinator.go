@@ -154,11 +154,14 @@ func (c *Coordinator) header() *messages.Header {
 	return &messages.Header{EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term}
 }
 
-func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *messages.BeginGrant {
+func (c *Coordinator) grant(ctx *runtime.Context, session uint64, item *messages.BeginItem, given together) *messages.BeginGrant {
 	g := &messages.BeginGrant{Item: item.Item}
 	tier := model.Tier(item.Tier)
 	open, full := c.withRoom(c.usable[tier], item)
-	i, ok := placement.Gather(open, int64(item.Bytes), item.Avoid)
+	i, ok := placement.Together(open, given[batchOf(session, item)], item.Avoid)
+	if !ok {
+		i, ok = placement.Gather(open, int64(item.Bytes), item.Avoid)
+	}
 	if !ok {
 		i, ok = placement.Choose(open, int64(item.Bytes), item.Avoid, ctx.Rand())
 	}
@@ -172,6 +175,9 @@ func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *mes
 			"the standby is out of contact, and tier 1 is not acknowledged without it; start it, or remove it from the cluster"))
 	case ok:
 		c.take(tier, open[i].Volume, item.Bytes)
+		if item.Batch != 0 {
+			given[batchOf(session, item)] = open[i].Volume
+		}
 		gr := c.grants[open[i].Volume]
 		g.Volume, g.Generation, g.Primary, g.Members = open[i].Volume, gr.generation, gr.members[0], gr.members
 	case full && c.othersTake(ctx, tier):
@@ -188,6 +194,18 @@ func (c *Coordinator) grant(ctx *runtime.Context, item *messages.BeginItem) *mes
 			"no volume of tier %d takes writes at the moment; one is being opened", item.Tier))
 	}
 	return g
+}
+
+// together is which volume each batch of one question was given.
+type together map[batchKey]uint64
+
+type batchKey struct {
+	session, batch uint64
+	tier           uint32
+}
+
+func batchOf(session uint64, item *messages.BeginItem) batchKey {
+	return batchKey{session, item.Batch, item.Tier}
 }
 
 // withRoom leaves out volumes of which a member has no room; full: all of them.

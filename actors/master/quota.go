@@ -104,16 +104,16 @@ func (c *Coordinator) settle(p *proposal, o *messages.CommitOutcome) {
 // catalog's word first.
 func (c *Coordinator) onBegin(ctx *runtime.Context, m *messages.Begin) {
 	reply := &messages.BeginReply{Header: messages.ReplyHeader(m.Header), Grants: make([]*messages.BeginGrant, 0, len(m.Items))}
-	waits := false
+	waits, given := false, together{}
 	for _, item := range m.Items {
 		switch {
 		case m.Session == 0:
-			reply.Grants = append(reply.Grants, c.grant(ctx, item))
+			reply.Grants = append(reply.Grants, c.grant(ctx, m.Session, item, given))
 		case c.desk.limited == nil:
 			reply.Grants = append(reply.Grants, &messages.BeginGrant{Item: item.Item, Error: messages.FromError(
 				model.Errorf(model.CodeUnavailable, "begin", "the master has just started and does not know the tenants' limits yet"))})
 		case !c.desk.limited[item.Tenant]:
-			reply.Grants = append(reply.Grants, c.grant(ctx, item))
+			reply.Grants = append(reply.Grants, c.grant(ctx, m.Session, item, given))
 		case len(c.desk.waiting) >= maxWaitingWrites:
 			reply.Grants = append(reply.Grants, &messages.BeginGrant{Item: item.Item, Error: messages.FromError(
 				model.Errorf(model.CodeOverloaded, "begin", "%d writes of tenants with limits wait; try again", maxWaitingWrites))})
@@ -194,6 +194,7 @@ func (c *Coordinator) judgeWrites(ctx *runtime.Context, judged []asking, r *mess
 	var replies []*messages.BeginReply
 	var last *messages.BeginReply
 	var askers []*actor.PID
+	given := together{}
 	for i, a := range judged {
 		if last == nil || last.Header.Request != a.header.GetRequest() || !askers[len(askers)-1].Equal(a.to) {
 			last = &messages.BeginReply{Header: messages.ReplyHeader(a.header)}
@@ -213,7 +214,7 @@ func (c *Coordinator) judgeWrites(ctx *runtime.Context, judged []asking, r *mess
 			last.Grants = append(last.Grants, &messages.BeginGrant{Item: a.item.Item, Error: messages.FromError(err)})
 			continue
 		}
-		g := c.grant(ctx, a.item)
+		g := c.grant(ctx, a.session, a.item, given)
 		if g.Reserved = held; held {
 			g.Write = a.item.Write
 		}

@@ -20,6 +20,14 @@ const (
 	MaxCommandBytes        = 512 << 10
 )
 
+// Limits of batches (API.md "POST /batch"). What exceeds them comes in several requests.
+const (
+	MaxBatchItems      = 10_000  // of one request, bad ones included
+	MaxBatchBytes      = 1 << 30 // of its body, framing included
+	MaxBatchGroupItems = 1024    // that travel together, and share a group commit
+	MaxBatchReadPaths  = 10_000  // of one POST /batch/read
+)
+
 // DefaultTenant is the tenant of a request that names none.
 const DefaultTenant = "default"
 
@@ -39,6 +47,21 @@ func CheckPath(path string) error {
 		return Errorf(CodeInvalidArgument, op, "the path has %d bytes; at most %d are allowed", len(path), MaxPathBytes)
 	}
 	return checkSegments(op, path[1:], path)
+}
+
+// JoinPath puts a path of a batch behind the prefix of its request and checks the whole.
+// The prefix is a directory, with or without a slash at its end ("" and "/" are the root);
+// the path may begin with a slash, which is then the same place: no path leads out of
+// the prefix.
+func JoinPath(prefix, path string) (string, error) {
+	if path == "" || path == "/" {
+		return "", Errorf(CodeInvalidArgument, "check path", "the path is empty")
+	}
+	if len(path) > MaxPathBytes { // said of what was sent, not of what would come of it
+		return "", Errorf(CodeInvalidArgument, "check path", "the path has %d bytes; at most %d are allowed", len(path), MaxPathBytes)
+	}
+	joined := strings.TrimSuffix(prefix, "/") + "/" + strings.TrimPrefix(path, "/")
+	return joined, CheckPath(joined)
 }
 
 // CheckPrefix refuses what no path could begin with. An empty prefix is all

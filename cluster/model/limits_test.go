@@ -152,3 +152,20 @@ func assertRefusal(t *testing.T, err error, part, input string) {
 		assert.ErrorContains(t, err, part, "%q", input)
 	}
 }
+
+func TestJoinPath_NoPathLeadsOutOfThePrefix(t *testing.T) {
+	for _, c := range []struct{ prefix, path, want string }{
+		{"", "/a", "/a"}, {"", "a", "/a"}, {"/", "a/b", "/a/b"},
+		{"/p", "a", "/p/a"}, {"/p/", "/a", "/p/a"}, {"/p/q", ".gitignore", "/p/q/.gitignore"},
+		{"/p", "", ""}, {"/p", "/", ""}, {"/p", "..", ""}, {"/p", "a/../../b", ""}, {"/p", "./a", ""}, {"/p", "//a", ""}, {"/p", "a/", ""},
+		{"/p", "a\x00", ""}, {"/p", "\xff", ""}, {"/p", strings.Repeat("x", model.MaxPathBytes), ""}, {"/p", strings.Repeat("x", model.MaxPathBytes-3), "/p/" + strings.Repeat("x", model.MaxPathBytes-3)},
+	} {
+		got, err := model.JoinPath(c.prefix, c.path)
+		if c.want == "" {
+			assert.Equal(t, model.CodeInvalidArgument, model.CodeOf(err), "%q %q", c.prefix, c.path)
+			continue
+		}
+		assert.NoError(t, err)
+		assert.Equal(t, c.want, got)
+	}
+}

@@ -16,3 +16,16 @@ func Gather(open []Open, bytes int64, avoid []uint64) (index int, ok bool) {
 	}
 	return 0, false
 }
+
+// Together returns the volume that an earlier item of the same batch was given, so
+// that one group commit makes both durable; ok is false when there is none (0) or it
+// takes no more. It cannot herd for long: a batch is bounded, and the next begins with
+// Gather or Choose again.
+func Together(open []Open, volume uint64, avoid []uint64) (index int, ok bool) {
+	for i := range open {
+		if volume != 0 && open[i].Volume == volume && eligible(&open[i], avoid) {
+			return i, true
+		}
+	}
+	return 0, false
+}

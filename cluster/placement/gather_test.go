@@ -33,3 +33,23 @@ func TestGather_KeepsSmallWritesTogetherUntilAVolumeIsBusy(t *testing.T) {
 		assert.Equal(t, c.want, index, c.name)
 	}
 }
+
+func TestTogether_ABatchStaysOnItsVolumeWhileThatTakesIt(t *testing.T) {
+	open := []placement.Open{{Volume: 1}, {Volume: 2, Outstanding: placement.GatherBytes}}
+	for _, c := range []struct {
+		name   string
+		volume uint64
+		avoid  []uint64
+		want   int
+		ok     bool
+	}{
+		{"the first of a batch", 0, nil, 0, false},
+		{"however busy it is", 2, nil, 1, true},
+		{"not when it has no room any more", 3, nil, 0, false},
+		{"not one to avoid", 2, []uint64{2}, 0, false},
+	} {
+		i, ok := placement.Together(open, c.volume, c.avoid)
+		assert.Equal(t, c.ok, ok, c.name)
+		assert.Equal(t, c.want, i, c.name)
+	}
+}
