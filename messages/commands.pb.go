@@ -1389,9 +1389,13 @@ func (x *StageExtents) GetExtents() []*Extent {
 	return nil
 }
 
+// An upload of the command's session: by its id, or, by who never heard that, by the
+// sequence of the command that began it. That must be below low water, so that it
+// cannot begin the upload any more.
 type AbortUpload struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Upload        uint64                 `protobuf:"varint,1,opt,name=upload,proto3" json:"upload,omitempty"`
+	Begun         uint64                 `protobuf:"varint,2,opt,name=begun,proto3" json:"begun,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1429,6 +1433,13 @@ func (*AbortUpload) Descriptor() ([]byte, []int) {
 func (x *AbortUpload) GetUpload() uint64 {
 	if x != nil {
 		return x.Upload
+	}
+	return 0
+}
+
+func (x *AbortUpload) GetBegun() uint64 {
+	if x != nil {
+		return x.Begun
 	}
 	return 0
 }
@@ -3766,9 +3777,10 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x06upload\x18\x01 \x01(\x04R\x06upload\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x14\n" +
 	"\x05first\x18\x03 \x01(\x04R\x05first\x12,\n" +
-	"\aextents\x18\x04 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\"%\n" +
+	"\aextents\x18\x04 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\";\n" +
 	"\vAbortUpload\x12\x16\n" +
-	"\x06upload\x18\x01 \x01(\x04R\x06upload\"X\n" +
+	"\x06upload\x18\x01 \x01(\x04R\x06upload\x12\x14\n" +
+	"\x05begun\x18\x02 \x01(\x04R\x05begun\"X\n" +
 	"\fCreateVolume\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\tR\amembers\x12\x1a\n" +
