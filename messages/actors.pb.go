@@ -3721,6 +3721,7 @@ type CapacityReport struct {
 	IoLoadKnown    bool                   `protobuf:"varint,10,opt,name=io_load_known,json=ioLoadKnown,proto3" json:"io_load_known,omitempty"`
 	Failing        string                 `protobuf:"bytes,11,opt,name=failing,proto3" json:"failing,omitempty"` // why the disk takes nothing new: it failed; empty: it did not
 	DamagedVolumes uint64                 `protobuf:"varint,12,opt,name=damaged_volumes,json=damagedVolumes,proto3" json:"damaged_volumes,omitempty"`
+	BeyondWarning  []string               `protobuf:"bytes,13,rep,name=beyond_warning,json=beyondWarning,proto3" json:"beyond_warning,omitempty"` // of a sum over workers: those whose disk is used beyond the warning share; 16 at most
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -3837,6 +3838,13 @@ func (x *CapacityReport) GetDamagedVolumes() uint64 {
 		return x.DamagedVolumes
 	}
 	return 0
+}
+
+func (x *CapacityReport) GetBeyondWarning() []string {
+	if x != nil {
+		return x.BeyondWarning
+	}
+	return nil
 }
 
 // Creates (start 0, file absent) or reopens a volume for appending at start, in
@@ -13218,7 +13226,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1b\n" +
 	"\tlag_bytes\x18\x02 \x01(\x04R\blagBytes\x12\x15\n" +
 	"\x06lag_ms\x18\x03 \x01(\x03R\x05lagMs\x12\x1c\n" +
-	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\x88\x03\n" +
+	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\xaf\x03\n" +
 	"\x0eCapacityReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
@@ -13235,7 +13243,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\rio_load_known\x18\n" +
 	" \x01(\bR\vioLoadKnown\x12\x18\n" +
 	"\afailing\x18\v \x01(\tR\afailing\x12'\n" +
-	"\x0fdamaged_volumes\x18\f \x01(\x04R\x0edamagedVolumes\"\xd5\x01\n" +
+	"\x0fdamaged_volumes\x18\f \x01(\x04R\x0edamagedVolumes\x12%\n" +
+	"\x0ebeyond_warning\x18\r \x03(\tR\rbeyondWarning\"\xd5\x01\n" +
 	"\n" +
 	"OpenVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +

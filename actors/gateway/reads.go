@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -243,6 +245,10 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 	for _, c := range s.Capacity {
 		if !c.AcceptsWrites {
 			s.State = "read_only"
+		}
+		if len(c.BeyondWarning) > 0 {
+			s.Warnings = append(s.Warnings, fmt.Sprintf(
+				"the disk of %s is used beyond disk.warn_used_share; delete files, or add capacity or a worker", strings.Join(c.BeyondWarning, ", ")))
 		}
 	}
 }

@@ -55,6 +55,9 @@ func (c *Coordinator) word(ctx *runtime.Context, after uint64, limit int) *messa
 	return m
 }
 
+// maxWarned workers of a sum are named as beyond the warning share.
+const maxWarned = 16
+
 // capacity sums what the workers said of their disks, by type and by whether they
 // take new content.
 func (c *Coordinator) capacity() []*messages.CapacityReport {
@@ -81,6 +84,10 @@ func (c *Coordinator) capacity() []*messages.CapacityReport {
 		sum.FreeBytes += s.report.FreeBytes
 		sum.WritableBytes += s.report.WritableBytes
 		sum.Volumes += s.report.Volumes
+		if warn := c.cluster.GetSettings().GetWarnUsedShare(); warn > 0 && s.report.TotalBytes > 0 && len(sum.BeyondWarning) < maxWarned &&
+			1-float64(s.report.FreeBytes)/float64(s.report.TotalBytes) >= warn {
+			sum.BeyondWarning = append(sum.BeyondWarning, node)
+		}
 	}
 	return out
 }

@@ -92,4 +92,6 @@ func TestCoordinator_SumsWhatTheDisksHave(t *testing.T) {
 	assert.EqualValues(t, 150, m.Capacity[1].TotalBytes)
 	assert.EqualValues(t, 110, m.Capacity[1].FreeBytes)
 	assert.True(t, m.Capacity[1].AcceptsWrites)
+	assert.Equal(t, []string{"m"}, m.Capacity[0].BeyondWarning, "all of its disk is used")
+	assert.Empty(t, m.Capacity[1].BeyondWarning)
 }

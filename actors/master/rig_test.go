@@ -48,7 +48,7 @@ func newRig(t *testing.T, workers int) *rig {
 			Term: 7, Generation: 1, RaftID: 1, LogPath: "log", CatalogPath: "catalog", WorkerPath: "worker", MemberPath: "member", CoordinatorPath: "coordinator",
 			VolumesOpen: 1, HashEvery: 1 << 40, ReconcileTick: time.Second, HeartbeatInterval: rigInterval, MasterInterval: 100 * time.Millisecond, BrakeShare: 0.3,
 		},
-		status: &messages.ClusterStatusReply{Cluster: &messages.ClusterRow{ClusterId: "c", Generation: 1, Term: 7, Master: "m", ReplicationFactor: 2, License: &messages.LicenseRow{Id: "l", Level: "enterprise", ExpiresUnixMs: math.MaxInt64, SeenUnixMs: math.MaxInt64 - 1}}},
+		status: &messages.ClusterStatusReply{Cluster: &messages.ClusterRow{ClusterId: "c", Generation: 1, Term: 7, Master: "m", ReplicationFactor: 2, Settings: &messages.Settings{WarnUsedShare: 0.8}, License: &messages.LicenseRow{Id: "l", Level: "enterprise", ExpiresUnixMs: math.MaxInt64, SeenUnixMs: math.MaxInt64 - 1}}},
 	}
 	r.addRow("m", 1)
 	for i := range workers {

@@ -42,9 +42,14 @@ func (c *Catalog) removeQuota(remove *messages.RemoveQuota) *messages.CommandRes
 		return refuse("bad_tenant")
 	}
 	if c.limited[name] {
-		row := c.tenantOf(name).row
-		row.Limited, row.LimitBytes, row.UsedWhenLimitedBytes = false, 0, 0
+		t := c.tenantOf(name)
+		t.row.Limited, t.row.LimitBytes, t.row.UsedWhenLimitedBytes = false, 0, 0
 		delete(c.limited, name)
+		if proto.Equal(t.row, &messages.TenantRow{}) { // it has never stored anything, or nothing is left
+			t.gone = true
+			delete(c.tenants, name)
+			c.remove(t.key())
+		}
 	}
 	return &messages.CommandResult{}
 }

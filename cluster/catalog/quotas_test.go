@@ -221,3 +221,18 @@ func TestSurvey_FindsWhatIsCountedWrongly(t *testing.T) {
 	_, ok := r.c.Survey(1)
 	assert.False(t, ok, "none is under way: it must be begun")
 }
+
+func TestRemoveQuota_OfATenantWithoutFilesLeavesNoRow(t *testing.T) {
+	r := newRig(t)
+	rows := r.ix.count("t/")
+	r.mustDo(setQuota("invented", 10))
+	assert.Equal(t, rows+1, r.ix.count("t/"))
+	r.mustDo(removeQuota("invented"))
+	assert.Equal(t, rows, r.ix.count("t/"))
+	r.mustDo(setQuota("invented", 10))
+	r.mustDo(r.put("/a", bodies(1)...))
+	r.mustDo(setQuota("default", 1000))
+	r.mustDo(removeQuota("default"))
+	bytes, files := r.used()
+	assert.Equal(t, []int64{10, 1}, []int64{bytes, files}, "who has files is kept")
+}

@@ -9,12 +9,11 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 )
 
 // EnvPrefix begins the name of every environment variable that Tiercel reads.
@@ -177,12 +176,16 @@ func loadFile(path string) (layer, Problems) {
 	if err := checkFile(path); err != nil {
 		return l, Problems{fmt.Errorf("config: %w", err)}
 	}
-	raw := koanf.New("\x00") // a key with a dot in it stays one key
-	if err := raw.Load(file.Provider(path), yaml.Parser()); err != nil {
-		return l, Problems{fmt.Errorf("config: %s is not a YAML map of settings: %w", path, err)}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return l, Problems{fmt.Errorf("config: %w", err)}
+	}
+	// Nodes, because a value is what the file says: 010 is no 8 in the name of a rack.
+	var content map[string]yaml.Node
+	if err := yaml.Unmarshal(data, &content); err != nil {
+		return l, Problems{fmt.Errorf("config: %s is not a YAML map of settings, each \"key: value\": %w", path, err)}
 	}
 	var problems Problems
-	content := raw.Raw()
 	keys := make([]string, 0, len(content))
 	for key := range content {
 		keys = append(keys, key)
@@ -194,7 +197,7 @@ func loadFile(path string) (layer, Problems) {
 		case !slices.Contains(names(), key):
 			problems = append(problems, fmt.Errorf("%s: unknown key %q%s", path, key, suggest(key, names(), nil)))
 		case !ok:
-			problems = append(problems, fmt.Errorf("%s (%s): must be one plain value", key, path))
+			problems = append(problems, fmt.Errorf("%s (%s): must be one plain value; a list is one text with commas, \"\" is none", key, path))
 		default:
 			if err := l.values.Set(key, text); err != nil {
 				problems = append(problems, fmt.Errorf("%s (%s): %w", key, path, err))
@@ -219,13 +222,10 @@ func checkFile(path string) error {
 	return nil
 }
 
-// scalar renders a YAML value as the text a flag would have had.
-func scalar(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case bool, int, int64, uint64, float64:
-		return fmt.Sprint(v), true
+// scalar is the text of a YAML value, as a flag would have had it.
+func scalar(n yaml.Node) (string, bool) {
+	if n.Kind == yaml.AliasNode {
+		n = *n.Alias
 	}
-	return "", false
+	return n.Value, n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null"
 }

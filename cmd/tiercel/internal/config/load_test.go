@@ -140,6 +140,20 @@ func TestLoad_IgnoresWhatTheVerbsAndKubernetesSet(t *testing.T) {
 	require.Error(t, err)
 }
 
+// Labels decide failure domains: the file and the flag must mean the same.
+func TestLoad_ValuesOfTheFileAreItsText(t *testing.T) {
+	for _, text := range []string{"010", "07", "0o17", "0x10", "1e3", "1.10", "2026-01-01", "yes", "1_000", `"010"`} {
+		got, err := load(t, "rack: "+text+"\n", nil)
+		require.NoError(t, err, text)
+		assert.Equal(t, strings.Trim(text, `"`), got.Rack)
+	}
+	for _, yaml := range []string{"rack:\n", "rack: null\n", "join: [a:1, b:1]\n"} {
+		_, err := load(t, yaml, nil)
+		require.Error(t, err)
+		assert.Contains(t, err.Error(), "a list is one text with commas")
+	}
+}
+
 func TestParseBytes_ReadsSizesAsPeopleWriteThem(t *testing.T) {
 	good := map[string]int64{"0": 0, "4096": 4096, "10GiB": 10 << 30, "1.5 KiB": 1536, "2tb": 2e12, "7B": 7, "9223372036854775807": 1<<63 - 1}
 	for text, want := range good {
@@ -147,7 +161,7 @@ func TestParseBytes_ReadsSizesAsPeopleWriteThem(t *testing.T) {
 		assert.NoError(t, err, text)
 		assert.Equal(t, want, got, text)
 	}
-	for _, text := range []string{"", "GiB", "-1", "-1GiB", "10G", "1e9", "0x10", "NaN", "Inf", "infB", "99999PiB", "1_000", "9223372036854775808"} {
+	for _, text := range []string{"", "GiB", "-1", "-1GiB", "10G", "1e9", "0x10", "NaN", "Inf", "infB", "99999PiB", "1_000", "9223372036854775808", "0.4", "1.5B"} {
 		_, err := ParseBytes(text)
 		assert.Error(t, err, text)
 	}
