@@ -90,20 +90,30 @@ func (c *Catalog) liftCopies() {
 // checkNewWorker refuses a worker that the licence has no place for. Those that are
 // registered already are not asked.
 func (c *Catalog) checkNewWorker(row *messages.WorkerRow) *messages.CommandResult {
-	present, other := 0, ""
-	nodes, rows := c.Workers()
-	for i := range nodes {
-		if w := rows[i]; w.State != messages.WorkerState_LEFT {
+	present := 0
+	_, rows := c.Workers()
+	for _, w := range rows {
+		if w.State != messages.WorkerState_LEFT {
 			present++
-			if w.Dc != row.Dc {
-				other = cmp.Or(other, w.Dc)
-			}
 		}
 	}
 	if d := c.grant().DenyWorker(present); d != nil {
 		return c.unlicensed(d)
 	}
-	return c.unlicensed(c.grant().DenyDC(row.Dc, other))
+	return c.checkDC("", row.Dc)
+}
+
+// checkDC refuses a worker that comes to, or goes to, another datacenter than the others
+// are in, where the licence is for one. Those that are where they were stay.
+func (c *Catalog) checkDC(node, dc string) *messages.CommandResult {
+	other := ""
+	nodes, rows := c.Workers()
+	for i, w := range rows {
+		if nodes[i] != node && w.State != messages.WorkerState_LEFT && w.Dc != dc {
+			other = cmp.Or(other, w.Dc)
+		}
+	}
+	return c.unlicensed(c.grant().DenyDC(dc, other))
 }
 
 // checkLicensedTier refuses settings of a tier that ask for what the licence lacks. What

@@ -61,6 +61,10 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 		if refused := c.checkNewWorker(row); refused != nil {
 			return refused
 		}
+	} else if row.Dc != old.Dc {
+		if refused := c.checkDC(node, row.Dc); refused != nil {
+			return refused
+		}
 	}
 	next := proto.CloneOf(row)
 	next.State, next.Transitions, next.RegisteredAt, next.ChangedAt, next.Draining = messages.WorkerState_HEALTHY, nil, e.index, e.index, false
