@@ -99,7 +99,7 @@ func (b *batching) take(it *model.BatchItem) error {
 	}
 	switch {
 	case refusal != nil:
-		b.group.items = append(b.group.items, item{path: it.Path, err: refusal})
+		b.refuse(it.Path, refusal)
 		return nil
 	case it.Size > model.MaxExtentBytes:
 		return b.putAlone(it, it.Body)
@@ -109,6 +109,11 @@ func (b *batching) take(it *model.BatchItem) error {
 		}
 	}
 	return b.fill(it)
+}
+
+// refuse keeps the place of an item that is not stored.
+func (b *batching) refuse(path string, why error) {
+	b.group.items = append(b.group.items, item{path: path, err: why})
 }
 
 // mayAsk is Client.mayAsk, with one question for each tier that is refused.
