@@ -103,7 +103,9 @@ func (d *Data) openWAL() (*store.WAL, *store.WALRecovery, error) {
 	if d.Dir.Identity().HeldLog {
 		return nil, nil, model.Errorf(model.CodeCorrupt, "open log",
 			"log/ is empty, but this node was a member of its cluster's log: it has forgotten what it voted for and what it confirmed; "+
-				"restore log/, or start with an empty data directory, as a new node, and remove this one from the cluster")
+				"restore log/. If all voters lost theirs, `tiercel recover` makes the catalog again from their volumes; if that was done elsewhere, "+
+				"`tiercel recover --worker` keeps the volumes of this node. If its cluster goes on without it, start with an empty data directory, "+
+				"as a new node, and remove this one there; what lies in its volumes is not in the new one")
 	}
 	snapshots, err := store.ListSnapshots(d.Dir.FS)
 	switch {

@@ -71,7 +71,8 @@ func (t *Takeover) read(dir *store.DataDir) error {
 		return model.Errorf(model.CodeConflict, op, "this node has not been taken in by a cluster yet; there is nothing to take over")
 	case node.SupersededBy != 0:
 		return model.Errorf(model.CodeConflict, op,
-			"generation %d took this cluster over already, without this node; start it with --join to set its data aside and join that", node.SupersededBy)
+			"generation %d of this cluster is there already, without this node. If it was recovered or restored, `tiercel recover --worker` keeps the volumes here; "+
+				"if it was taken over, start this node with --join to set its data aside and join that", node.SupersededBy)
 	}
 	conf, snapshot, err := newestConf(dir)
 	if err != nil {

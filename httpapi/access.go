@@ -20,6 +20,7 @@ type need struct {
 	open    bool       // no token at all
 	role    model.Role // the least
 	cluster bool       // of a token that is bound to the cluster: it shows or changes what is not one tenant's
+	tenant  bool       // about the files of one tenant, which X-Tenant-ID may name; elsewhere it says nothing
 	audited bool       // a management action: it goes into the audit log, refused ones too
 }
 
@@ -27,8 +28,8 @@ var (
 	needNothing = need{open: true}
 	needToken   = need{role: model.RoleReadOnly}
 	// Of one tenant: whose is for the token to say, never for the request.
-	needRead  = need{role: model.RoleReadOnly}
-	needWrite = need{role: model.RoleReadWrite}
+	needRead  = need{role: model.RoleReadOnly, tenant: true}
+	needWrite = need{role: model.RoleReadWrite, tenant: true}
 	// Of the cluster.
 	needWatch  = need{role: model.RoleReadOnly, cluster: true}
 	needManage = need{role: model.RoleAdmin, cluster: true, audited: true}
@@ -54,8 +55,8 @@ var needs = map[string]need{
 	"POST /batch/read":     needRead, // POST for its list of paths; it changes nothing
 
 	"GET /cluster/placement/explain": needRead,
-	"GET /tiers":                     needRead,
-	"GET /quotas":                    needRead,
+	"GET /tiers":                     needToken,
+	"GET /quotas":                    needToken,
 
 	"GET /cluster/status":                needWatch,
 	"GET /cluster/workers":               needWatch,
@@ -129,6 +130,9 @@ func (c *call) authorize() error {
 		if err := c.route.needs.judge(who); err != nil {
 			return c.refuse(err, "permission_denied")
 		}
+	}
+	if !c.route.needs.tenant {
+		return nil
 	}
 	return c.settleTenant()
 }

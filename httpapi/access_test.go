@@ -121,7 +121,12 @@ func TestAccess_EveryRouteLetsInExactlyTheRolesOfTheTable(t *testing.T) {
 	assert.Equal(t, served, listed, "the table names routes that are served, and all of them")
 }
 
-func TestAccess_TheDocumentSaysWhatNeedsNoToken(t *testing.T) {
+// saidNeeds are the role and the scope that the document names, by who is let in.
+var saidNeeds = map[string][2]string{
+	"-rwaRWA": {}, "rwaRWA": {"read-only"}, "waWA": {"read-write"}, "RWA": {"read-only", "cluster"}, "A": {"admin", "cluster"},
+}
+
+func TestAccess_TheDocumentSaysWhoMayDoWhat(t *testing.T) {
 	doc, text := readDocument(t)
 	assert.Contains(t, string(text), `"securitySchemes"`)
 	for path, operations := range doc.Paths {
@@ -131,10 +136,15 @@ func TestAccess_TheDocumentSaysWhatNeedsNoToken(t *testing.T) {
 			}
 			var o struct {
 				Security *[]any `json:"security"`
+				Role     string `json:"x-needed-role"`
+				Scope    string `json:"x-needed-scope"`
 			}
 			require.NoError(t, json.Unmarshal(operation, &o))
 			who := allowed[strings.ToUpper(method)+" "+path]
 			assert.Equal(t, strings.HasPrefix(who, "-"), o.Security != nil && len(*o.Security) == 0, "%s %s", method, path)
+			want, known := saidNeeds[who]
+			assert.True(t, known, "%s %s is for %q: say here what the document calls that", method, path, who)
+			assert.Equal(t, want, [2]string{o.Role, o.Scope}, "%s %s: x-needed-role and x-needed-scope say who may call it", method, path)
 		}
 	}
 }
@@ -259,6 +269,34 @@ func TestAccess_ATokenOfATenantIsShownItsOwnLimitOnly(t *testing.T) {
 	assert.NotContains(t, string(r.body), "umbrella")
 	assert.Equal(t, 404, as("acme-admin", "?tenant=umbrella").status, "as if there were no such tenant")
 	assert.Contains(t, string(as("all-ro", "").body), `"tenant":"umbrella"`)
+}
+
+// A shell in which TIERCEL_TENANT is set sends it with every verb, and whoever watches the
+// cluster, or probes a node, asks about no tenant.
+func TestAccess_ATenantSaysNothingWhereTheDocumentHasNone(t *testing.T) {
+	doc, _ := readDocument(t)
+	open, locked := inMemory(t, Config{}), guarded(t, Config{})
+	open.gw.status = locked.gw.status
+	for _, rt := range locked.server.routes {
+		path := plainPattern(rt.pattern)
+		var o struct{ Parameters json.RawMessage }
+		require.NoError(t, json.Unmarshal(doc.Paths[path][strings.ToLower(rt.method)], &o))
+		said := strings.Contains(string(o.Parameters)+string(doc.Paths[path]["parameters"]), "parameters/Tenant")
+		assert.Equal(t, said, rt.needs.tenant, "%s %s: the document and access.go say the same", rt.method, path)
+		if said || rt.method != "GET" {
+			continue
+		}
+		url := "http://tiercel" + strings.NewReplacer("{id}", "9").Replace(path)
+		for _, tenant := range []string{"acme", "Not A Tenant"} {
+			for _, w := range []*world{open, locked} {
+				const watcher = "Authorization: Bearer all-admin"
+				plain, named := w.do("GET", url, nil, watcher), w.do("GET", url, nil, watcher, "X-Tenant-ID: "+tenant)
+				assert.Equal(t, plain.status, named.status, "%s with the tenant %q: %s", path, tenant, named.body)
+			}
+			r := locked.do("GET", url, nil, "Authorization: Bearer all-ro", "X-Tenant-ID: "+tenant)
+			assert.NotContains(t, string(r.body), "there is no tenant", path)
+		}
+	}
 }
 
 func TestAccess_ACursorDoesNotCarryIntoAnotherTenant(t *testing.T) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -22,37 +23,79 @@ type Action struct {
 	Remote    string     `json:"remote,omitempty"` // host:port of who sent it
 	Method    string     `json:"method,omitempty"`
 	Route     string     `json:"route"`             // as the API documents it; of a node's own actions: their name
-	Subject   string     `json:"subject,omitempty"` // path and query as they were sent
+	Subject   string     `json:"subject,omitempty"` // path, and of the query what is known; a token is not repeated
 	Body      string     `json:"body,omitempty"`    // of JSON, its beginning
 	Outcome   string     `json:"outcome"`           // done, or the error code
 	Status    int        `json:"status,omitempty"`
 	Detail    string     `json:"detail,omitempty"`
 }
 
+// auditedParameters of a query are repeated with their values. Whatever else is in one may
+// be anything, a secret too, and was refused.
+var auditedParameters = []string{"dry_run", "force"}
+
+// secretForm is how a token looks, alone or in a text.
+var secretForm = regexp.MustCompile(model.TokenPrefix + `[A-Za-z0-9_-]{8,}`)
+
+// withoutSecrets is a text that was sent, fit to be written down: a token in it, wherever
+// somebody put it by mistake, is not.
+func withoutSecrets(text []byte) string {
+	return secretForm.ReplaceAllString(strings.ToValidUTF8(string(text), "\ufffd"), model.TokenPrefix+"…")
+}
+
+// subject is the path and what is known of the query. Percent-encoding hides no token.
+func (c *call) subject() string {
+	said := withoutSecrets(c.path)
+	if plain, ok := decodeParameter(c.path); ok && secretForm.MatchString(plain) {
+		said = withoutSecrets([]byte(plain))
+	}
+	params, err := parseQuery(c.query)
+	if err != nil {
+		return said + "?…"
+	}
+	for i, p := range params {
+		said += string("?&"[min(i, 1)])
+		if contains(auditedParameters, p.key) {
+			said += p.key + "=" + withoutSecrets([]byte(clip(p.value)))
+		} else {
+			said += "…"
+		}
+	}
+	return said
+}
+
 // Done is the outcome of an action that was not refused and did not fail.
 const Done = "done"
 
-// audit tells of the call if it was a management action. It was answered by now.
+// audit tells of the call if it was a management action. It was answered by now; of an
+// answer that is streamed, the stream tells at its end.
 func (c *call) audit() {
-	if c.s.cfg.Audit == nil || !c.route.needs.audited || c.who == nil || c.withdrawn {
+	if c.streaming {
 		return
 	}
-	a := Action{
-		At: c.start.UTC(), RequestID: string(c.id), Name: c.who.Name, Role: c.who.Role, Tenant: c.who.Tenant,
-		Method: c.route.method, Route: plainPattern(c.route.pattern), Subject: strings.ToValidUTF8(string(c.path), "\ufffd"),
-		Outcome: Done, Status: c.ctx.Response.StatusCode(),
+	if a := c.action(); a != nil {
+		c.s.cfg.Audit(*a)
 	}
-	if len(c.query) > 0 {
-		a.Subject += "?" + strings.ToValidUTF8(string(c.query), "\ufffd")
+}
+
+// action is the call as the audit log has it; nil when it does not belong there.
+func (c *call) action() *Action {
+	if c.s.cfg.Audit == nil || !c.route.needs.audited || c.who == nil || c.withdrawn {
+		return nil
+	}
+	a := &Action{
+		At: c.start.UTC(), RequestID: withoutSecrets(c.id), Name: c.who.Name, Role: c.who.Role, Tenant: c.who.Tenant,
+		Method: c.route.method, Route: plainPattern(c.route.pattern), Subject: c.subject(),
+		Outcome: Done, Status: c.ctx.Response.StatusCode(),
 	}
 	if remote := c.ctx.RemoteAddr(); remote != nil {
 		a.Remote = remote.String()
 	}
 	if len(c.said) > 0 {
-		a.Body = strings.ToValidUTF8(string(c.said[:min(len(c.said), maxAuditedBodyBytes)]), "\ufffd")
+		a.Body = withoutSecrets(c.said[:min(len(c.said), maxAuditedBodyBytes)])
 	}
 	if c.failed != "" {
 		a.Outcome = string(c.failed)
 	}
-	c.s.cfg.Audit(a)
+	return a
 }

@@ -2,11 +2,15 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"tiercel/cluster/model"
 )
 
 func TestAudit_TellsWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
@@ -70,4 +74,33 @@ func TestAudit_ABodyIsRepeatedOnlyInItsBeginning(t *testing.T) {
 	require.Equal(t, 400, w.do("POST", "http://tiercel"+basePath+"/cluster/scrub", bytes.NewReader(append(long, `"}`...))).status)
 	require.Len(t, heard, 1)
 	assert.Len(t, heard[0].Body, maxAuditedBodyBytes)
+}
+
+// Whatever somebody sends by mistake where no token belongs, the log has none.
+func TestAudit_NoTokenIsWrittenDownWhereverItWasSent(t *testing.T) {
+	secret := model.TokenPrefix + strings.Repeat("s-_9", 10) + "abc"
+	const admin = "Authorization: Bearer all-admin"
+	for name, c := range map[string]struct{ path, body, header, want string }{
+		"a value of the query":   {"/cluster/scrub?token=" + secret, "", "", "/cluster/scrub?…"},
+		"a name of the query":    {"/cluster/scrub?" + secret, "", "", "/cluster/scrub?…"},
+		"a known parameter":      {"/cluster/workers/n-1/drain?dry_run=" + secret, "", "", "/drain?dry_run=tiercel_…"},
+		"a segment of the path":  {"/cluster/jobs/" + secret + "/pause", "", "", "/cluster/jobs/tiercel_…/pause"},
+		"percent-encoded":        {"/cluster/jobs/tiercel%5f" + strings.TrimPrefix(secret, "tiercel_") + "/pause", "", "", "/cluster/jobs/tiercel_…/pause"},
+		"a body":                 {"/cluster/scrub", `{"token":"` + secret + `"}`, "", "/cluster/scrub"},
+		"the id of the request":  {"/cluster/scrub", "", "X-Request-Id: " + secret, "/cluster/scrub"},
+		"what is known is there": {"/cluster/workers/n-1/drain?dry_run=true", "", "", "/cluster/workers/n-1/drain?dry_run=true"},
+	} {
+		var heard []Action
+		w := guarded(t, Config{Audit: func(a Action) { heard = append(heard, a) }})
+		headers := []string{admin}
+		if c.header != "" {
+			headers = append(headers, c.header)
+		}
+		w.do("POST", storageURL+c.path, bodyOf(c.body), headers...)
+		require.Len(t, heard, 1, name)
+		line, err := json.Marshal(heard[0])
+		require.NoError(t, err)
+		assert.NotContains(t, string(line), secret[len("tiercel_"):], name)
+		assert.Contains(t, heard[0].Subject, c.want, name)
+	}
 }

@@ -35,6 +35,7 @@ type backupStream struct {
 	route *route
 	start time.Time
 	id    string
+	told  *Action // for the audit log when it is over; nil: nobody asks
 	done  bool
 }
 
@@ -69,6 +70,7 @@ func (c *call) backup() error {
 	h.Set("X-Cluster-ID", made.ClusterId)
 	h.Set("Cache-Control", "no-store")
 	c.ctx.Response.SetStatusCode(fasthttp.StatusOK)
+	st.told = c.action()
 	c.streaming = true
 	c.ctx.Response.SetBodyStream(st, int(st.total))
 	return nil
@@ -105,6 +107,12 @@ func (st *backupStream) Close() error {
 	st.done = true
 	if len(st.rest) > 0 || st.at < st.total {
 		st.s.met.cutResponses.Inc()
+		if st.told != nil {
+			st.told.Outcome, st.told.Detail = string(model.CodeUnavailable), fmt.Sprintf("the answer was cut after %d of %d bytes", st.at-uint64(len(st.rest)), st.total)
+		}
+	}
+	if st.told != nil {
+		st.s.cfg.Audit(*st.told)
 	}
 	st.route.metrics.observe(fasthttp.StatusOK, time.Since(st.start))
 	st.s.inFlight.Add(-1)

@@ -64,6 +64,24 @@ func TestBackup_StreamsTheSnapshotAndNamesItsIndex(t *testing.T) {
 	wantError(t, w.do("GET", backupURL, nil), 503, "no_master")
 }
 
+// One that was cut off holds less than everything, and the log does not call it done.
+func TestBackup_IsInTheAuditLogWithWhatBecameOfItsStream(t *testing.T) {
+	for gone, want := range map[uint64]struct{ outcome, detail string }{
+		0: {Done, ""}, 200_000: {"unavailable", "the answer was cut after 200000 of 345678 bytes"},
+	} {
+		heard := make(chan Action, 2)
+		w := inMemory(t, Config{Audit: func(a Action) { heard <- a }})
+		w.gw.backup.content, w.gw.backup.gone = pattern(345_678), gone
+		r := w.do("GET", backupURL, nil)
+		assert.Equal(t, gone != 0, r.err != nil)
+		a := <-heard
+		assert.Equal(t, want.outcome, a.Outcome)
+		assert.Equal(t, want.detail, a.Detail)
+		assert.Equal(t, 200, a.Status)
+		assert.Empty(t, heard, "one line")
+	}
+}
+
 func TestStatus_SaysHowMuchARecoveryWouldMiss(t *testing.T) {
 	w := inMemory(t, Config{})
 	w.gw.status = func() (*messages.ClusterStatusReply, error) {

@@ -48,7 +48,7 @@ type placedVolume struct {
 	VolumeID uint64         `json:"volume_id"`
 	State    string         `json:"state"`
 	Tier     uint32         `json:"tier"`
-	EndBytes uint64         `json:"end_bytes"`
+	EndBytes *uint64        `json:"end_bytes"` // of all tenants' content in it; null for the token of one
 	Members  []memberAnswer `json:"members"`
 	Decision string         `json:"decision"`
 }
@@ -143,7 +143,22 @@ func (c *call) explainPlacement() error {
 			return err
 		}
 	}
+	if c.who != nil && !c.who.Cluster() {
+		out.forTenant()
+	}
 	return c.answerValue(out)
+}
+
+// forTenant leaves what a token of one tenant is told: the tier and why, which workers
+// would be chosen, where its own file is and why. How full and how busy the workers and
+// the volumes are is the sum over all tenants, and another one's work could be read off it.
+func (a *explainAnswer) forTenant() {
+	a.Workers, a.OpenVolumes = []judgedAnswer{}, []placedVolume{}
+	if a.Current != nil {
+		for i := range a.Current.Volumes {
+			a.Current.Volumes[i].EndBytes = nil
+		}
+	}
 }
 
 func newExplainAnswer(r *messages.ExplainPlacementReply) *explainAnswer {
@@ -171,8 +186,9 @@ func newExplainAnswer(r *messages.ExplainPlacementReply) *explainAnswer {
 }
 
 func newPlacedVolume(v *messages.VolumeRow) placedVolume {
+	end := max(v.CommittedEnd, v.SealedEnd)
 	p := placedVolume{
-		VolumeID: v.Id, State: volumeStates[v.State], Tier: v.Tier, EndBytes: max(v.CommittedEnd, v.SealedEnd),
+		VolumeID: v.Id, State: volumeStates[v.State], Tier: v.Tier, EndBytes: &end,
 		Members: []memberAnswer{}, Decision: v.Decision,
 	}
 	for i, m := range v.Members {

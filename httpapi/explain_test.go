@@ -46,6 +46,26 @@ func TestExplain_SaysWhereAFileIsAndWhy(t *testing.T) {
 	}
 }
 
+// How full and how busy workers and volumes are is the sum over all tenants.
+func TestExplain_TellsATenantItsOwnPlacementAndNoSumsOverOthers(t *testing.T) {
+	w := guarded(t, Config{})
+	doc, _ := readDocument(t)
+	const acme = "Authorization: Bearer acme-ro"
+	w.gw.status = nil
+	w.put("/models/m", []byte("xyz"), "Authorization: Bearer acme-rw")
+	r := w.do("GET", explainURL+"?path=/models/m&size=5", nil, acme)
+	require.Equal(t, 200, r.status, "%s", r.body)
+	assertDescribed(t, doc, "Explanation", r.body)
+	for _, told := range []string{`"tier_reason":"the path begins with /models/"`, `"choice":["n-1"]`, `"members":["n-1"]`, `"decision":"`, `"end_bytes":null`} {
+		assert.Contains(t, string(r.body), told)
+	}
+	for _, hidden := range []string{`"terms"`, `"score"`, `"detail"`, `"open_volumes":[{`} {
+		assert.NotContains(t, string(r.body), hidden)
+	}
+	r = w.do("GET", explainURL+"?path=/models/m", nil, "Authorization: Bearer all-ro")
+	assert.Contains(t, string(r.body), `"terms"`, "a token of the cluster is told")
+}
+
 func TestExplain_EveryWayToAskWrongly(t *testing.T) {
 	w := inMemory(t, Config{})
 	for query, want := range map[string]string{

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/valyala/fasthttp"
+
+	"tiercel/cluster/model"
 )
 
 // recorded is a connection whose client has sent all it will and ended its side.
@@ -34,9 +36,16 @@ func (c *recorded) SetWriteDeadline(time.Time) error { return nil }
 // speak has a server answer raw as the bytes of one connection.
 func speak(t *testing.T, raw []byte) (gw *fakeGateway, answer []byte, broken []string) {
 	t.Helper()
+	return speakTo(t, Config{}, raw)
+}
+
+func speakTo(t *testing.T, cfg Config, raw []byte) (gw *fakeGateway, answer []byte, broken []string) {
+	t.Helper()
 	gw = newFake()
 	log := &bytes.Buffer{}
-	s := New(Config{Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError}))}, gw)
+	gw.onRetier = func(*model.RetierRequest) (*model.RetierResult, error) { return &model.RetierResult{}, nil }
+	cfg.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError}))
+	s := New(cfg, gw)
 	c := &recorded{in: bytes.NewReader(raw)}
 	own := &conn{Conn: c, owner: newListener(nil, &s.cfg, s.met, s.refusedConnection)}
 	_ = s.http.ServeConn(own) // an error is a connection that was ended
@@ -65,6 +74,12 @@ func FuzzConnection(f *testing.F) {
 		"PUT " + basePath + "/tiers/3/config HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\n{\"copies\":2}",
 		"GET " + basePath + "/files?prefix=/a&limit=2&delimiter=/ HTTP/1.1\r\nHost: h\r\n\r\n",
 		"GET http://h" + basePath + "/cluster/placement/explain?path=/a&tier=9 HTTP/1.0\r\n\r\n",
+		"POST " + basePath + "/quotas HTTP/1.1\r\nHost: h\r\nContent-Length: 32\r\n\r\n{\"tenant\":\"acme\",\"limit_bytes\":1}",
+		"PUT " + basePath + "/license HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+		"POST " + basePath + "/copy HTTP/1.1\r\nHost: h\r\nContent-Length: 23\r\n\r\n{\"from\":\"/a\",\"to\":\"/b\"}",
+		"POST " + basePath + "/retier HTTP/1.1\r\nHost: h\r\nContent-Length: 22\r\n\r\n{\"path\":\"/a\",\"tier\":2}",
+		"POST " + basePath + "/cluster/scrub HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\nContent-Length: 2\r\n\r\n{}",
+		"POST " + basePath + "/cluster/master/promote HTTP/1.1\r\nHost: h\r\nContent-Length: 19\r\n\r\n{\"worker_id\":\"n-1\"}",
 		"DELETE " + filesPrefix + "%61 HTTP/1.1\r\nHost: h\r\nIf-Match: \"x\", W/\"y\"\r\n\r\n", "\x16\x03\x01\x00", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
@@ -79,6 +94,12 @@ func FuzzConnection(f *testing.F) {
 			stored := gw.contents[100+gw.files[p.Tenant+"\x00"+p.Path].row.Version]
 			require.True(t, scattered(stored, raw), "stored %q of a connection without it", stored)
 		}
+		readAnswers(t, answer)
+
+		// Nobody who sends it knows a token: nothing is stored or told.
+		gw, answer, broken = speakTo(t, Config{Tokens: bearers{}, Audit: func(a Action) { t.Errorf("done by nobody: %+v", a) }}, raw)
+		require.Empty(t, broken)
+		require.Empty(t, gw.puts)
 		readAnswers(t, answer)
 	})
 }

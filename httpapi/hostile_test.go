@@ -27,7 +27,7 @@ func (w *world) answers(raw string, methods ...string) []reply {
 	require.NoError(w.t, c.SetDeadline(time.Now().Add(10*time.Second)))
 	go func() {
 		_, _ = io.WriteString(c, raw) // fails when the server has closed
-		_ = c.(*net.TCPConn).CloseWrite()
+		_ = c.(interface{ CloseWrite() error }).CloseWrite()
 	}()
 	br := bufio.NewReader(c)
 	var out []reply
@@ -101,8 +101,10 @@ func TestHostile_ABodyNeverBecomesARequest(t *testing.T) {
 }
 
 func TestHostile_FramingThatAnotherHopWouldReadOtherwiseStoresNothing(t *testing.T) {
-	w := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
-	put := "PUT " + filesPrefix + "a HTTP/1.1\r\nHost: h\r\n"
+	// In the clear, and as a server that other machines reach is: under TLS and tokens.
+	open := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
+	closed, _ := overTLS(t, Config{HeaderTimeout: 300 * time.Millisecond, Tokens: testBearers})
+	put := "PUT " + filesPrefix + "a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer acme-rw\r\n"
 	chunked := put + "Transfer-Encoding: chunked\r\n\r\n"
 	for _, c := range []struct{ name, raw string }{
 		{"a vertical tab before chunked", put + "Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n" + smuggled},
@@ -137,12 +139,14 @@ func TestHostile_FramingThatAnotherHopWouldReadOtherwiseStoresNothing(t *testing
 		{"chunks in HTTP/1.0", strings.Replace(chunked, "HTTP/1.1", "HTTP/1.0", 1) + "3\r\nabc\r\n0\r\n\r\n" + smuggled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.t = t
-			got := w.answers(c.raw, "PUT")
-			require.Len(t, got, 1, "what follows was taken for a request")
-			e := wantError(t, got[0], got[0].status, codeOf(t, got[0]))
-			assert.Contains(t, []string{"invalid_argument", "too_large", "deadline_exceeded"}, e.Error.Code)
-			assert.Empty(t, w.gw.puts)
+			for _, w := range []*world{open, closed} {
+				w.t = t
+				got := w.answers(c.raw, "PUT")
+				require.Len(t, got, 1, "what follows was taken for a request")
+				e := wantError(t, got[0], got[0].status, codeOf(t, got[0]))
+				assert.Contains(t, []string{"invalid_argument", "too_large", "deadline_exceeded"}, e.Error.Code)
+				assert.Empty(t, w.gw.puts)
+			}
 		})
 	}
 }

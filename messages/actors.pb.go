@@ -4179,19 +4179,20 @@ func (x *FenceVolumeReply) GetReplicaGen() uint64 {
 // (replace says that it is known to be damaged). Idempotent; a copy of a newer
 // replica_gen is left alone (conflict). Bytes are asked of the foreman before they are fetched.
 type SettleVolume struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
-	Tier          uint32                 `protobuf:"varint,3,opt,name=tier,proto3" json:"tier,omitempty"`
-	Generation    uint64                 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
-	ReplicaGen    uint64                 `protobuf:"varint,5,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
-	SealedEnd     uint64                 `protobuf:"varint,6,opt,name=sealed_end,json=sealedEnd,proto3" json:"sealed_end,omitempty"`
-	Digest        []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
-	Sources       []string               `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
-	Job           uint64                 `protobuf:"varint,9,opt,name=job,proto3" json:"job,omitempty"`
-	Replace       bool                   `protobuf:"varint,10,opt,name=replace,proto3" json:"replace,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume          uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Tier            uint32                 `protobuf:"varint,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	Generation      uint64                 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	ReplicaGen      uint64                 `protobuf:"varint,5,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	SealedEnd       uint64                 `protobuf:"varint,6,opt,name=sealed_end,json=sealedEnd,proto3" json:"sealed_end,omitempty"`
+	Digest          []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	Sources         []string               `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
+	Job             uint64                 `protobuf:"varint,9,opt,name=job,proto3" json:"job,omitempty"`
+	Replace         bool                   `protobuf:"varint,10,opt,name=replace,proto3" json:"replace,omitempty"`
+	GenerationStart uint64                 `protobuf:"varint,11,opt,name=generation_start,json=generationStart,proto3" json:"generation_start,omitempty"` // a copy of the generation before holds the bytes up to there
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SettleVolume) Reset() {
@@ -4292,6 +4293,13 @@ func (x *SettleVolume) GetReplace() bool {
 		return x.Replace
 	}
 	return false
+}
+
+func (x *SettleVolume) GetGenerationStart() uint64 {
+	if x != nil {
+		return x.GenerationStart
+	}
+	return 0
 }
 
 type SettleVolumeReply struct {
@@ -13265,7 +13273,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05error\x18\x06 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04node\x18\a \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\b \x01(\x04R\n" +
-	"replicaGen\"\xa4\x02\n" +
+	"replicaGen\"\xcf\x02\n" +
 	"\fSettleVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x12\n" +
@@ -13281,7 +13289,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\asources\x18\b \x03(\tR\asources\x12\x10\n" +
 	"\x03job\x18\t \x01(\x04R\x03job\x12\x18\n" +
 	"\areplace\x18\n" +
-	" \x01(\bR\areplace\"\x97\x02\n" +
+	" \x01(\bR\areplace\x12)\n" +
+	"\x10generation_start\x18\v \x01(\x04R\x0fgenerationStart\"\x97\x02\n" +
 	"\x11SettleVolumeReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +

@@ -1389,9 +1389,13 @@ func (x *StageExtents) GetExtents() []*Extent {
 	return nil
 }
 
+// An upload of the command's session: by its id, or, by who never heard that, by the
+// sequence of the command that began it. That must be below low water, so that it
+// cannot begin the upload any more.
 type AbortUpload struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Upload        uint64                 `protobuf:"varint,1,opt,name=upload,proto3" json:"upload,omitempty"`
+	Begun         uint64                 `protobuf:"varint,2,opt,name=begun,proto3" json:"begun,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1429,6 +1433,13 @@ func (*AbortUpload) Descriptor() ([]byte, []int) {
 func (x *AbortUpload) GetUpload() uint64 {
 	if x != nil {
 		return x.Upload
+	}
+	return 0
+}
+
+func (x *AbortUpload) GetBegun() uint64 {
+	if x != nil {
+		return x.Begun
 	}
 	return 0
 }
@@ -3398,11 +3409,14 @@ func (x *RemoveQuota) GetTenant() string {
 // First command of a catalog that was restored or recovered: the generation grows, and
 // every counter jumps, so that no volume, replica generation or version that the life
 // before may have given is given again. Raft ids are forgotten: the log is a new one.
+//
+// founder is the node that the new life begins with.
 type RecoverCatalog struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
 	Fork          string                 `protobuf:"bytes,2,opt,name=fork,proto3" json:"fork,omitempty"`
 	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	Founder       string                 `protobuf:"bytes,4,opt,name=founder,proto3" json:"founder,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3454,6 +3468,13 @@ func (x *RecoverCatalog) GetFork() string {
 func (x *RecoverCatalog) GetCause() string {
 	if x != nil {
 		return x.Cause
+	}
+	return ""
+}
+
+func (x *RecoverCatalog) GetFounder() string {
+	if x != nil {
+		return x.Founder
 	}
 	return ""
 }
@@ -3756,9 +3777,10 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x06upload\x18\x01 \x01(\x04R\x06upload\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x14\n" +
 	"\x05first\x18\x03 \x01(\x04R\x05first\x12,\n" +
-	"\aextents\x18\x04 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\"%\n" +
+	"\aextents\x18\x04 \x03(\v2\x12.tiercel.v1.ExtentR\aextents\";\n" +
 	"\vAbortUpload\x12\x16\n" +
-	"\x06upload\x18\x01 \x01(\x04R\x06upload\"X\n" +
+	"\x06upload\x18\x01 \x01(\x04R\x06upload\x12\x14\n" +
+	"\x05begun\x18\x02 \x01(\x04R\x05begun\"X\n" +
 	"\fCreateVolume\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\tR\amembers\x12\x1a\n" +
@@ -3934,13 +3956,14 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\vlimit_bytes\x18\x02 \x01(\x03R\n" +
 	"limitBytes\"%\n" +
 	"\vRemoveQuota\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"Z\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"t\n" +
 	"\x0eRecoverCatalog\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
 	"\x04fork\x18\x02 \x01(\tR\x04fork\x12\x14\n" +
-	"\x05cause\x18\x03 \x01(\tR\x05cause\"\xa1\x01\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x18\n" +
+	"\afounder\x18\x04 \x01(\tR\afounder\"\xa1\x01\n" +
 	"\tAdoptCopy\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +

@@ -1063,6 +1063,7 @@ type UploadRow struct {
 	Extents       uint64                 `protobuf:"varint,2,opt,name=extents,proto3" json:"extents,omitempty"`
 	SizeBytes     uint64                 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	Tenant        string                 `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Begun         uint64                 `protobuf:"varint,5,opt,name=begun,proto3" json:"begun,omitempty"` // sequence of the command that began it, in its session
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1123,6 +1124,13 @@ func (x *UploadRow) GetTenant() string {
 		return x.Tenant
 	}
 	return ""
+}
+
+func (x *UploadRow) GetBegun() uint64 {
+	if x != nil {
+		return x.Begun
+	}
+	return 0
 }
 
 // idempotency row: i/<tenant>\0<key>; age row: j/<tenant>\0<log index 16 hex> -> key
@@ -2605,13 +2613,14 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\aresults\x18\x04 \x03(\v2\x19.tiercel.v1.SessionResultR\aresults\"^\n" +
 	"\rSessionResult\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x121\n" +
-	"\x06result\x18\x02 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\"v\n" +
+	"\x06result\x18\x02 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\"\x8c\x01\n" +
 	"\tUploadRow\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x18\n" +
 	"\aextents\x18\x02 \x01(\x04R\aextents\x12\x1d\n" +
 	"\n" +
 	"size_bytes\x18\x03 \x01(\x04R\tsizeBytes\x12\x16\n" +
-	"\x06tenant\x18\x04 \x01(\tR\x06tenant\"\xa4\x01\n" +
+	"\x06tenant\x18\x04 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05begun\x18\x05 \x01(\x04R\x05begun\"\xa4\x01\n" +
 	"\x0eIdempotencyRow\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
 	"\n" +

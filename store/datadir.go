@@ -17,6 +17,8 @@ const (
 	versionFile   = "VERSION"
 	lockFile      = "LOCK"
 	formatVersion = "1\n"
+	// dirLostFound lies in the root of many a new file system.
+	dirLostFound = "lost+found"
 )
 
 // DataDir is an opened data directory: locked, of a known version, with its
@@ -34,8 +36,8 @@ type DataDir struct {
 // OpenDataDir locks and checks a data directory, or makes a new one with ids
 // drawn from random. It empties tmp/ and increments the incarnation.
 //
-// Errors are model.Error: invalid_argument for another format version,
-// unavailable when another process holds it or it cannot be written, cluster_full,
+// Errors are model.Error: invalid_argument for another format version, conflict for a
+// directory with somebody else's files, unavailable when another process holds it or it cannot be written, cluster_full,
 // and corrupt when a part that must be there is damaged or missing.
 //
 // joins says that a new directory is for a node that joins a cluster: it founds
@@ -103,8 +105,8 @@ func layout() []string {
 
 func tierDir(tier model.Tier) string { return fmt.Sprintf("%s/t%d", dirVolumes, tier) }
 
-// checkVersion refuses a directory of another version, and one that has lost
-// its VERSION but not its data. fresh: there is neither.
+// checkVersion refuses a directory of another version, one that has lost its VERSION
+// but not its data, and one with other content. fresh: there is nothing.
 func checkVersion(fsys FS) (fresh bool, err error) {
 	const op = "open data directory"
 	text, err := readFile(fsys, versionFile, 64)
@@ -132,7 +134,42 @@ func checkVersion(fsys FS) (fresh bool, err error) {
 				name, strings.TrimSpace(formatVersion))
 		}
 	}
-	return true, nil
+	return true, checkEmpty(fsys, names)
+}
+
+// checkEmpty refuses to begin in a directory that holds somebody else's files: nothing
+// of it is touched. Allowed is what a first start that was cut short leaves behind, and
+// what mkfs makes. shown bounds the names in the error.
+func checkEmpty(fsys FS, names []string) error {
+	const op, shown = "open data directory", 5
+	var strange []string
+	for _, name := range names {
+		switch name {
+		case lockFile, dirLostFound + "/":
+		case dirTmp + "/":
+			left, err := fsys.List(dirTmp)
+			if err != nil {
+				return failed(model.CodeUnavailable, op, "tmp/ cannot be listed", err)
+			}
+			for _, name := range left {
+				if name != versionFile { // on its way to its place
+					strange = append(strange, path.Join(dirTmp, name))
+				}
+			}
+		default:
+			strange = append(strange, name)
+		}
+	}
+	if len(strange) == 0 {
+		return nil
+	}
+	more := ""
+	if n := len(strange) - shown; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return model.Errorf(model.CodeConflict, op,
+		"this is no data directory of a node, and it is not empty: it holds %s%s; nothing was changed. Name an empty or a new directory with --data-dir",
+		strings.Join(strange[:min(shown, len(strange))], ", "), more)
 }
 
 // IsNew reports whether OpenDataDir would make a new node of a directory. Errors as of

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"path"
 	"reflect"
 	"strings"
 	"testing"
@@ -107,6 +108,56 @@ func TestDataDir_RefusesWhatItCannotTrust(t *testing.T) {
 				_, err = openDataDir(fsys)
 				assertCode(t, c.code, err, c.says...)
 				assert.Equal(t, before, content(t, fsys, "LOCK"))
+			})
+		})
+	}
+}
+
+func TestDataDir_ADirectoryOfSomebodyElseIsRefusedAndNothingInItIsTouched(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files []string
+		says  []string // nil: it is taken
+	}{
+		{"nothing", nil, nil},
+		{"the root of a new file system", []string{"lost+found/"}, nil},
+		{"a first start that was cut short", []string{"LOCK", "tmp/VERSION"}, nil},
+		{"a file", []string{"notes.txt"}, []string{"notes.txt", "--data-dir"}},
+		{"somebody's tmp", []string{"tmp/thesis.txt"}, []string{"tmp/thesis.txt", "nothing was changed"}},
+		{"a directory below tmp", []string{"tmp/work/"}, []string{"tmp/work"}},
+		{"a root directory", []string{"bin/", "boot/", "dev/", "etc/", "home/", "lib/", "tmp/x"}, []string{"bin/, boot/, dev/, etc/, home/ and 2 more"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onEachBackend(t, func(t *testing.T, fsys FS) {
+				for _, name := range c.files {
+					if strings.HasSuffix(name, "/") {
+						require.NoError(t, fsys.MkdirAll(strings.TrimSuffix(name, "/")))
+						continue
+					}
+					require.NoError(t, fsys.MkdirAll(path.Dir(name)))
+					put(t, fsys, name, "precious")
+				}
+				isNew, newErr := IsNew(fsys)
+				before, err := fsys.List(".")
+				require.NoError(t, err)
+				d, err := openDataDir(fsys)
+				if c.says == nil {
+					require.NoError(t, err)
+					require.NoError(t, newErr)
+					assert.True(t, isNew)
+					require.NoError(t, d.Close())
+					return
+				}
+				assertCode(t, model.CodeConflict, err, c.says...)
+				assertCode(t, model.CodeConflict, newErr, c.says...)
+				after, err := fsys.List(".")
+				require.NoError(t, err)
+				assert.Equal(t, before, after)
+				for _, name := range c.files {
+					if !strings.HasSuffix(name, "/") {
+						assert.Equal(t, "precious", content(t, fsys, name))
+					}
+				}
 			})
 		})
 	}

@@ -25,6 +25,22 @@ func LoadSnapshotFile(fsys FS, name string, fn func([]Pair) error) (SnapshotMeta
 	return loadSnapshotFile(fsys, name, anyIndex, fn)
 }
 
+// IsSnapshotFile reports whether a file begins as a snapshot does. One that cannot be
+// read is taken for one: loading it says why.
+func IsSnapshotFile(fsys FS, name string) bool {
+	f, err := fsys.OpenReadOnly(name)
+	if err != nil {
+		return true
+	}
+	defer f.Close() // nothing was written
+	if size, err := f.Size(); err != nil || size < 4 {
+		return err != nil
+	}
+	var magic [4]byte
+	_, err = f.ReadAt(magic[:], 0)
+	return err != nil || le.Uint32(magic[:]) == headerMagic
+}
+
 // anyIndex is for a file whose name says nothing of its index.
 const anyIndex = 1<<64 - 1
 

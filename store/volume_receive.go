@@ -35,11 +35,12 @@ func (v *Volumes) Receive(tier model.Tier, id model.VolumeID, generation, replic
 }
 
 // Adopt gives a copy a higher replica generation and fences it, durably and in one
-// step: a delete that names the old one is refused from then on. Its seal ends: only
+// step: a delete that names the old one is refused from then on. Or it gives a fenced
+// copy the higher generation of a reopening that it never saw. Its seal ends: only
 // Settle says whether it is whole.
 //
-// conflict: the copy has that replica generation or a higher one, or is of another
-// generation than is wanted.
+// conflict: the copy has that replica generation or a higher one and is not of the
+// generation that is wanted, has both already, or takes appends of an older generation.
 func (v *Volumes) Adopt(id model.VolumeID, generation, replicaGen uint64) error {
 	const op = "adopt volume"
 	vol, err := v.locked(op, id)
@@ -50,12 +51,17 @@ func (v *Volumes) Adopt(id model.VolumeID, generation, replicaGen uint64) error 
 	switch {
 	case vol.broken:
 		return vol.brokenError(op)
-	case vol.meta.generation != generation || vol.meta.replicaGen >= replicaGen:
+	case vol.meta.generation == generation && vol.meta.replicaGen < replicaGen:
+	case vol.meta.generation < generation && vol.meta.replicaGen == replicaGen && vol.meta.fenced:
+	default:
 		return model.Errorf(model.CodeConflict, op, "the copy of volume %d is of generation %d and replica generation %d; it is not taken over as %d and %d",
 			id, vol.meta.generation, vol.meta.replicaGen, generation, replicaGen)
 	}
 	meta := vol.meta
-	meta.replicaGen = replicaGen
+	if meta.generation < generation {
+		meta.start = vol.snapshot().End
+	}
+	meta.generation, meta.replicaGen = generation, replicaGen
 	meta.sealed, meta.sealedEnd, meta.digest = false, 0, volumeMeta{}.digest // until Settle has seen its bytes
 	if err := vol.saveMeta(v.fs, meta); err != nil {
 		return failed(model.CodeUnavailable, op, fmt.Sprintf("the meta of volume %d cannot be written", id), err)

@@ -24,6 +24,7 @@ type upload struct {
 	staged uint64 // extents in the log
 	bytes  uint64 // of content taken in
 	logID  uint64
+	begun  uint64 // sequence of the part that may have begun it in the log, unheard
 	failed bool
 
 	reserved bool // the master holds a quota reservation for it
@@ -134,6 +135,9 @@ func (g *Gateway) uploadOf(id uint64) (*upload, error) {
 func replyPart(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandResult, err error) {
 	if u := o.upload; err != nil {
 		u.failed = true
+		if u.logID == 0 && result == nil {
+			u.begun = o.sequence
+		}
 	} else {
 		u.logID = result.Id
 		u.staged++
@@ -215,18 +219,18 @@ func (g *Gateway) sweepUploads(ctx *runtime.Context, now time.Time) {
 		if now.Sub(u.heard) >= g.cfg.UploadIdle {
 			u.failed = true
 		}
-		if !u.failed || len(g.lanes[uploadLane(u)]) > 0 {
-			continue
+		if !u.failed || len(g.lanes[uploadLane(u)]) > 0 || u.begun > g.window.low {
+			continue // what began it unheard may still take effect
 		}
 		delete(g.uploads, id)
 		g.releaseQuota(ctx, u.id, &u.reserved)
-		if u.logID == 0 {
+		if u.logID == 0 && u.begun == 0 {
 			continue
 		}
 		g.admit(ctx, &messages.Header{}, &op{
 			lanes: []string{uploadLane(u)},
 			build: func(*op) *messages.Command {
-				return &messages.Command{Kind: &messages.Command_AbortUpload{AbortUpload: &messages.AbortUpload{Upload: u.logID}}}
+				return &messages.Command{Kind: &messages.Command_AbortUpload{AbortUpload: &messages.AbortUpload{Upload: u.logID, Begun: u.begun}}}
 			},
 			reply: func(g *Gateway, _ *runtime.Context, _ *op, _ *messages.CommandResult, err error) {
 				if err != nil && model.CodeOf(err) != model.CodeNotFound {

@@ -170,9 +170,12 @@ func (f *Foreman) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 // forget drops what is over: copies that no row wants any more, failures that have
 // rested, changes whose outcome was lost.
 func (f *Foreman) forget(now time.Time) {
-	for key := range f.copies {
-		if m := memberOf(f.rows[key.Volume], key.Node); m == nil || m.Verified {
+	for key, c := range f.copies {
+		switch m := memberOf(f.rows[key.Volume], key.Node); {
+		case m == nil:
 			delete(f.copies, key)
+		case m.Verified: // its outcome is on the way
+			f.count(key, c)
 		}
 	}
 	for key, x := range f.failed {

@@ -68,10 +68,17 @@ func (f *Foreman) driveJobs(ctx *runtime.Context) {
 			f.createJob(ctx, v.Key, v.Cause, v.RemainingBytes, v.RemainingItems)
 			continue
 		}
-		f.reportJob(ctx, f.job(v.ID), v)
+		if j := f.job(v.ID); active(j) {
+			f.tallyOf(j).leaves(v.RemainingBytes, v.RemainingItems)
+			f.reportJob(ctx, j, v.Blockers, v.Quarantined)
+		}
 	}
 	for _, id := range f.output.Done {
-		f.endJob(ctx, f.job(id), nil)
+		if j := f.job(id); active(j) {
+			t := f.tallyOf(j)
+			t.leaves(0, 0)
+			f.endJob(ctx, j, nil)
+		}
 	}
 	f.startRebalance(ctx)
 	f.driveCompaction(ctx)
@@ -127,8 +134,26 @@ func (f *Foreman) tallyOf(j *messages.JobRow) *tally {
 	return t
 }
 
-// count notes that a copy of a job is done.
-func (f *Foreman) count(c *copying) {
+// leaves notes what a job still has to do. What it no longer has to do and has not done
+// itself (a worker came back before its copies were made anew) is no progress: it
+// counts neither as done nor in the total.
+func (t *tally) leaves(bytes, items uint64) {
+	t.totalBytes, t.totalItems = t.doneBytes+bytes, t.doneItems+items
+}
+
+// nears notes what is left of a job whose work goes away only by being done.
+func (t *tally) nears(bytes, items uint64) {
+	t.totalBytes, t.totalItems = max(t.totalBytes, bytes), max(t.totalItems, items)
+	t.doneBytes, t.doneItems = t.totalBytes-bytes, t.totalItems-items
+}
+
+// count notes that a copy of a job is done: by its outcome, or by a row that has it
+// before the outcome is heard, so that a job does not end with a copy too few.
+func (f *Foreman) count(key replication.Copy, c *copying) {
+	if f.copies[key] != c {
+		return
+	}
+	delete(f.copies, key)
 	if j := f.job(c.job); active(j) {
 		t := f.tallyOf(j)
 		t.doneBytes += c.bytes
@@ -137,18 +162,12 @@ func (f *Foreman) count(c *copying) {
 }
 
 // reportJob writes a job's progress into its row, now and then.
-func (f *Foreman) reportJob(ctx *runtime.Context, j *messages.JobRow, v *replication.JobView) {
-	if !active(j) {
-		return
-	}
+func (f *Foreman) reportJob(ctx *runtime.Context, j *messages.JobRow, blockers []string, quarantined []*messages.JobQuarantine) {
 	t := f.tallyOf(j)
-	t.totalBytes = max(t.totalBytes, t.doneBytes+v.RemainingBytes)
-	t.totalItems = max(t.totalItems, t.doneItems+v.RemainingItems)
 	update := &messages.UpdateJob{
 		Id: j.Id, OwnerGeneration: f.cfg.Generation, OwnerTerm: f.cfg.Term,
-		TotalBytes: t.totalBytes, DoneBytes: t.totalBytes - min(t.totalBytes, v.RemainingBytes),
-		TotalItems: t.totalItems, DoneItems: t.totalItems - min(t.totalItems, v.RemainingItems),
-		Blockers: firstOf(v.Blockers, 16), Quarantined: firstOf(v.Quarantined, 16),
+		TotalBytes: t.totalBytes, DoneBytes: t.doneBytes, TotalItems: t.totalItems, DoneItems: t.doneItems,
+		Blockers: firstOf(blockers, 16), Quarantined: firstOf(quarantined, 16),
 	}
 	same := j.TotalBytes == update.TotalBytes && j.DoneBytes == update.DoneBytes && j.TotalItems == update.TotalItems && j.DoneItems == update.DoneItems &&
 		slices.Equal(j.Blockers, update.Blockers) && len(j.Quarantined) == len(update.Quarantined) && j.OwnerTerm == f.cfg.Term
@@ -163,25 +182,21 @@ func (f *Foreman) reportJob(ctx *runtime.Context, j *messages.JobRow, v *replica
 
 // endJob logs that a job has nothing left to do, with its last figures and what it found.
 func (f *Foreman) endJob(ctx *runtime.Context, j *messages.JobRow, found []string) {
-	if !active(j) {
-		return
-	}
 	key := keyOf(j)
 	if _, busy := f.creating[key]; busy {
 		return
 	}
 	f.creating[key] = ctx.Now()
 	t := f.tallyOf(j)
-	bytes, items := max(t.totalBytes, t.doneBytes), max(t.totalItems, t.doneItems)
 	f.commit(ctx, &messages.Command{Kind: &messages.Command_UpdateJob{UpdateJob: &messages.UpdateJob{
-		Id: j.Id, OwnerGeneration: f.cfg.Generation, OwnerTerm: f.cfg.Term, TotalBytes: bytes, DoneBytes: bytes, TotalItems: items, DoneItems: items,
-		Blockers: firstOf(found, 16),
+		Id: j.Id, OwnerGeneration: f.cfg.Generation, OwnerTerm: f.cfg.Term,
+		TotalBytes: t.totalBytes, DoneBytes: t.doneBytes, TotalItems: t.totalItems, DoneItems: t.doneItems, Blockers: firstOf(found, 16),
 	}}}, func(*runtime.Context, *messages.CommitOutcome) {})
 	f.commit(ctx, &messages.Command{Kind: &messages.Command_ChangeJobState{ChangeJobState: &messages.ChangeJobState{Id: j.Id, To: messages.JobState_DONE}}},
 		func(ctx *runtime.Context, o *messages.CommitOutcome) {
 			delete(f.creating, key)
 			if f.took(ctx, "end a job", o) {
-				ctx.Log().Info("a job has ended", "job", j.Id, "kind", j.Kind.String(), "subject", j.Subject, "bytes", bytes)
+				ctx.Log().Info("a job has ended", "job", j.Id, "kind", j.Kind.String(), "subject", j.Subject, "bytes", t.doneBytes)
 			}
 		})
 }
@@ -201,8 +216,10 @@ func (f *Foreman) driveCompaction(ctx *runtime.Context) {
 	case j == nil && left > 0: // what is empty is dropped without one
 		f.createJob(ctx, key, "volumes hold much that nothing names any more, or little at all", left, volumes)
 	case j != nil && volumes > 0:
-		f.reportJob(ctx, j, &replication.JobView{Key: key, ID: j.Id, RemainingBytes: left, RemainingItems: volumes})
+		f.tallyOf(j).nears(left, volumes)
+		f.reportJob(ctx, j, nil, nil)
 	case j != nil:
+		f.tallyOf(j).nears(0, 0)
 		f.endJob(ctx, j, nil)
 	}
 }

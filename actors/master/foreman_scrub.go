@@ -5,7 +5,6 @@ import (
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
-	"tiercel/cluster/replication"
 	"tiercel/messages"
 )
 
@@ -30,28 +29,28 @@ func (f *Foreman) driveScrub(ctx *runtime.Context, j *messages.JobRow) {
 		seen = make(map[string]*messages.ScrubCopiesReply)
 		f.scrubs[j.Id] = seen
 	}
-	v := replication.JobView{Key: keyOf(j), ID: j.Id}
-	total, done, waiting := uint64(0), uint64(0), 0
+	var found []string
+	total, done, waiting, nodes := uint64(0), uint64(0), uint64(0), uint64(0)
 	for i, node := range f.status.WorkerNodes {
 		if f.status.Workers[i].State == messages.WorkerState_LEFT {
 			continue
 		}
+		nodes++
 		r := seen[node]
 		total, done = total+r.GetTotalBytes(), done+r.GetDoneBytes()
 		if r.GetDamaged() > 0 {
-			v.Blockers = append(v.Blockers, fmt.Sprintf("%d damaged copies were found on %s; they are being replaced", r.Damaged, node))
+			found = append(found, fmt.Sprintf("%d damaged copies were found on %s; they are being replaced", r.Damaged, node))
 		}
 		switch {
 		case r.GetFinished():
 			continue
 		case f.status.Workers[i].State >= messages.WorkerState_UNREACHABLE:
-			v.Blockers = append(v.Blockers, node+" is away; its copies are not checked now")
+			found = append(found, node+" is away; its copies are not checked now")
 			continue
 		}
 		waiting++
-		v.RemainingItems++
 		if !f.present(node, ctx.Now()) { // a new master has not heard of it; that is not to be away
-			v.Blockers = append(v.Blockers, node+" has not reported to this master yet")
+			found = append(found, node+" has not reported to this master yet")
 			continue
 		}
 		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), f.cfg.WorkerPath), &messages.ScrubCopies{
@@ -60,12 +59,12 @@ func (f *Foreman) driveScrub(ctx *runtime.Context, j *messages.JobRow) {
 	}
 	t := f.tallyOf(j)
 	t.totalBytes, t.doneBytes = max(t.totalBytes, total), done
-	v.RemainingBytes = t.totalBytes - min(t.totalBytes, done)
+	t.totalItems, t.doneItems = max(t.totalItems, nodes), nodes-waiting
 	if waiting == 0 {
-		f.endJob(ctx, j, v.Blockers)
+		f.endJob(ctx, j, found)
 		return
 	}
-	f.reportJob(ctx, j, &v)
+	f.reportJob(ctx, j, found, nil)
 }
 
 func (f *Foreman) onScrubbed(m *messages.ScrubCopiesReply) {

@@ -95,7 +95,7 @@ func (f *Foreman) settle(ctx *runtime.Context, row *messages.VolumeRow, s *repli
 func (f *Foreman) order(ctx *runtime.Context, row *messages.VolumeRow, m *messages.VolumeMember, job uint64) {
 	order := &messages.SettleVolume{
 		Header: f.header(), Volume: row.Id, Tier: row.Tier, Generation: row.Generation, ReplicaGen: m.ReplicaGen,
-		SealedEnd: row.SealedEnd, Digest: row.Digest, Job: job, Replace: m.Damaged,
+		SealedEnd: row.SealedEnd, GenerationStart: row.GenerationStart, Digest: row.Digest, Job: job, Replace: m.Damaged,
 	}
 	order.Sources = f.sources(row, m.Node)
 	ctx.Request(ctx.Runtime().Peer(model.NodeID(m.Node), f.cfg.WorkerPath), order)
@@ -147,13 +147,15 @@ func (f *Foreman) onSettled(ctx *runtime.Context, m *messages.SettleVolumeReply)
 	f.commit(ctx, &messages.Command{Kind: &messages.Command_VerifyMember{VerifyMember: &messages.VerifyMember{
 		Volume: m.Volume, Generation: m.Generation, Node: m.Node, ReplicaGen: m.ReplicaGen, Digest: m.Digest,
 	}}}, func(ctx *runtime.Context, o *messages.CommitOutcome) {
-		delete(f.copies, key)
 		switch err := o.Result.Err("verify a copy"); {
 		case err != nil:
+			delete(f.copies, key)
 			f.fail(ctx, key, err)
-		case !o.Dropped:
+		case o.Dropped:
+			delete(f.copies, key)
+		default:
 			delete(f.failed, key)
-			f.count(c)
+			f.count(key, c)
 			f.look(ctx)
 		}
 	})

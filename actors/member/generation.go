@@ -60,8 +60,10 @@ func (m *Member) onAdopted(ctx *runtime.Context, a *adopted) {
 
 func superseded(generation uint64, node string) error {
 	return model.Errorf(model.CodeStaleEpoch, "join",
-		"%s is at generation %d of this cluster: it was taken over while this node was away. "+
-			"Start this node again with --join to set its data aside in quarantine/ and join anew, as a new node", node, generation)
+		"%s is at generation %d of this cluster: it was taken over, recovered or restored while this node was away. "+
+			"After `tiercel recover` or `tiercel restore`, run `tiercel recover --worker` on this directory: its volumes stay in use. "+
+			"After `tiercel takeover`, start this node again with --join: its data, volumes included, is set aside in quarantine/, and it joins anew, as a new node",
+		node, generation)
 }
 
 // cluster of a master's word, empty when it says none.

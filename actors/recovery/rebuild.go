@@ -19,8 +19,10 @@ type rebuilding struct {
 	*sources
 	base   *base
 	report *Report
-	now    int64
-	index  uint64 // log index of the next command
+	// unlimited are tenants whose limits are taken away.
+	unlimited []string
+	now       int64
+	index     uint64 // log index of the next command
 }
 
 func (r *rebuilding) apply(cmd *messages.Command) (*messages.CommandResult, error) {
@@ -30,10 +32,10 @@ func (r *rebuilding) apply(cmd *messages.Command) (*messages.CommandResult, erro
 	return res, err
 }
 
-func (r *rebuilding) rebuild(fork string) error {
+func (r *rebuilding) rebuild(fork string, founder model.NodeID) error {
 	cat := r.base.cat
 	res, err := r.apply(&messages.Command{Kind: &messages.Command_RecoverCatalog{RecoverCatalog: &messages.RecoverCatalog{
-		Generation: r.report.Generation, Fork: fork, Cause: "recovered by an operator",
+		Generation: r.report.Generation, Fork: fork, Cause: "recovered by an operator", Founder: string(founder),
 	}}})
 	if err == nil {
 		err = refusedBy(res)
@@ -41,7 +43,7 @@ func (r *rebuilding) rebuild(fork string) error {
 	if err != nil {
 		return err
 	}
-	for _, step := range []func() error{r.volumes, r.records, r.uploads} {
+	for _, step := range []func() error{r.lift, r.volumes, r.records, r.uploads} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -50,6 +52,25 @@ func (r *rebuilding) rebuild(fork string) error {
 	r.report.Files, r.report.Bytes = totals.Files, totals.UsedBytes
 	r.elsewhere()
 	return cat.Err()
+}
+
+// lift takes limits away: no command that apply accepts raises a usage above its limit,
+// those of a recovery included.
+func (r *rebuilding) lift() error {
+	for _, tenant := range r.unlimited {
+		if row, there := r.base.cat.Tenant(tenant); !there || !row.Limited {
+			r.report.note("the tenant %s has no limit", tenant)
+			continue
+		}
+		res, err := r.apply(&messages.Command{Kind: &messages.Command_RemoveQuota{RemoveQuota: &messages.RemoveQuota{Tenant: tenant}}})
+		if err == nil {
+			err = refusedBy(res)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // volumes enters what was made after the recovered state, and lets reopened ones have
@@ -137,10 +158,11 @@ func (r *rebuilding) keep(id model.VolumeID, copies []held, rec store.Record, at
 		r.report.NotFound = append(r.report.NotFound, f)
 		return nil
 	}
-	tier := uint32(copies[0].state.Tier)
+	// Of the tier of the volume it lies in, and none is asked for: that could be refused for
+	// want of a licence.
 	res, err := r.apply(&messages.Command{Kind: &messages.Command_PutFile{PutFile: &messages.PutFile{
 		File: &messages.FileAttributes{
-			Tenant: rec.Tenant, Path: f.Path, Tier: tier, TierAsked: tier, SizeBytes: at.BodyBytes, Crc32C: crc32.Checksum(body, castagnoli),
+			Tenant: rec.Tenant, Path: f.Path, Tier: uint32(copies[0].state.Tier), SizeBytes: at.BodyBytes, Crc32C: crc32.Checksum(body, castagnoli),
 			Meta: archive.LostMeta(rec.Path, rec.Part), Conditions: &messages.Conditions{MustNotExist: true},
 		},
 		Extents: []*messages.Extent{{
@@ -155,7 +177,7 @@ func (r *rebuilding) kept(f Found, res *messages.CommandResult, err error) error
 		return err
 	}
 	if err := refusedBy(res); err != nil {
-		f.Reason = text(err)
+		f.Reason, f.Refused = text(err), true
 		r.report.NotFound = append(r.report.NotFound, f)
 		return nil
 	}
@@ -183,7 +205,7 @@ func (r *rebuilding) uploads() error {
 			Kind: &messages.Command_CommitUpload{CommitUpload: &messages.CommitUpload{
 				Upload: u.ID, Extents: u.Extents,
 				File: &messages.FileAttributes{
-					Tenant: u.Tenant, Path: f.Path, Tier: u.Tier, TierAsked: u.Tier, SizeBytes: u.Size, Crc32C: crc,
+					Tenant: u.Tenant, Path: f.Path, Tier: u.Tier, SizeBytes: u.Size, Crc32C: crc,
 					Meta: archive.LostMeta(path, 0), Conditions: &messages.Conditions{MustNotExist: true},
 				},
 			}},

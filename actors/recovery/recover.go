@@ -36,11 +36,16 @@ type Options struct {
 	Carried []Dir
 	// Generation of the recovered cluster; 0: the next one that nobody here has seen.
 	Generation uint64
+	// Unlimited are tenants whose limit is taken away: what was found of them may not fit.
+	Unlimited []string
+	// LeaveOut recovers although something that was found may not be kept.
+	LeaveOut bool
 	// DiscardLog recovers although a log is intact.
 	DiscardLog bool
 	Random     io.Reader
 	Now        time.Time
 	Apply      bool // false: only say what would be done
+	worker     bool // AsWorker: the cluster goes on elsewhere
 }
 
 // Report says what was found and done.
@@ -69,6 +74,8 @@ type Found struct {
 	Path     string `json:"path,omitempty"`
 	Bytes    uint64 `json:"size_bytes"`
 	Reason   string `json:"reason,omitempty"` // why it could not be kept
+	// Refused says that it is whole, and that the rules of the catalog refuse it.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // DirReport is what becomes of one directory.
@@ -89,7 +96,8 @@ func (r *Report) note(format string, args ...any) {
 
 // Recover makes the catalog again and, with Apply, founds its log in the first
 // directory. Errors are model.Error: not_found when there is nothing to build on,
-// conflict for directories that do not belong together or whose log is intact.
+// conflict for directories that do not belong together or whose log is intact, and, with
+// the report, when content that was found is refused.
 func Recover(opt Options) (_ *Report, err error) {
 	s, err := openSources(opt)
 	defer func() { err = errors.Join(err, s.close()) }()
@@ -122,14 +130,39 @@ func Recover(opt Options) (_ *Report, err error) {
 		return nil, err
 	}
 	r := &rebuilding{sources: s, base: base, report: report, now: opt.Now.UnixMilli(), index: base.cat.Applied() + catalog.RecoveryGap}
-	if err := r.rebuild(fork); err != nil {
+	r.unlimited = opt.Unlimited
+	if err := r.rebuild(fork, s.dirs[0].id); err != nil {
 		return nil, err
 	}
 	if !opt.Apply {
 		return report, nil
 	}
+	if err := leftOut(report); err != nil && !opt.LeaveOut {
+		return report, err
+	}
 	report.Fork = fork
 	return report, s.found(opt, base, report)
+}
+
+// leftOut is an error when something that was found is whole, and refused: the volumes
+// still hold it, and after a recovery without it they may be compacted.
+func leftOut(report *Report) error {
+	count, first := 0, Found{}
+	for _, f := range report.NotFound {
+		if f.Refused {
+			if count == 0 {
+				first = f
+			}
+			count++
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	return model.Errorf(model.CodeConflict, op,
+		"nothing was changed: %d found pieces of content would not be kept, such as %s of tenant %s: %s. "+
+			"Take a limit in the way off with --no-quota %s (set it again afterwards: a limit below the usage is allowed), or leave them out with --leave-out",
+		count, first.Original, first.Tenant, first.Reason, first.Tenant)
 }
 
 // nextGeneration is one that nobody here has seen.

@@ -43,15 +43,15 @@ func Restore(opt Options) (_ *Report, err error) {
 	if report.Fork, err = newFork(opt.Random); err != nil {
 		return nil, err
 	}
-	r := &rebuilding{sources: &sources{}, base: b, report: report, now: opt.Now.UnixMilli(), index: b.cat.Applied() + catalog.RecoveryGap}
-	if err := r.rebuild(report.Fork); err != nil {
-		return nil, err
-	}
 	dir, err := store.OpenDataDir(target.FS, opt.Random, true)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
+	r := &rebuilding{sources: &sources{}, base: b, report: report, now: opt.Now.UnixMilli(), index: b.cat.Applied() + catalog.RecoveryGap}
+	if err := r.rebuild(report.Fork, dir.Identity().NodeID); err != nil {
+		return nil, err
+	}
 	report.Dirs = []DirReport{{Name: target.Name, Node: dir.Identity().NodeID, Founder: true}}
 	return report, newLog(dir, b, report, opt.Random)
 }
@@ -59,6 +59,7 @@ func Restore(opt Options) (_ *Report, err error) {
 // AsWorker makes workers of the directories of stopped nodes whose cluster was
 // recovered elsewhere: their logs are set aside, their volumes stay.
 func AsWorker(opt Options) (_ *Report, err error) {
+	opt.worker = true
 	s, err := openSources(opt)
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err != nil {

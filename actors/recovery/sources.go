@@ -54,7 +54,7 @@ func (s *sources) open(d Dir, opt Options) error {
 	}
 	dir, err := store.OpenDataDir(d.FS, opt.Random, false)
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.Name, err)
+		return model.Errorf(model.CodeOf(err), op, "%s: %s", d.Name, text(err))
 	}
 	src := &source{name: d.Name, dir: dir, node: dir.Identity(), id: d.Node}
 	if src.id == "" {
@@ -67,7 +67,10 @@ func (s *sources) open(d Dir, opt Options) error {
 		return model.Errorf(model.CodeConflict, op, "%s is of cluster %s, and %s of cluster %s", d.Name, src.node.ClusterID, s.dirs[0].name, first.ClusterID)
 	case slices.ContainsFunc(s.dirs[:len(s.dirs)-1], func(o *source) bool { return o.node.NodeID == src.node.NodeID }):
 		return model.Errorf(model.CodeConflict, op, "%s is a copy of another of the directories: both are of node %s", d.Name, src.node.NodeID)
-	case !opt.DiscardLog && intactLog(dir.FS):
+	case opt.worker && src.node.SupersededBy == 0 && !opt.DiscardLog && intactLog(dir.FS):
+		return model.Errorf(model.CodeConflict, op,
+			"the log of %s is intact, and this node has not heard that its cluster goes on without it; if it was recovered or restored elsewhere, --discard-log sets the log aside", d.Name)
+	case !opt.worker && !opt.DiscardLog && intactLog(dir.FS):
 		return model.Errorf(model.CodeConflict, op,
 			"the log of %s is intact: `tiercel takeover` goes on with all that it holds, and a recovery would only know what was journaled; --discard-log recovers all the same", d.Name)
 	}

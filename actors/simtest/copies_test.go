@@ -147,6 +147,39 @@ func (c *copies) settle(m *messages.SettleVolume) *messages.SettleVolumeReply {
 	return ask[*messages.SettleVolumeReply](c.probe, workerPath, m)
 }
 
+// Found by seed 200222: a reopening was logged, the worker never heard of it, and the
+// volume was sealed as its holder was away. Its copy was left alone for ever.
+func TestStory_AnOnlyCopyThatNeverSawItsReopeningIsSettledUpToThere(t *testing.T) {
+	c := newCopies(t, 521)
+	h := c.story.hosts[0]
+	whole, tail := c.seal(h, testVolume, 100, 5000), c.seal(h, testVolume+1, 100, 5000, 700)
+	order := c.settleOrder(whole, 1)
+	order.Generation, order.GenerationStart, order.Digest = 2, order.SealedEnd, nil
+	r := c.settle(order)
+	require.Nil(t, r.Error)
+	assert.Equal(t, whole.digest, r.Digest)
+	state, _ := h.data.Volumes.State(testVolume)
+	assert.EqualValues(t, 2, state.Generation)
+	assert.Equal(t, whole.bytes, c.bytesOn(h, testVolume))
+
+	// What it holds beyond is not what the new generation wrote there: that is lost.
+	order = c.settleOrder(tail, 1)
+	start := tail.placed[2].Offset
+	order.Generation, order.GenerationStart, order.Digest = 2, start, nil
+	r = c.settle(order)
+	assert.NotNil(t, r.Error)
+	assert.True(t, r.Intact)
+	assert.Equal(t, start, r.End)
+	assert.Equal(t, tail.bytes[:start], c.bytesOn(h, testVolume+1))
+
+	// A copy of another replica generation is another copy.
+	other := c.seal(h, testVolume+2, 100)
+	order = c.settleOrder(other, 0)
+	order.Generation, order.GenerationStart = 2, order.SealedEnd
+	assert.Equal(t, model.CodeConflict, model.CodeOf(c.settle(order).Error.Err("settle")))
+	assert.Equal(t, other.bytes, c.bytesOn(h, testVolume+2))
+}
+
 func (c *copies) drop(s *sealedCopy, replicaGen uint64, setAside bool) *messages.DropCopyReply {
 	c.t.Helper()
 	return ask[*messages.DropCopyReply](c.probe, workerPath, &messages.DropCopy{

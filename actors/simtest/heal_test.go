@@ -181,6 +181,38 @@ func TestStory_WhatADeadWorkerHeldIsCopiedAtFiveMissedAndEvacuatedAtTen(t *testi
 	assert.NotEmpty(t, p.jobs(messages.JobKind_REPAIR))
 }
 
+// What had its only copy on a worker is neither copied nor counted when that is back.
+func TestStory_AJobCountsWhatItCopiedAndNotWhatTurnedOutNeedless(t *testing.T) {
+	p := filled(t, 1017, 5)
+	i := slices.IndexFunc(p.catalogRows(), func(row *messages.VolumeRow) bool {
+		return row.Tier == uint32(model.TierRebuildable) && row.LiveBytes > 0
+	})
+	require.GreaterOrEqual(t, i, 0)
+	only := p.catalogRows()[i].Members[0].Node
+	victim := p.story.hosts[slices.IndexFunc(p.story.hosts, func(h *host) bool { return string(h.name) == only })]
+	victim.turnOff(false)
+	p.host = p.story.hosts[slices.IndexFunc(p.story.hosts, func(h *host) bool { return h != victim })]
+	evacuation := func() *messages.JobRow {
+		if jobs := p.jobs(messages.JobKind_EVACUATION); len(jobs) > 0 {
+			return jobs[0]
+		}
+		return nil
+	}
+	require.True(t, p.story.world.RunUntil(func() bool {
+		return p.story.master() != nil && len(evacuation().GetBlockers()) > 0
+	}, time.Minute), "what has its only copy there blocks the evacuation")
+	p.story.world.Run(time.Minute)
+	before := evacuation()
+	require.Equal(t, messages.JobState_RUNNING, before.State)
+	require.Greater(t, before.TotalBytes, before.DoneBytes)
+	victim.turnOn()
+	require.True(t, p.story.world.RunUntil(func() bool { return evacuation().State == messages.JobState_DONE }, time.Minute))
+	assert.Equal(t, before.DoneBytes, evacuation().DoneBytes)
+	assert.Equal(t, evacuation().DoneBytes, evacuation().TotalBytes)
+	assert.Equal(t, evacuation().DoneItems, evacuation().TotalItems)
+	p.readBack()
+}
+
 func TestStory_AWorkerThatReturnsIsNotCopiedToAnew(t *testing.T) {
 	p := filled(t, 1002, 5)
 	victim := p.other()

@@ -31,11 +31,15 @@ func firstSettle(volumes *store.Volumes, m *messages.SettleVolume) *settled {
 		return &settled{ask: m, absent: true}
 	case state.Broken:
 		return &settled{ask: m, absent: true, why: state.Damage}
-	case state.ReplicaGen > m.ReplicaGen || state.Generation > m.Generation,
-		state.ReplicaGen == m.ReplicaGen && state.Generation != m.Generation:
+	case state.ReplicaGen > m.ReplicaGen || state.Generation > m.Generation:
 		return &settled{ask: m, err: model.Errorf(model.CodeConflict, "settle volume",
 			"the copy of volume %d is of generation %d and replica generation %d, not %d and %d; it is left alone",
 			m.Volume, state.Generation, state.ReplicaGen, m.Generation, m.ReplicaGen)}
+	case state.ReplicaGen == m.ReplicaGen && state.Generation < m.Generation:
+		if err := followReopening(volumes, m); err != nil {
+			return &settled{ask: m, err: err}
+		}
+		adopted = true
 	case state.Generation < m.Generation:
 		return &settled{ask: m, absent: true, why: fmt.Sprintf("it is of generation %d, and the volume was sealed at %d", state.Generation, m.Generation)}
 	case state.ReplicaGen < m.ReplicaGen:
@@ -54,6 +58,21 @@ func firstSettle(volumes *store.Volumes, m *messages.SettleVolume) *settled {
 	}
 	// A copy that is not trusted is read, whatever it was sealed as.
 	return sealIfWhole(volumes, m, end, adopted || m.Replace)
+}
+
+// followReopening brings the only copy of a volume to a generation that was logged and
+// that it never opened: the volume was sealed before the order came. Up to where that
+// generation began it is what the volume is; what it holds beyond is of the one before,
+// which nothing names any more.
+func followReopening(volumes *store.Volumes, m *messages.SettleVolume) error {
+	id := model.VolumeID(m.Volume)
+	if _, err := volumes.Fence(id); err != nil {
+		return err
+	}
+	if _, err := volumes.Trim(id, min(m.SealedEnd, m.GenerationStart)); err != nil {
+		return err
+	}
+	return volumes.Adopt(id, m.Generation, m.ReplicaGen)
 }
 
 // sealIfWhole compares a copy that has its full length with the digest of its row.

@@ -13,7 +13,7 @@ import (
 // A secret is SecretPrefix and 32 random bytes in base64url. The prefix lets people, and
 // programs that look for leaked secrets, see what it is.
 const (
-	SecretPrefix = "tiercel_"
+	SecretPrefix = model.TokenPrefix
 	secretBytes  = 32
 )
 

@@ -14,6 +14,9 @@ const MaxTokens = 10_000
 
 const maxNameBytes = 128
 
+// reservedNode is what the audit log calls the node itself.
+const reservedNode = "node"
+
 // Entry is one token as it is kept.
 type Entry struct {
 	Name    string
@@ -53,6 +56,10 @@ func (e *Entry) Check() (problems []error) {
 func CheckName(name string) error {
 	if name == "" || len(name) > maxNameBytes {
 		return fmt.Errorf("name: must have 1 to %d characters", maxNameBytes)
+	}
+	if name == reservedNode || name == model.Anybody.Name {
+		return fmt.Errorf("name: %q is what the audit log calls %s; choose another", name,
+			map[string]string{reservedNode: "a node itself", model.Anybody.Name: "a caller without a token"}[name])
 	}
 	for _, r := range name {
 		if r <= ' ' || r > '~' || r == '"' || r == '\\' {

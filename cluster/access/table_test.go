@@ -102,6 +102,8 @@ func TestNewTable_ListsAllThatIsWrongAndMakesNone(t *testing.T) {
 		{"no scope", access.Entry{Name: "a", Hash: other, Role: model.RoleAdmin}, []string{"give the tenant"}},
 		{"bad tenant", access.Entry{Name: "a", Hash: other, Role: model.RoleAdmin, Tenant: "A B"}, []string{"tenant:"}},
 		{"bad name", access.Entry{Name: "a\nb", Hash: other, Role: model.RoleAdmin, Cluster: true}, []string{"printable ASCII"}},
+		{"the name of a node's own lines", access.Entry{Name: "node", Hash: other, Role: model.RoleAdmin, Cluster: true}, []string{"choose another"}},
+		{"the name of everybody's lines", access.Entry{Name: "anybody", Hash: other, Role: model.RoleAdmin, Cluster: true}, []string{"choose another"}},
 		{"the same name", access.Entry{Name: "good", Hash: other, Role: model.RoleAdmin, Cluster: true}, []string{"name is given twice"}},
 		{"the same secret", access.Entry{Name: "a", Hash: hash, Role: model.RoleAdmin, Cluster: true}, []string{"same hash"}},
 	} {

@@ -36,7 +36,8 @@ func (c *Catalog) setJob(row *messages.JobRow) {
 	c.setRow(idKey(prefixJob, row.Id), row)
 }
 
-// createJob makes a job, or finds the one that does the same already.
+// createJob makes a job, or finds the one that does the same already. That one gets the
+// limit that is asked for; one that is not asked for leaves it as it is.
 func (c *Catalog) createJob(e entry, create *messages.CreateJob) *messages.CommandResult {
 	if refused := c.checkJob(create); refused != nil {
 		return refused
@@ -47,6 +48,11 @@ func (c *Catalog) createJob(e entry, create *messages.CreateJob) *messages.Comma
 			continue
 		}
 		if j.Kind == create.Kind && j.Subject == create.Subject && j.Tier == create.Tier {
+			if create.BytesPerSecond > 0 && create.BytesPerSecond != j.BytesPerSecond {
+				row := proto.CloneOf(j)
+				row.BytesPerSecond, row.ChangedUnixMs = create.BytesPerSecond, e.cmd.ProposedUnixMs
+				c.setJob(row)
+			}
 			return &messages.CommandResult{Id: j.Id}
 		}
 		active++

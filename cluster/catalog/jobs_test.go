@@ -46,6 +46,24 @@ func TestJobs_OneOfAKindAndSubjectAtATime(t *testing.T) {
 	assert.NotEqual(t, a.Id, r.mustDo(createJob(messages.JobKind_REPAIR, "w-1")).Id)
 }
 
+func TestJobs_AskedForAgainWithAnotherLimitGetsIt(t *testing.T) {
+	r := newRig(t)
+	limited := func(limit uint64) *messages.Command {
+		cmd := createJob(messages.JobKind_SCRUB, "")
+		cmd.GetCreateJob().BytesPerSecond = limit
+		return cmd
+	}
+	id := r.mustDo(limited(0)).Id
+	r.mustDo(updateJob(id, 5, 30))
+	for _, c := range []struct{ asked, want uint64 }{{1 << 20, 1 << 20}, {0, 1 << 20}, {5, 5}, {5, 5}} {
+		again := r.mustDo(limited(c.asked))
+		assert.False(t, again.Created)
+		assert.Equal(t, id, again.Id)
+		assert.Equal(t, c.want, r.job(id).BytesPerSecond, "after %d was asked for", c.asked)
+	}
+	assert.EqualValues(t, 30, r.job(id).DoneBytes, "it goes on where it was")
+}
+
 func TestJobs_AReportOfAnOlderEpochSaysNothing(t *testing.T) {
 	r := newRig(t)
 	id := r.mustDo(createJob(messages.JobKind_REBALANCE, "")).Id

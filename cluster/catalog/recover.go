@@ -34,7 +34,9 @@ func (c *Catalog) recovery(e entry) *messages.CommandResult {
 // recoverCatalog begins a new life of a catalog that was restored or recovered (DESIGN
 // "Voters": recovery raises the generation, or every worker would refuse the cluster).
 // The Raft ids of the log before mean nothing to the new one: whoever comes is
-// registered with the id it has then.
+// registered with the id it has then. Where the workers were is forgotten: the old
+// cluster may be alive there, and a word from a higher generation would end it. Whoever
+// belongs to the new life comes to it, by an operator's act.
 func (c *Catalog) recoverCatalog(e entry, rec *messages.RecoverCatalog) *messages.CommandResult {
 	old := c.cluster
 	switch {
@@ -42,6 +44,8 @@ func (c *Catalog) recoverCatalog(e entry, rec *messages.RecoverCatalog) *message
 		return refuse("bad_field", "field", "fork")
 	case !validText(rec.Cause, MaxDecisionBytes):
 		return refuse("bad_field", "field", "cause")
+	case rec.Founder != "" && !validName(rec.Founder):
+		return refuse("bad_field", "field", "founder")
 	case len(old.SetAside) >= MaxRecoveries:
 		return refuse("bad_field", "field", "set_aside")
 	case rec.Generation <= old.Generation:
@@ -62,8 +66,12 @@ func (c *Catalog) recoverCatalog(e entry, rec *messages.RecoverCatalog) *message
 	nodes, rows := c.Workers()
 	for i, node := range nodes {
 		next := proto.CloneOf(rows[i])
-		next.RaftId, next.ChangedAt = 0, e.index
+		next.RaftId, next.Address, next.ChangedAt = 0, "", e.index
 		c.setWorker(node, next)
+	}
+	// The founder stands in for a worker that was there: the licence is not asked for it.
+	if rec.Founder != "" && c.workers[rec.Founder] == nil {
+		c.setWorker(rec.Founder, &messages.WorkerRow{State: messages.WorkerState_HEALTHY, RegisteredAt: e.index, ChangedAt: e.index})
 	}
 	return &messages.CommandResult{Version: e.index}
 }

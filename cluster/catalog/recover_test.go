@@ -45,6 +45,32 @@ func TestRecovery_RaisesTheGenerationAndMovesEveryCounterOn(t *testing.T) {
 	r.refuses(model.CodeStaleEpoch, recoverTo(7))
 }
 
+func TestRecovery_ForgetsWhereTheWorkersWere(t *testing.T) {
+	r, _ := sealedRig(t)
+	r.mustDo(recoverTo(2))
+	_, rows := r.c.Workers()
+	require.Len(t, rows, 5)
+	for _, w := range rows {
+		assert.Empty(t, w.Address, "the old cluster may be alive there, and a word of a higher generation would end it")
+	}
+	r.mustDo(register("w-1", func(w *messages.WorkerRow) { w.RaftId = 1001 }))
+	w, _ := r.c.Worker("w-1")
+	assert.Equal(t, "w-1:1", w.Address, "it has come by itself")
+}
+
+func TestRecovery_TakesItsFounderInAtTheLicensedNumberOfWorkers(t *testing.T) {
+	r := licensed(t, "")
+	nodes, _ := r.c.Workers()
+	require.Equal(t, []string{"w-1"}, nodes)
+	begin := recoverTo(2)
+	begin.GetRecoverCatalog().Founder = "w-founder"
+	r.mustDo(begin)
+	r.refuses(model.CodeLicenseDenied, register("w-other", nil))
+	r.mustDo(register("w-founder", func(w *messages.WorkerRow) { w.RaftId = 1001 }))
+	r.mustDo(register("w-1", func(w *messages.WorkerRow) { w.RaftId = 1002 }))
+	assert.Empty(t, r.c.Verify())
+}
+
 func TestRecovery_AdoptsACopyThatAMoveBroughtThereAfterTheRecoveredState(t *testing.T) {
 	r, volume := sealedRig(t)
 	r.refuses(model.CodeConflict, adoptCopy(volume, "w-4", 100))

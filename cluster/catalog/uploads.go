@@ -75,7 +75,7 @@ func (c *Catalog) uploadToStage(e entry, stage *messages.StageExtents) (*upload,
 	if s.uploads >= MaxUploadsPerSession {
 		return nil, refuse("uploads_full", "uploads", strconv.Itoa(s.uploads))
 	}
-	return &upload{id: e.index, row: &messages.UploadRow{Session: s.id, Tenant: stage.Tenant}}, nil
+	return &upload{id: e.index, row: &messages.UploadRow{Session: s.id, Tenant: stage.Tenant, Begun: e.cmd.Sequence}}, nil
 }
 
 // uploadOf finds an upload of the command's own session and tenant.
@@ -158,11 +158,24 @@ func (c *Catalog) takeStaged(u *upload, row *messages.FileRow) {
 // abortUpload gives an upload of the command's session up.
 func (c *Catalog) abortUpload(e entry, abort *messages.AbortUpload) *messages.CommandResult {
 	u := c.uploads[abort.GetUpload()]
+	if abort.GetUpload() == 0 {
+		u = c.uploadBegunBy(e.cmd.Session, abort.GetBegun())
+	}
 	if u == nil || u.row.Session != e.cmd.Session {
 		return refuse("no_upload", "upload", decimal(abort.GetUpload()))
 	}
 	c.dropUpload(u)
 	return &messages.CommandResult{Id: u.id}
+}
+
+// uploadBegunBy finds an upload by the command that began it.
+func (c *Catalog) uploadBegunBy(session, sequence uint64) *upload {
+	for _, u := range c.uploads { // at most one is it
+		if sequence != 0 && u.row.Session == session && u.row.Begun == sequence {
+			return u
+		}
+	}
+	return nil
 }
 
 // dropUpload gives up an upload and what it has staged.

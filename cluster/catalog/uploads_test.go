@@ -172,6 +172,24 @@ func TestAbortUpload_ReleasesWhatWasStaged(t *testing.T) {
 	r.refuses(model.CodeNotFound, r.inSession(abortUpload(upload)))
 }
 
+// Found by cluster seed 200473: the outcome of an upload's first part was lost, so its
+// gateway knew no id to give it up by, and it held its bytes and its reservation for as
+// long as that gateway lived.
+func TestAbortUpload_FindsWhatACommandOfItsSessionBegan(t *testing.T) {
+	r := newRig(t)
+	begin := r.inSession(stage(0, 0, r.extents(1, bodies(70)...)))
+	r.mustDo(begin)
+	r.refuses(model.CodeNotFound, r.inSession(abortUpload(0)))
+	other := r.inSession(abortUpload(0))
+	other.GetAbortUpload().Begun = other.Sequence
+	r.refuses(model.CodeNotFound, other)
+	abort := r.inSession(abortUpload(0))
+	abort.GetAbortUpload().Begun = begin.Sequence
+	r.mustDo(abort)
+	assert.Zero(t, r.volume(1).LiveBytes)
+	assert.Zero(t, r.ix.count("m/")+r.ix.count("u/")+r.ix.count("g/"))
+}
+
 func TestGarbage_IsReleasedInBoundedStepsByEntriesOfAnyKind(t *testing.T) {
 	const chunks, perEntry = 20, 8
 	r := newRig(t)

@@ -36,6 +36,9 @@ type Principal struct {
 	Tenant string // empty: bound to the cluster
 }
 
+// TokenPrefix begins every token, so that people, and what writes logs, see what it is.
+const TokenPrefix = "tiercel_"
+
 // Anybody is who sends a request to a node without authentication.
 var Anybody = Principal{Name: "anybody", Role: RoleAdmin}
 

@@ -54,6 +54,18 @@ func TestToken_IsShownOnceKeptAsAHashAndRevoked(t *testing.T) {
 	assert.Equal(t, exitFailed, o.status)
 	assert.Contains(t, o.stderr, "the name is given twice")
 	assert.Empty(t, o.stdout, "a token that is in no file is not shown")
+	for say, args := range map[string][]string{
+		"--name":              {"--role", "admin", "--cluster"},
+		"either --tenant":     {"--name", "x", "--role", "read-only"},
+		"or --cluster":        {"--name", "x", "--role", "admin", "--cluster", "--tenant", "acme"},
+		"choose another":      {"--name", "node", "--role", "admin", "--cluster"},
+		"one of read-only":    {"--name", "x", "--role", "root", "--cluster"},
+		"a caller without a ": {"--name", "anybody", "--role", "admin", "--cluster"},
+	} {
+		o = c.run(append([]string{"token", "create", "--file", file}, args...)...)
+		assert.Equal(t, exitUsage, o.status, "%v", args)
+		assert.Contains(t, o.stderr, say)
+	}
 
 	c.must("token", "revoke", "ops", "--file", file)
 	require.NoError(t, live.Reload())
@@ -110,5 +122,19 @@ func TestVerbs_SendTheTokenAndTheFlagWinsOverTheEnvironment(t *testing.T) {
 	c.environ = append(c.environ, "TIERCEL_TOKEN=from-environment\n")
 	c.run("status")
 	c.run("status", "--token", "from-flag")
+	for _, impossible := range []string{"ab\ncd", "a b", "a\x00b", "tiercel_ä"} {
+		o := c.run("status", "--token", impossible)
+		assert.Equal(t, exitUsage, o.status, "%q: %s", impossible, o.stderr)
+		assert.Contains(t, o.stderr, "can be in no token")
+	}
 	assert.Equal(t, []string{"", "Bearer from-environment", "Bearer from-flag"}, sent, "once each: who is not let in does not ask again")
+}
+
+func TestToken_IsInClearOnlyWhereItLeavesTheMachineWithoutTLS(t *testing.T) {
+	for server, want := range map[string]bool{
+		"http://127.0.0.1:8880": false, "http://[::1]:8880": false, "http://localhost:8880": false, "https://10.0.0.1:8880": false,
+		"http://10.0.0.1:8880": true, "http://node-1.example:8880": true, "10.0.0.1:8880": true, "127.0.0.1:8880": false,
+	} {
+		assert.Equal(t, want, inClear(server), server)
+	}
 }

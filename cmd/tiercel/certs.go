@@ -26,8 +26,8 @@ marked as a node's. Made by another tool, it needs the alternative name
 URI:` + certs.NodeURI + ` and both extended key usages, server and client.`,
 		Example: `  tiercel certs init-ca
   tiercel certs node node-1 --names node-1.example,10.0.0.11
-  tiercel server --tls-ca ca.crt --tls-cert node-1.crt --tls-key node-1.key
-  tiercel status --server https://node-1.example:8880 --tls-ca ca.crt`,
+  tiercel server --tls-ca tiercel-certs/ca.crt --tls-cert tiercel-certs/node-1.crt --tls-key tiercel-certs/node-1.key
+  tiercel status --server https://node-1.example:8880 --tls-ca tiercel-certs/ca.crt`,
 		Args: wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
 			return &usageError{err: errors.New("a verb is missing"), hint: c.UsageString()}

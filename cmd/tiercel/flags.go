@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -42,7 +45,7 @@ func (r *remote) addJobs(flags *pflag.FlagSet) {
 }
 
 func addOutput(flags *pflag.FlagSet, output *string) {
-	flags.StringVarP(output, "output", "o", "table", "`FORM` of the result: table or json")
+	flags.StringVarP(output, "output", "o", "table", "`FORM` of the result: table or json; of a verb that asks a server also TIERCEL_OUTPUT")
 }
 
 func checkOutput(output string) error {
@@ -80,7 +83,13 @@ func (a *app) clientOptions(c *command, r *remote) (client.Options, error) {
 	if !r.quiet {
 		o.OnRetry = (&retryNote{a: a}).note
 	}
-	return o, a.readAccess(c, &r.access, &o)
+	if err := a.readAccess(c, &r.access, &o); err != nil {
+		return o, err
+	}
+	if o.Token != "" && !r.quiet && inClear(o.Server) {
+		a.complain("warning: the token goes to " + o.Server + " without TLS, and others on the way can read it; use https:// (see 'tiercel certs --help')")
+	}
+	return o, nil
 }
 
 func newClient(o client.Options) (*client.Client, error) {
@@ -89,6 +98,19 @@ func newClient(o client.Options) (*client.Client, error) {
 		return nil, &usageError{err: fmt.Errorf("%s", client.Message(err))}
 	}
 	return made, nil
+}
+
+// inClear reports whether what is sent to a server leaves this machine unencrypted.
+func inClear(server string) bool {
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && !ip.IsLoopback()
 }
 
 func parseTier(text string) (model.Tier, error) {

@@ -3,8 +3,12 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 
 	"tiercel/cmd/tiercel/internal/client"
+	"tiercel/messages"
 )
 
 func (a *app) jobsCommand() *command {
@@ -37,6 +41,14 @@ exit status is 1 when one was cancelled or had to leave something out.`,
 			}
 			if (w.on || id != "") && kind+state != "" {
 				return &usageError{err: errors.New("--kind and --state choose from the list; they go with neither an ID nor --watch")}
+			}
+			if id != "" {
+				if err := checkJobID(id); err != nil {
+					return err
+				}
+			}
+			if err := errors.Join(oneOf("kind", kind, messages.JobKind_value, messages.JobKind_name), oneOf("state", state, messages.JobState_value, messages.JobState_name)); err != nil {
+				return &usageError{err: err}
 			}
 			switch {
 			case w.on:
@@ -93,9 +105,31 @@ func (a *app) changeJobCommand(verb, short string) *command {
 		Example: "  tiercel jobs " + verb + " 4711",
 		Args:    wantArgs(1, 1, "one ID"),
 		RunE: func(c *command, args []string) error {
+			if err := checkJobID(args[0]); err != nil {
+				return err
+			}
 			return a.showJob(c, &r, func(conn *client.Client) (json.RawMessage, error) { return conn.ChangeJob(c.Context(), args[0], verb) })
 		},
 	}
 	r.addTo(cmd.Flags())
 	return cmd
+}
+
+func checkJobID(id string) error {
+	if n, err := strconv.ParseUint(id, 10, 64); err != nil || n == 0 {
+		return &usageError{err: fmt.Errorf("the ID %q is not the number of a job; 'tiercel jobs' lists them", id)}
+	}
+	return nil
+}
+
+// oneOf checks a flag that takes a name of an enumeration in lower case, or nothing.
+func oneOf(flag, text string, values map[string]int32, names map[int32]string) error {
+	if text == "" || values[strings.ToUpper(text)] != 0 && text == strings.ToLower(text) {
+		return nil
+	}
+	var known []string
+	for i := int32(1); names[i] != ""; i++ {
+		known = append(known, strings.ToLower(names[i]))
+	}
+	return fmt.Errorf("--%s %q is none of %s", flag, text, strings.Join(known, ", "))
 }

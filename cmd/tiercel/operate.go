@@ -49,7 +49,7 @@ way to clients; 'tiercel jobs' shows, pauses and cancels it.`,
 }
 
 func addLimit(cmd *command, limit *string) {
-	cmd.Flags().StringVar(limit, "limit", "", "at most this `RATE`, such as 50MiB/s, below the cluster's own limit")
+	cmd.Flags().StringVar(limit, "limit", "", "at most this `RATE`, such as 50MiB/s, below the cluster's own limit; a job that runs already gets it")
 }
 
 func (a *app) scrubCommand() *command {

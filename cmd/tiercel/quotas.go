@@ -129,7 +129,7 @@ func printQuotas(out io.Writer, quotas []quotaInfo) error {
 
 func checkTenantArgument(tenant string) error {
 	if err := model.CheckTenant(tenant); err != nil {
-		return &usageError{err: fmt.Errorf("TENANT: %s", client.Message(err))}
+		return &usageError{err: fmt.Errorf("TENANT %q: %s", tenant, err.(*model.Error).Message)}
 	}
 	return nil
 }

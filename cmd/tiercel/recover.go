@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"tiercel/actors/recovery"
 	"tiercel/cluster/model"
-	"tiercel/store"
 )
 
 const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. If one of them still
@@ -24,7 +24,13 @@ generation higher. Deletes and renames hold as far as the journal goes. Content 
 stored later is named under /lost+found/<generation>/, with its old path in the name and
 in X-Meta-Original-Path; never under the old path.
 
-Stop every node first. Name as many directories as you can reach from one machine: the
+What was found and does not fit under the limit of its tenant would be lost when volumes are
+compacted. So recover --yes refuses, and changes nothing, until --no-quota TENANT takes that
+limit away (set it again afterwards: a limit below the usage is allowed) or --leave-out says
+that it may be left out. When something was left out, or cannot be read, the status is 1.
+
+Stop every node first: one that still serves ends for good when it meets the recovered
+cluster. The recovered node calls nobody by itself, the others come to it. Name as many directories as you can reach from one machine: the
 journal is spread over volumes on several workers, and only content that lies in one of
 these directories comes under /lost+found. Without --yes it says what would happen, so
 that you can try several and take what goes furthest.
@@ -36,7 +42,7 @@ FILE here reads them. Later content that only that machine holds does not come u
 what lies at the end of others goes when they are compacted.
 
 Afterwards start the first node, then the others with --join. Workers that never voted
-need nothing. On a machine whose directory you could not name, run
+need no more than that. On a machine whose directory you could not name, run
   tiercel recover --worker --data-dir DIR --yes
 for each node that voted: it keeps its volumes and becomes a worker.
 
@@ -47,7 +53,8 @@ func (a *app) recoverCommand() *command {
 		dirs            []string
 		catalog, output string
 		worker, discard bool
-		yes             bool
+		yes, leaveOut   bool
+		unlimited       []string
 		export          string
 		imports         []string
 	)
@@ -66,12 +73,15 @@ func (a *app) recoverCommand() *command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			if worker && catalog != "" {
-				return &usageError{err: errors.New("--worker needs no --catalog: the catalog is where the cluster was recovered")}
+			if err := recoverModes(worker, export, yes, imports, catalog); err != nil {
+				return err
 			}
-			opt := recovery.Options{DiscardLog: discard, Random: rand.Reader, Now: time.Now(), Apply: yes}
-			for _, dir := range dirs {
-				fs, err := existingDir(dir)
+			opt := recovery.Options{DiscardLog: discard, Unlimited: unlimited, LeaveOut: leaveOut, Random: rand.Reader, Now: time.Now(), Apply: yes}
+			for i, dir := range dirs {
+				if slices.ContainsFunc(dirs[:i], func(other string) bool { return sameDir(dir, other) }) {
+					return &usageError{err: fmt.Errorf("--data-dir %s is given twice; name each directory once", dir)}
+				}
+				fs, err := existingDir("recover", dir)
 				if err != nil {
 					return err
 				}
@@ -87,15 +97,20 @@ func (a *app) recoverCommand() *command {
 				}
 				opt.Carried = append(opt.Carried, file)
 			}
-			report, err := a.recoverOrJoin(opt, catalog, worker)
-			if err != nil {
-				return err
+			report, failed := a.recoverOrJoin(opt, catalog, worker)
+			if report != nil {
+				if err := a.reportRecovery(report, output, yes && failed == nil); err != nil {
+					return err
+				}
 			}
-			if err := a.reportRecovery(report, output, yes); err != nil {
-				return err
+			if failed != nil {
+				return failed
 			}
 			if !yes {
 				return &usageError{err: errors.New("nothing was changed; repeat with --yes when every node of the cluster is stopped")}
+			}
+			if n := len(report.NotFound); n > 0 {
+				return model.Errorf(model.CodeCorrupt, "recover", "the cluster is recovered, without %s of content that were found: see above", counted(n, "piece"))
 			}
 			return nil
 		},
@@ -106,10 +121,29 @@ func (a *app) recoverCommand() *command {
 	flags.StringVar(&export, "export", "", "only write the pieces of checkpoint and journal found here to this `FILE`")
 	flags.StringArrayVar(&imports, "import", nil, "read pieces from this `FILE` of another machine; may be given several times")
 	flags.BoolVar(&worker, "worker", false, "only make workers of the directories: the cluster was recovered elsewhere")
+	flags.StringArrayVar(&unlimited, "no-quota", nil, "take the limit of this `TENANT` away, so that what was found of it fits; may be given several times")
+	flags.BoolVar(&leaveOut, "leave-out", false, "recover although content that was found would not be kept")
 	flags.BoolVar(&discard, "discard-log", false, "set a log aside although it is intact")
 	flags.BoolVar(&yes, "yes", false, "do it: every node of the cluster is stopped")
 	addOutput(flags, &output)
 	return cmd
+}
+
+func sameDir(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// recoverModes refuses flags that would be ignored: there are three things to do.
+func recoverModes(worker bool, export string, yes bool, imports []string, catalog string) error {
+	switch {
+	case export != "" && (worker || yes || len(imports) > 0 || catalog != ""):
+		return &usageError{err: errors.New("--export only writes what is here to a file; it goes without --yes, --worker, --import and --catalog")}
+	case worker && (catalog != "" || len(imports) > 0):
+		return &usageError{err: errors.New("--worker needs no --catalog and no --import: the catalog is where the cluster was recovered")}
+	}
+	return nil
 }
 
 func (a *app) recoverOrJoin(opt recovery.Options, catalog string, worker bool) (*recovery.Report, error) {
@@ -117,12 +151,9 @@ func (a *app) recoverOrJoin(opt recovery.Options, catalog string, worker bool) (
 		return recovery.AsWorker(opt)
 	}
 	if catalog != "" {
-		file, err := fileOf(catalog)
+		file, err := backupFile("recover", catalog)
 		if err != nil {
 			return nil, err
-		}
-		if _, err := file.FS.(*store.DirFS).Stat(file.Name); err != nil {
-			return nil, model.Errorf(model.CodeNotFound, "recover", "%s cannot be read: %w", catalog, err)
 		}
 		opt.Backup = file
 	}
@@ -141,6 +172,10 @@ func (a *app) exportPieces(opt recovery.Options, target string) (err error) {
 		}
 	}()
 	count, err := recovery.Export(opt, f)
+	if err == nil && count == 0 {
+		err = model.Errorf(model.CodeNotFound, "recover",
+			"there is no piece of a checkpoint or journal in these directories, so nothing was written; export from the directories of other nodes")
+	}
 	if err == nil {
 		err = f.Sync()
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
 	"tiercel/actors/recovery"
+	"tiercel/cluster/model"
 	"tiercel/store"
 )
 
@@ -30,7 +32,13 @@ The catalog is as it was when the backup was made. Of what has changed since:
   is gone from every worker they are listed, and reading one answers 503, naming the
   workers that should have it, or 500 when it is known to be lost: never other bytes.
   'tiercel replication' counts such volumes as stranded or lost.
-Workers of the old cluster that still serve it stop serving it when they join.`,
+The restored cluster is the same cluster at a higher generation, so do not let it meet one
+that still serves. The new node calls no old one by itself; as long as no old node is told
+to --join it, it does not find the new one with --join or --discovery, and both go on,
+apart from each other. But whoever of the old log hears of the higher generation ends for
+good, as after a take-over: so one old worker that joins ends the whole old cluster. To only
+look at a backup, start the node where no old node can reach it, without --join and
+--discovery, and discard its directory afterwards.`,
 		Example: `  tiercel restore catalog.backup --data-dir /srv/tiercel
   tiercel restore catalog.backup --data-dir /srv/tiercel && tiercel server --data-dir /srv/tiercel`,
 		Args: wantArgs(1, 1, "one FILE"),
@@ -38,10 +46,11 @@ Workers of the old cluster that still serve it stop serving it when they join.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			file, err := fileOf(args[0])
+			file, err := backupFile("restore", args[0])
 			if err != nil {
 				return err
 			}
+			_, missing := os.Stat(dir)
 			fs, err := store.NewDirFS(dir)
 			if err != nil {
 				return err
@@ -50,9 +59,16 @@ Workers of the old cluster that still serve it stop serving it when they join.`,
 				Dirs: []recovery.Dir{{Name: dir, FS: fs}}, Backup: file, Generation: generation, Random: rand.Reader, Now: time.Now(),
 			})
 			if err != nil {
+				if os.IsNotExist(missing) {
+					_ = os.Remove(dir) // it was made here; if something is in it, it stays
+				}
 				return err
 			}
-			return a.reportRecovery(report, output, true)
+			if err := a.reportRecovery(report, output, true); err != nil || output == "json" {
+				return err
+			}
+			_, err = fmt.Fprintln(a.stdout, restoreWarning)
+			return err
 		},
 	}
 	flags := cmd.Flags()
@@ -60,6 +76,29 @@ Workers of the old cluster that still serve it stop serving it when they join.`,
 	flags.Uint64Var(&generation, "generation", 0, "`N`, if workers have seen a higher generation than the backup's next")
 	addOutput(flags, &output)
 	return cmd
+}
+
+const restoreWarning = `warning     the old cluster, if it still serves, is left alone. Join its nodes to this one only when it is
+            given up: the first that comes ends all that voted in it. Old voters need 'tiercel recover
+            --worker --discard-log' before, or their volumes are set aside.`
+
+// backupFile names a file of which a catalog can be read, as far as its first bytes tell.
+func backupFile(op, name string) (recovery.Dir, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return recovery.Dir{}, model.Errorf(model.CodeNotFound, op, "%s cannot be read: %w; name a file that 'tiercel backup' has written", name, err)
+	case !info.Mode().IsRegular():
+		return recovery.Dir{}, model.Errorf(model.CodeInvalidArgument, op, "%s is not a file; name one that 'tiercel backup' has written", name)
+	}
+	file, err := fileOf(name)
+	if err != nil {
+		return file, err
+	}
+	if !store.IsSnapshotFile(file.FS, file.Name) {
+		return file, model.Errorf(model.CodeInvalidArgument, op, "%s is no backup of a catalog; name a file that 'tiercel backup' has written", name)
+	}
+	return file, nil
 }
 
 // fileOf names a file within its directory.

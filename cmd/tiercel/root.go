@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,6 +56,11 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 
 // explainFlag adds to pflag's complaint the flag that was probably meant.
 func explainFlag(c *command, err error) error {
+	var wrong *pflag.InvalidValueError
+	var number *strconv.NumError
+	if errors.As(err, &wrong) && errors.As(err, &number) {
+		return fmt.Errorf("--%s %q is not a number that fits there", wrong.GetFlag().Name, wrong.GetValue())
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
 		return err

@@ -39,6 +39,8 @@ Exit status: 0 ended as asked, or --check found nothing wrong; 1 failed; 2 the
 settings are wrong.`,
 		Example: `  tiercel server
   tiercel server --data-dir /srv/tiercel --disk-type nvme --capacity 500GiB
+  tiercel server --rpc 127.0.0.1:8893 --http 127.0.0.1:8881 --data-dir ./second --join 127.0.0.1:8892
+  tiercel server --http 10.0.0.12:8880 --rpc 10.0.0.12:8892 --auth-tokens tokens.yaml --tls-ca ca.crt --tls-cert node-2.crt --tls-key node-2.key
   TIERCEL_HTTP=127.0.0.1:9000 tiercel server --config /etc/tiercel.yaml
   tiercel server --config /etc/tiercel.yaml --check`,
 		Args: wantArgs(0, 0, ""),
@@ -70,8 +72,8 @@ settings are wrong.`,
 // was asked for is no failure.
 func (a *app) serve(ctx context.Context, cfg ServerConfig) error {
 	log := newLogger(cfg, a.stderr)
-	if missing := cfg.Exposed(); cfg.Insecure && missing != "" {
-		log.Warn("other machines can reach this node unprotected, as --insecure allows", "missing", missing)
+	for _, w := range cfg.Warnings() {
+		log.Warn("this node is open to more than its tokens say", "warning", w)
 	}
 	if cfg.Pprof != "" {
 		stop, err := serveProfiles(cfg.Pprof, log)

@@ -39,7 +39,7 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			fs, err := existingDir(dir)
+			fs, err := existingDir("take over", dir)
 			if err != nil {
 				return err
 			}
@@ -69,9 +69,9 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 }
 
 // existingDir refuses a name in which a store would begin anew.
-func existingDir(dir string) (store.FS, error) {
+func existingDir(op, dir string) (store.FS, error) {
 	if _, err := os.Stat(dir + "/node.yaml"); err != nil {
-		return nil, model.Errorf(model.CodeNotFound, "take over", "%s is no data directory of a node: %w", dir, err)
+		return nil, model.Errorf(model.CodeNotFound, op, "%s is no data directory of a node: %w", dir, err)
 	}
 	return store.NewDirFS(dir)
 }

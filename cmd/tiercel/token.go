@@ -94,6 +94,12 @@ and prints the token alone to standard output. Nobody can find it out again.`,
 			if e.Hash, err = access.HashOf(secret); err != nil {
 				return err
 			}
+			switch {
+			case e.Name == "":
+				return &usageError{err: errors.New("give the token a --name, which goes into logs")}
+			case (e.Tenant != "") == e.Cluster:
+				return &usageError{err: errors.New("give either --tenant TENANT, to bind the token to one tenant, or --cluster")}
+			}
 			if problems := e.Check(); len(problems) > 0 {
 				return &usageError{err: errors.Join(problems...)}
 			}

@@ -124,3 +124,27 @@ func TestLog_OneThatCannotBeOpenedStopsNothingAndIsTriedAgain(t *testing.T) {
 	assert.Empty(t, l.Warnings())
 	assert.Equal(t, []httpapi.Action{action(2)}, lines(t, filepath.Join(blocked, "audit.log")))
 }
+
+// What logrotate does, and what somebody does who wants no trace.
+func TestLog_AFileThatWasTakenAwayIsBegunAgainAtTheNextLine(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, io.Discard)
+	path := filepath.Join(dir, "audit", "audit.log")
+	l.Write(action(1))
+	require.NoError(t, os.Rename(path, path+".kept"))
+	l.Write(action(2))
+	assert.Equal(t, []httpapi.Action{action(1)}, lines(t, path+".kept"))
+	assert.Equal(t, []httpapi.Action{action(2)}, lines(t, path))
+
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "audit")))
+	l.Write(action(3))
+	assert.Equal(t, []httpapi.Action{action(3)}, lines(t, path))
+
+	said := &bytes.Buffer{}
+	l.log = slog.New(slog.NewTextHandler(said, nil))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "audit")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "audit"), nil, 0o600))
+	l.Write(action(4))
+	require.Len(t, l.Warnings(), 1)
+	assert.Contains(t, said.String(), "/r/4", "it is in the node's own log")
+}

@@ -99,7 +99,22 @@ func (l *Log) Write(a httpapi.Action) {
 	l.failing = ""
 }
 
+// gone reports whether the file that is written has no longer its name: somebody moved or
+// removed it, and what is written to it nobody will find.
+func (l *Log) gone() bool {
+	named, err := os.Stat(filepath.Join(l.dir, fileName))
+	if err != nil {
+		return true
+	}
+	open, err := l.file.Stat()
+	return err == nil && !os.SameFile(named, open)
+}
+
 func (l *Log) append(line []byte) error {
+	if l.file != nil && l.gone() {
+		_ = l.file.Close() // what it has is synced
+		l.file = nil
+	}
 	if l.file != nil && l.bytes > 0 && l.bytes+int64(len(line)) > l.maxFileBytes {
 		if err := l.rotate(); err != nil {
 			return err

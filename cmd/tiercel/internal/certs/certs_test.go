@@ -306,3 +306,14 @@ func TestIssue_GivesTheNamesTheMarkAndNoMoreThanTheAuthorityHas(t *testing.T) {
 	_, err = certs.Issue(certs.Request{Dir: dir, Name: "b", Names: names, Days: 1}, time.Now())
 	assert.ErrorContains(t, err, "ca.key")
 }
+
+func TestLive_WarnsOfAKeyThatAnybodyCanRead(t *testing.T) {
+	files := filesOf(authority(t, "n-1"), "n-1")
+	live := open(t, files)
+	assert.Empty(t, live.Warnings())
+	require.NoError(t, os.Chmod(files.Key, 0o644))
+	require.Len(t, live.Warnings(), 1)
+	assert.Contains(t, live.Warnings()[0], "chmod o-r")
+	require.NoError(t, os.Chmod(files.Key, 0o640))
+	assert.Empty(t, live.Warnings(), "a group of its own is the operator's choice")
+}

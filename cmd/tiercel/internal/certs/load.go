@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,9 @@ func (l *Live) Warnings() []string {
 	var out []string
 	if p := l.problem.Load(); p != nil {
 		out = append(out, "the certificate files on disk cannot be used, and the ones read before are in force: "+*p)
+	}
+	if info, err := os.Stat(l.files.Key); err == nil && info.Mode().Perm()&0o004 != 0 {
+		out = append(out, fmt.Sprintf("anybody on this machine can read the key %s (%#o) and be this node with it; chmod o-r it", l.files.Key, info.Mode().Perm()))
 	}
 	leaf := l.current.Load().cert.Leaf
 	switch left := leaf.NotAfter.Sub(l.now()); {

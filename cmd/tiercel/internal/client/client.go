@@ -69,6 +69,10 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
+	o.Token = strings.TrimSpace(o.Token)
+	if err := checkToken(o.Token); err != nil {
+		return nil, err
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}
@@ -100,7 +104,7 @@ func New(o Options) (*Client, error) {
 		transport.TLSClientConfig.Certificates = []tls.Certificate{*o.Certificate}
 	}
 	return &Client{
-		base: base, tenant: o.Tenant, token: strings.TrimSpace(o.Token), timeout: o.Timeout, backOff: o.BackOff, onRetry: o.OnRetry,
+		base: base, tenant: o.Tenant, token: o.Token, timeout: o.Timeout, backOff: o.BackOff, onRetry: o.OnRetry,
 		http: &http.Client{
 			Transport: transport,
 			// The API never redirects; following one would send data somewhere else.
@@ -114,6 +118,17 @@ func (c *Client) Server() string { return c.base.String() }
 
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// checkToken refuses what no request could carry. Whether it is one, the server says.
+func checkToken(token string) error {
+	for i := range len(token) {
+		if token[i] <= ' ' || token[i] > '~' {
+			return model.Errorf(model.CodeInvalidArgument, "read the token",
+				"character %d of --token (or TIERCEL_TOKEN) can be in no token; give it as 'tiercel token create' printed it, on one line and without quotes", i+1)
+		}
+	}
+	return nil
+}
 
 func parseServer(text string) (*url.URL, error) {
 	const op = "read the server's address"

@@ -68,6 +68,20 @@ func checkExposure(s *Server) []error {
 	return problems
 }
 
+// Warnings are what an operator should know of who may speak to the node, as long as it
+// runs with these settings.
+func (s *Server) Warnings() []string {
+	var out []string
+	if missing := s.Exposed(); s.Insecure && missing != "" {
+		out = append(out, "other machines can reach this node unprotected, as --insecure allows: "+missing)
+	}
+	if host, _, err := splitAddress(s.RPC); err == nil && isLoopback(host) && s.AuthTokens != "" && (s.TLSCA == "" || s.TLSCert == "") {
+		out = append(out, "tokens guard --http only: every process of this machine can speak to --rpc as if it were a node, without a token; "+
+			"to keep them out, add "+lacksMutual)
+	}
+	return out
+}
+
 // Exposed names what --insecure leaves out on a listener that other machines reach; empty: nothing.
 func (s *Server) Exposed() string {
 	bare := *s

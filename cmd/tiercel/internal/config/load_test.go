@@ -197,3 +197,30 @@ func TestLoad_BeyondLoopbackBothAuthenticationAndTLSAreWantedUnlessInsecure(t *t
 	assert.Contains(t, s.Exposed(), tokens)
 	assert.NotContains(t, s.Exposed(), secret)
 }
+
+func TestWarnings_SayWhoCanSpeakToANodePastItsTokens(t *testing.T) {
+	mutual := []string{"--auth-tokens=t", "--tls-cert=c", "--tls-key=k", "--tls-ca=a"}
+	for _, c := range []struct {
+		name string
+		args []string
+		says []string
+	}{
+		{"loopback without tokens", nil, nil},
+		{"loopback with tokens", []string{"--auth-tokens=t"}, []string{"tokens guard --http only", "--tls-ca"}},
+		{"loopback with tokens and half of TLS", mutual[:3], []string{"tokens guard --http only"}},
+		{"loopback with all of it", mutual, nil},
+		{"open and insecure", []string{"--insecure", "--http=0.0.0.0:1", "--rpc=0.0.0.0:2"}, []string{"as --insecure allows", "without authentication", "mutual TLS"}},
+		{"open with all of it", append([]string{"--http=0.0.0.0:1", "--rpc=0.0.0.0:2", "--insecure"}, mutual...), nil},
+	} {
+		s, err := load(t, "", nil, c.args...)
+		require.NoError(t, err, c.name)
+		if c.says == nil {
+			assert.Empty(t, s.Warnings(), c.name)
+			continue
+		}
+		require.Len(t, s.Warnings(), 1, c.name)
+		for _, say := range c.says {
+			assert.Contains(t, s.Warnings()[0], say, c.name)
+		}
+	}
+}

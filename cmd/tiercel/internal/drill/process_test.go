@@ -70,9 +70,15 @@ var readyLine = regexp.MustCompile(`^ready http=(\S+) rpc=(\S+) node=(\S+)$`)
 // start runs a server on dir and waits for its ready line.
 func start(t *testing.T, dir string, more ...string) *server {
 	t.Helper()
-	s := &server{logs: &strings.Builder{}}
 	// A licence that more may replace: tiers are asked for by name.
-	args := append([]string{"server", "--data-dir", dir, "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--license", enterprise(t)}, more...)
+	return startUnlicensed(t, dir, append([]string{"--license", enterprise(t)}, more...)...)
+}
+
+// startUnlicensed is start at the level free.
+func startUnlicensed(t *testing.T, dir string, more ...string) *server {
+	t.Helper()
+	s := &server{logs: &strings.Builder{}}
+	args := append([]string{"server", "--data-dir", dir, "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0"}, more...)
 	s.cmd = exec.Command(build(t), args...)
 	s.cmd.Stderr = s.logs
 	out, err := s.cmd.StdoutPipe()

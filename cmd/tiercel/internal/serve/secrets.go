@@ -97,7 +97,7 @@ func (s *serving) guard(cfg httpapi.Config) httpapi.Config {
 
 // secretWarnings are for /cluster/status of this node.
 func (s *serving) secretWarnings() []string {
-	var out []string
+	out := s.cfg.Warnings()
 	if t := s.secrets.tokens; t != nil {
 		out = append(out, t.Warnings()...)
 	}

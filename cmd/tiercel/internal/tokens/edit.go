@@ -47,8 +47,23 @@ func Remove(path, name string) error {
 	})
 }
 
-// edit changes the list of a file that is valid, into one that is valid.
+// edit changes the list of a file that is valid, into one that is valid. One edit at a
+// time: what is written is made of what was read, and another edit between the two would
+// be lost, a revoked token be back. Of a link, the file behind it is edited.
 func edit(op, path string, create bool, change func(list *yaml.Node) error) error {
+	path, err := behind(path)
+	if err != nil {
+		return model.Errorf(model.CodeUnavailable, op, "the token file cannot be found: %w", err)
+	}
+	unlock, err := lock(path)
+	if err != nil {
+		return model.Errorf(model.CodeUnavailable, op, "%s cannot be locked against other edits: %w", path, err)
+	}
+	defer unlock()
+	return editLocked(op, path, create, change)
+}
+
+func editLocked(op, path string, create bool, change func(list *yaml.Node) error) error {
 	text, err := os.ReadFile(path)
 	mode := os.FileMode(0o600)
 	switch {
@@ -123,5 +138,14 @@ func replace(path string, text []byte, mode os.FileMode) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return nil
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the new name durable: a token that was revoked stays so after a crash.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

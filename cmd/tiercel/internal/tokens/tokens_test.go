@@ -1,6 +1,8 @@
 package tokens_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"tiercel/cluster/access"
 	"tiercel/cluster/model"
@@ -150,4 +153,54 @@ func TestEdit_KeepsWhatPeopleWroteAndChangesNothingThatIsWrong(t *testing.T) {
 	left, err := filepath.Glob(path + ".new-*")
 	require.NoError(t, err)
 	assert.Empty(t, left)
+}
+
+// Each edit is made of what the file says then: nothing that was added is lost, and
+// nothing that was revoked comes back.
+func TestEdit_ManyAtOnceLoseNothing(t *testing.T) {
+	const people = 24
+	name := func(kind string, i int) string { return fmt.Sprintf("%s-%d", kind, i) }
+	entry := func(name string) access.Entry {
+		return access.Entry{Name: name, Role: model.RoleReadOnly, Tenant: "acme", Hash: sha256.Sum256([]byte(name))}
+	}
+	path := filepath.Join(t.TempDir(), "tokens.yaml")
+	for i := range people {
+		require.NoError(t, tokens.Add(path, entry(name("old", i))))
+	}
+	var edits errgroup.Group
+	for i := range people {
+		edits.Go(func() error { return tokens.Add(path, entry(name("new", i))) })
+		edits.Go(func() error { return tokens.Remove(path, name("old", i)) })
+	}
+	require.NoError(t, edits.Wait())
+	table, err := tokens.Read(path)
+	require.NoError(t, err)
+	var want, got []string
+	for i := range people {
+		want = append(want, name("new", i))
+	}
+	for _, e := range table.Entries() {
+		got = append(got, e.Name)
+	}
+	assert.ElementsMatch(t, want, got, "every edit that said it was done was done")
+}
+
+func TestEdit_ChangesTheFileBehindALinkAndLeavesTheLink(t *testing.T) {
+	path := write(t, "tokens: []\n")
+	link := filepath.Join(t.TempDir(), "link.yaml")
+	require.NoError(t, os.Symlink(path, link))
+	require.NoError(t, tokens.Add(link, access.Entry{Name: "a", Role: model.RoleAdmin, Cluster: true, Hash: access.Hash{1}}))
+	info, err := os.Lstat(link)
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeSymlink, info.Mode().Type(), "the link is still one")
+	table, err := tokens.Read(path)
+	require.NoError(t, err)
+	assert.Len(t, table.Entries(), 1)
+	require.NoError(t, tokens.Remove(link, "a"))
+	table, err = tokens.Read(path)
+	require.NoError(t, err)
+	assert.Empty(t, table.Entries())
+
+	require.NoError(t, os.Remove(path))
+	assert.ErrorContains(t, tokens.Remove(link, "a"), "a link to a file that is not there")
 }
