@@ -47,7 +47,7 @@ func (c *call) readFiles() error {
 	if err == nil {
 		err = held.take(2 * crowdedPieceBytes)
 	}
-	st := &tarStream{s: c.s, tenant: string(tenant), paths: paths, held: held, route: c.route, start: c.start, id: string(c.id)}
+	st := &tarStream{s: c.s, tenant: tenant, paths: paths, held: held, route: c.route, start: c.start, id: string(c.id)}
 	if err == nil {
 		err = st.lookAhead()
 	}

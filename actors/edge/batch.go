@@ -93,13 +93,13 @@ func (b *batching) take(it *model.BatchItem) error {
 			return err
 		}
 	}
-	err := it.Err
-	if err == nil {
-		err = b.mayAsk(it.Tier)
+	refusal := it.Err // of this item alone
+	if refusal == nil {
+		refusal = b.mayAsk(it.Tier)
 	}
 	switch {
-	case err != nil:
-		b.group.items = append(b.group.items, item{path: it.Path, err: err})
+	case refusal != nil:
+		b.refuse(it.Path, refusal)
 		return nil
 	case it.Size > model.MaxExtentBytes:
 		return b.putAlone(it, it.Body)
@@ -109,6 +109,11 @@ func (b *batching) take(it *model.BatchItem) error {
 		}
 	}
 	return b.fill(it)
+}
+
+// refuse keeps the place of an item that is not stored.
+func (b *batching) refuse(path string, why error) {
+	b.group.items = append(b.group.items, item{path: path, err: why})
 }
 
 // mayAsk is Client.mayAsk, with one question for each tier that is refused.

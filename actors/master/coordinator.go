@@ -196,18 +196,6 @@ func (c *Coordinator) grant(ctx *runtime.Context, session uint64, item *messages
 	return g
 }
 
-// together is which volume each batch of one question was given.
-type together map[batchKey]uint64
-
-type batchKey struct {
-	session, batch uint64
-	tier           uint32
-}
-
-func batchOf(session uint64, item *messages.BeginItem) batchKey {
-	return batchKey{session, item.Batch, item.Tier}
-}
-
 // withRoom leaves out volumes of which a member has no room; full: all of them.
 func (c *Coordinator) withRoom(open []placement.Open, item *messages.BeginItem) (fit []placement.Open, full bool) {
 	if !slices.ContainsFunc(open, func(o placement.Open) bool { return !c.hasRoom(o.Volume, item) }) {
