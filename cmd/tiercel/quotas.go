@@ -29,7 +29,7 @@ func (a *app) quotaCommand() *command {
 		Use:   "quota",
 		Short: "Limit what tenants may store, and see how they stand",
 		Long: `A tenant's limit is on the bytes of its files together. A write that would go beyond it
-is refused before its bytes are taken, and leaves nothing behind. Without a verb it
+is refused before anything of it is placed, and leaves nothing behind. Without a verb it
 shows how all tenants stand.`,
 		Example: "  tiercel quota\n  tiercel quota set research 10GiB\n  tiercel quota remove research\n  tiercel quota verify",
 		Args:    wantArgs(0, 0, ""),
