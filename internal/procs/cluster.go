@@ -94,7 +94,12 @@ func Start(opt Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	return c, c.WaitFormed(opt.ReadyWithin)
+	if err := c.WaitFormed(opt.ReadyWithin); err != nil {
+		err = fmt.Errorf("%w\n%s", err, c.Logs(80))
+		c.Kill()
+		return nil, err
+	}
+	return c, nil
 }
 
 // Add makes and starts one more node; it is not one of Nodes.

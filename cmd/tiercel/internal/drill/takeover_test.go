@@ -83,7 +83,7 @@ func TestTakeOver_TheStandbyOfTwoNodesGoesOnAndTheOldMasterComesBackAsANewNode(t
 	status, err := old.WaitEnd(30 * time.Second)
 	require.NoError(t, err)
 	assert.Equal(t, 1, status)
-	assert.Contains(t, c.Logs(5), "Start this node again with --join")
+	assert.Contains(t, c.Logs(5), "start this node again with --join")
 	old.Join = standby
 	require.NoError(t, old.Start())
 	require.NoError(t, old.WaitReady(30*time.Second), "%s", c.Logs(30))
