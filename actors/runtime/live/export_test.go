@@ -18,3 +18,6 @@ func (n *Node) BackOff(address string, d time.Duration) {
 
 // BulkUp reports whether there is a bulk connection to an address.
 func (n *Node) BulkUp(address string) bool { return n.bulkLane(address).up.Load() }
+
+// NewMailbox is the mailbox of every actor.
+var NewMailbox = newMailbox

@@ -182,8 +182,11 @@ func (n *Node) Rand() uint64 { return rand.Uint64() }
 // Counters implements runtime.Host.
 func (n *Node) Counters() *runtime.Counters { return &n.counters }
 
-// PropsOptions implements runtime.Host: protoactor's own mailbox and dispatcher.
-func (n *Node) PropsOptions() []actor.PropsOption { return nil }
+// PropsOptions implements runtime.Host: protoactor's own dispatcher, and its mailbox
+// behind a gate.
+func (n *Node) PropsOptions() []actor.PropsOption {
+	return []actor.PropsOption{actor.WithMailbox(newMailbox)}
+}
 
 // StartTimer implements runtime.Host.
 func (n *Node) StartTimer(d time.Duration, fire func()) (cancel func()) {
