@@ -404,7 +404,7 @@ func TestBatchRead_RefusesWhatIsNoList(t *testing.T) {
 		wantError(t, w.readBatch(body), 400, "invalid_argument")
 	}
 	wantError(t, w.readBatch(`{"paths":["/a`+strings.Repeat(`","/a`, model.MaxBatchReadPaths)+`"]}`), 413, "too_large")
-	wantError(t, w.readBatch(strings.Repeat(" ", maxPathsBytes+1)), 413, "too_large")
+	wantError(t, w.raw(fmt.Sprintf("POST /api/v1/storage/batch/read HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n", maxPathsBytes+1)+strings.Repeat(" ", 9<<10)), 413, "too_large")
 	wantError(t, w.raw("POST /api/v1/storage/batch/read HTTP/1.0\r\nContent-Length: 16\r\n\r\n{\"paths\":[\"/a\"]}"), 400, "invalid_argument")
 	assert.Equal(t, w.server.cfg.BatchMemory, w.server.batches.free.Load())
 }

@@ -264,7 +264,7 @@ func (c *Cluster) Master(ctx context.Context) (*Node, error) {
 			if err := c.Get(n, "/cluster/master", &m); err != nil {
 				continue
 			}
-			for _, candidate := range c.Nodes {
+			for _, candidate := range slices.Concat(c.Nodes, c.later) {
 				if candidate.RPC == m.Address && candidate.Running() {
 					return candidate, nil
 				}

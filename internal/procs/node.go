@@ -30,6 +30,9 @@ type Node struct {
 	done  chan struct{} // closed when the process has ended
 }
 
+// Number counts the nodes of its cluster from 1.
+func (n *Node) Number() int { return n.number }
+
 // String names the node.
 func (n *Node) String() string { return fmt.Sprintf("node-%d", n.number) }
 

@@ -143,6 +143,7 @@ func (l *ladder) check(r rung) {
 		l.must("tier", "set", "2", "--disk", "default")
 	}
 	l.tries(r.balance, "auto rebalancing", "enterprise", "rebalance", "--dry-run")
+	l.tries(r.balance, "auto rebalancing", "enterprise", "rebalance")
 	l.tries(r.level != "free", "per-tenant quotas", "standard", "quota", "set", "somebody", "1GiB")
 	l.must("quota", "remove", "somebody")
 	l.tries(r.sync, "synchronous replication (tier 1)", "professional", "tier", "set", "1", "--copies", "3")
@@ -215,6 +216,7 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	l.tries(false, "master failover", "professional", "master", "promote", l.workerIDs()[0])
 	third := l.refused("data workers", "allows 2 data workers, and the cluster has 2; the level professional allows more")
 	assert.Equal(t, 1, l.roles(), "one votes and one stands by")
+	l.noFailover(second)
 
 	l.install("--level", "professional")
 	l.joins(third)
@@ -225,6 +227,8 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	l.copies("/models/professional", 3, false)
 	assert.True(t, procs.Until(20*time.Second, func() bool { return l.roles() == 5 }), "five vote: %d", l.roles())
 	l.refused("allows 5 data workers, and the cluster has 5; the level enterprise allows more")
+	l.failsOver(second)
+	l.staysIn(third)
 
 	l.install("--level", "enterprise")
 	l.joins(fifth)
@@ -239,6 +243,54 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	l.goesOn("expiry", 6)
 }
 
+// noFailover kills the master of two nodes: the other one does not take its place.
+func (l *ladder) noFailover(other *procs.Node) {
+	l.t.Helper()
+	l.c.Nodes[0].Kill()
+	state := func() (s struct{ State string }) {
+		_ = l.c.Get(other, "/cluster/status", &s) // it may answer with an error at first
+		return s
+	}
+	require.True(l.t, procs.Until(20*time.Second, func() bool { return state().State == "no_master" }))
+	assert.False(l.t, procs.Until(5*time.Second, func() bool { return state().State == "healthy" }), "nobody takes over by itself")
+	require.NoError(l.t, l.c.Nodes[0].Start())
+	require.NoError(l.t, l.c.Nodes[0].WaitReady(30*time.Second))
+}
+
+// failsOver kills the master of five nodes: writes go on, and it comes back.
+func (l *ladder) failsOver(other *procs.Node) {
+	l.t.Helper()
+	master := masterOf(l.t, l.c)
+	through := l.c.Nodes[0]
+	if master == through {
+		through = other
+	}
+	master.Kill()
+	assert.True(l.t, procs.Until(20*time.Second, func() bool {
+		return l.c.Do(through, "PUT", "/files/models/after-failover", nil, "content", nil) == nil
+	}), "another one is master now")
+	require.NoError(l.t, master.Start())
+	require.NoError(l.t, master.WaitReady(30*time.Second))
+	require.True(l.t, procs.Until(20*time.Second, func() bool { return len(l.workerIDs()) == 4 }))
+}
+
+// staysIn starts a worker again with the label of another datacenter, which is refused, and
+// then with its own.
+func (l *ladder) staysIn(n *procs.Node) {
+	l.t.Helper()
+	n.Kill()
+	west[n.Number()] = true
+	require.NoError(l.t, n.Start())
+	status, err := n.WaitEnd(20 * time.Second)
+	require.NoError(l.t, err)
+	assert.Equal(l.t, 1, status)
+	log, err := os.ReadFile(n.Dir() + ".log")
+	require.NoError(l.t, err)
+	assert.Contains(l.t, string(log), "the node is in datacenter west and the cluster in east")
+	delete(west, n.Number())
+	l.joins(n)
+}
+
 // goesOn does what no licence is ever in the way of.
 func (l *ladder) goesOn(when string, workers int) {
 	l.t.Helper()
@@ -251,8 +303,17 @@ func (l *ladder) goesOn(when string, workers int) {
 	ids := l.workerIDs()
 	require.Len(l.t, ids, workers-1, "nobody was thrown out")
 	l.must("drain", ids[0])
+	held := func(id string) []any {
+		var w struct {
+			Volumes []any `json:"volume_list"`
+		}
+		require.NoError(l.t, l.c.Get(l.c.Nodes[0], "/cluster/workers/"+id, &w))
+		return w.Volumes
+	}
+	require.True(l.t, procs.Until(time.Minute, func() bool { return len(held(ids[0])) == 0 }), "it is drained to its end")
 	l.must("drain", ids[0], "--cancel")
 	l.must("scrub")
+	l.must("backup", filepath.Join(l.t.TempDir(), "backup"))
 }
 
 func TestLicense_AFileThatIsNoLicenceIsToldAtTheStartAndOneThatHasEndedIsNot(t *testing.T) {
