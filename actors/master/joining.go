@@ -7,6 +7,7 @@ import (
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/health"
+	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -137,6 +138,10 @@ func (c *Controller) register(ctx *runtime.Context, node string, row *messages.W
 		err := o.Result.Err("join")
 		if err != nil {
 			ctx.Log().Warn("a node was not taken in", "worker", node, "error", err)
+		}
+		if old := c.row(node); old != nil && old.Dc != row.Dc && license.Of(c.cluster.GetLicense()).DenyDC(row.Dc, old.Dc) != nil {
+			ctx.Log().Warn("a worker came back with the label of another datacenter, which the licence does not allow; it stays where it was",
+				"worker", node, "dc", old.Dc, "asked", row.Dc)
 		}
 		if g := c.greets[node]; g != nil {
 			delete(c.greets, node)

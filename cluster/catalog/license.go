@@ -103,8 +103,8 @@ func (c *Catalog) checkNewWorker(row *messages.WorkerRow) *messages.CommandResul
 	return c.checkDC("", row.Dc)
 }
 
-// checkDC refuses a worker that comes to, or goes to, another datacenter than the others
-// are in, where the licence is for one. Those that are where they were stay.
+// checkDC refuses a worker that comes to another datacenter than the others are in, or
+// goes there by a changed label, where the licence is for one.
 func (c *Catalog) checkDC(node, dc string) *messages.CommandResult {
 	other := ""
 	nodes, rows := c.Workers()

@@ -61,12 +61,11 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 		if refused := c.checkNewWorker(row); refused != nil {
 			return refused
 		}
-	} else if row.Dc != old.Dc {
-		if refused := c.checkDC(node, row.Dc); refused != nil {
-			return refused
-		}
 	}
 	next := proto.CloneOf(row)
+	if old != nil && row.Dc != old.Dc && c.checkDC(node, row.Dc) != nil {
+		next.Dc = old.Dc // it is taken in, where it was: who is there already is never shut out
+	}
 	next.State, next.Transitions, next.RegisteredAt, next.ChangedAt, next.Draining = messages.WorkerState_HEALTHY, nil, e.index, e.index, false
 	if old != nil {
 		next.State, next.Transitions, next.RegisteredAt, next.Draining = old.State, old.Transitions, old.RegisteredAt, old.Draining

@@ -281,7 +281,7 @@ func (c *Cluster) Master(ctx context.Context) (*Node, error) {
 // Logs is the end of every node's log, for a failure.
 func (c *Cluster) Logs(lines int) string {
 	var b strings.Builder
-	for _, n := range c.Nodes {
+	for _, n := range slices.Concat(c.Nodes, c.later) {
 		text, _ := os.ReadFile(n.logName()) // without a log there is nothing to show
 		all := strings.Split(strings.TrimSpace(string(text)), "\n")
 		fmt.Fprintf(&b, "--- %s\n%s\n", n, strings.Join(all[max(0, len(all)-lines):], "\n"))
