@@ -121,12 +121,13 @@ func (c *Catalog) transit(e entry, node string, to messages.WorkerState, missed 
 	}
 	next.State = to
 	c.setWorker(node, next)
-	// What a gateway has begun and can finish no more holds bytes and reservations. Should
-	// it come back after all, it opens a new session, and says of what was under way in
-	// the old one that the outcome is unknown.
+	// Uploads that its gateway will hardly finish hold bytes and reservations. Its sessions
+	// stay: should it only have stood still, what it had committed is known by them.
 	if to == messages.WorkerState_DECOMMISSIONED || to == messages.WorkerState_LEFT {
 		for _, id := range c.sessionsOf(node) {
-			c.endSession(c.sessions[id])
+			for _, u := range c.uploadsOf(id) {
+				c.dropUpload(u)
+			}
 		}
 	}
 }
