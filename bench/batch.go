@@ -2,13 +2,10 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -49,17 +46,12 @@ func batchCommand(w io.Writer, arguments []string) error {
 
 // runBatch stores the same number of files three times: by batches on one connection,
 // and by PUTs on one and on 64.
-func runBatch(w io.Writer, o batchOptions) (err error) {
-	dir, err := os.MkdirTemp(o.dataDir, "tiercel-bench-")
-	if err != nil {
-		return fmt.Errorf("make a data directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := startServer(o.binary, filepath.Join(dir, "data"), false)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop(syscall.SIGTERM)) }()
+func runBatch(w io.Writer, o batchOptions) error {
+	return withServer(o.binary, o.dataDir, func(s *server, dir string) error { return compareBatch(w, s, dir, o) })
+}
+
+// compareBatch is runBatch on a running server; dir is for what is traced.
+func compareBatch(w io.Writer, s *server, dir string, o batchOptions) error {
 	count := func() int { return 0 }
 	if o.strace {
 		trace, stop, err := traceSyncs(s.pid, filepath.Join(dir, "trace"))

@@ -2,14 +2,10 @@ package main
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
-	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -49,18 +45,8 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // runLargeFile stores one huge file, reads it back, compares checksums and
 // reports the server's peak memory in either direction.
-func runLargeFile(w io.Writer, o largeFileOptions) (err error) {
-	dir, err := os.MkdirTemp(o.dataDir, "tiercel-bench-")
-	if err != nil {
-		return fmt.Errorf("make a data directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := startServer(o.binary, filepath.Join(dir, "data"), false)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop(syscall.SIGTERM)) }()
-	return exchangeLargeFile(w, s.http, &s.process, o)
+func runLargeFile(w io.Writer, o largeFileOptions) error {
+	return withServer(o.binary, o.dataDir, func(s *server, _ string) error { return exchangeLargeFile(w, s.http, &s.process, o) })
 }
 
 // exchangeLargeFile is runLargeFile on a running server.

@@ -31,6 +31,22 @@ type server struct {
 // readyTimeout is how long a server may take to load a large catalog.
 const readyTimeout = 5 * time.Minute
 
+// withServer runs fn on a server that it starts in a new directory below dataDir, which is
+// removed afterwards with everything in it.
+func withServer(binary, dataDir string, fn func(s *server, dir string) error) (err error) {
+	dir, err := os.MkdirTemp(dataDir, "tiercel-bench-")
+	if err != nil {
+		return fmt.Errorf("make a data directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := startServer(binary, filepath.Join(dir, "data"), false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop(syscall.SIGTERM)) }()
+	return fn(s, dir)
+}
+
 // startServer starts binary on a data directory and waits until it can serve.
 // With profiles it also asks it to serve net/http/pprof.
 func startServer(binary, dataDir string, profiles bool) (*server, error) {

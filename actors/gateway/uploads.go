@@ -143,7 +143,7 @@ func replyPart(g *Gateway, ctx *runtime.Context, o *op, result *messages.Command
 		u.staged++
 	}
 	ctx.Send(o.from, &messages.UploadPartReply{
-		Header: &messages.Header{Request: o.request}, Error: messages.FromError(err), Upload: o.upload.id, Part: o.part, BodyHeld: o.appends > 1,
+		Header: &messages.Header{Request: o.request}, Error: messages.FromError(givenUp(err)), Upload: o.upload.id, Part: o.part, BodyHeld: o.appends > 1,
 	})
 }
 
@@ -179,9 +179,18 @@ func (g *Gateway) onFinishUpload(ctx *runtime.Context, m *messages.FinishUpload)
 		} else {
 			u.failed = true // dropped by the sweep
 		}
-		replyPut(g, ctx, o, result, err)
+		replyPut(g, ctx, o, result, givenUp(err))
 	}
 	g.admit(ctx, m.Header, o)
+}
+
+// givenUp tells who stores a file what it means that the log knows no upload: it was given
+// up with the node, which was away for long. The file itself is not asked for.
+func givenUp(err error) error {
+	if model.CodeOf(err) != model.CodeNotFound {
+		return err
+	}
+	return model.Errorf(model.CodeUnavailable, "upload", "the upload was given up, because this node was away for too long; send the file again")
 }
 
 func checkFinish(f *messages.FileAttributes, idempotencyKey string, u *upload) error {

@@ -6,8 +6,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/catalog"
 	"tiercel/cluster/health"
-	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -139,9 +139,9 @@ func (c *Controller) register(ctx *runtime.Context, node string, row *messages.W
 		if err != nil {
 			ctx.Log().Warn("a node was not taken in", "worker", node, "error", err)
 		}
-		if old := c.row(node); old != nil && old.Dc != row.Dc && license.Of(c.cluster.GetLicense()).DenyDC(row.Dc, old.Dc) != nil {
+		if dc, stays := o.Result.GetDetails()[catalog.DetailKeptDC]; stays && err == nil {
 			ctx.Log().Warn("a worker came back with the label of another datacenter, which the licence does not allow; it stays where it was",
-				"worker", node, "dc", old.Dc, "asked", row.Dc)
+				"worker", node, "dc", dc, "asked", row.Dc)
 		}
 		if g := c.greets[node]; g != nil {
 			delete(c.greets, node)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tiercel/cluster/catalog"
 	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -167,11 +168,11 @@ func TestLicense_AWorkerDoesNotMoveToAnotherDatacenterByAnotherLabel(t *testing.
 	r.mustDo(at(2, "east"))
 	r.mustDo(at(3, "west"))
 	r.mustDo(setLicense("professional", 200, 1000))
-	r.mustDo(at(2, "west"))
+	assert.Equal(t, "east", r.mustDo(at(2, "west")).Details[catalog.DetailKeptDC])
 	row, _ := r.c.Worker("d-2")
 	assert.Equal(t, "east", row.Dc, "taken in, where it was")
 	for _, stays := range []*messages.Command{at(1, "east"), at(2, "east"), at(3, "west")} {
-		r.mustDo(stays)
+		assert.Empty(t, r.mustDo(stays).Details)
 	}
 }
 

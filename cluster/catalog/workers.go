@@ -62,9 +62,10 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 			return refused
 		}
 	}
-	next := proto.CloneOf(row)
+	next, kept := proto.CloneOf(row), map[string]string(nil)
 	if old != nil && row.Dc != old.Dc && c.checkDC(node, row.Dc) != nil {
-		next.Dc = old.Dc // it is taken in, where it was: who is there already is never shut out
+		// It is taken in, where it was: who is there already is never shut out.
+		next.Dc, kept = old.Dc, map[string]string{DetailKeptDC: old.Dc}
 	}
 	next.State, next.Transitions, next.RegisteredAt, next.ChangedAt, next.Draining = messages.WorkerState_HEALTHY, nil, e.index, e.index, false
 	if old != nil {
@@ -80,8 +81,12 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 		}
 	}
 	c.setWorker(node, next)
-	return &messages.CommandResult{Created: old == nil}
+	return &messages.CommandResult{Created: old == nil, Details: kept}
 }
+
+// DetailKeptDC is the datacenter that a registered worker stays in, in the result: the
+// licence does not have the one that it came with.
+const DetailKeptDC = "kept_dc"
 
 func validLabels(row *messages.WorkerRow) bool {
 	for _, label := range [...]string{row.Address, row.DiskType, row.Dc, row.Rack, row.Host, row.Version} {

@@ -37,8 +37,8 @@ func ParseBytes(text string) (int64, error) {
 			return 0, badBytes(text)
 		case f*u.factor >= math.MaxInt64:
 			return 0, fmt.Errorf("%q is more than a file system can have", text)
-		case u.factor == 1 && f != math.Trunc(f):
-			return 0, fmt.Errorf("%q is a part of a byte; write whole bytes, or a unit", text)
+		case u.factor == 1 && f != math.Trunc(f), f > 0 && f*u.factor < 1:
+			return 0, fmt.Errorf("%q is a part of a byte; write whole bytes, or a larger number", text)
 		}
 		return int64(f * u.factor), nil
 	}

@@ -161,7 +161,7 @@ func TestParseBytes_ReadsSizesAsPeopleWriteThem(t *testing.T) {
 		assert.NoError(t, err, text)
 		assert.Equal(t, want, got, text)
 	}
-	for _, text := range []string{"", "GiB", "-1", "-1GiB", "10G", "1e9", "0x10", "NaN", "Inf", "infB", "99999PiB", "1_000", "9223372036854775808", "0.4", "1.5B"} {
+	for _, text := range []string{"", "GiB", "-1", "-1GiB", "10G", "1e9", "0x10", "NaN", "Inf", "infB", "99999PiB", "1_000", "9223372036854775808", "0.4", "1.5B", "0.0001KiB"} {
 		_, err := ParseBytes(text)
 		assert.Error(t, err, text)
 	}
