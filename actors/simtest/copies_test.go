@@ -2,150 +2,18 @@ package simtest
 
 import (
 	"bytes"
-	"io"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
 )
-
-// copies is a probe that orders workers about, as a master of an epoch far above
-// that of the cluster's own, which they obey no more. Actors at the paths of a
-// master's coordinator and foreman hear what the workers say to theirs.
-type copies struct {
-	*probe
-	term    uint64
-	damaged []*messages.CopyDamaged
-	asked   []*messages.AskBandwidth
-	grant   func(ctx *runtime.Context, m *messages.AskBandwidth) // nil: the foreman is silent
-}
-
-const testVolume = 900 // no volume of the cluster
-
-func newCopies(t *testing.T, seed uint64) *copies {
-	c := &copies{probe: newClusterProbe(t, seed, 3), term: 1 << 20}
-	hears := func(path string, hear hearing) {
-		_, err := c.rt.SpawnRoot(path, func() runtime.Actor { return hear })
-		require.NoError(t, err)
-	}
-	hears("node/master/coordinator", func(_ *runtime.Context, msg any) {
-		if m, ok := msg.(*messages.CopyDamaged); ok {
-			c.damaged = append(c.damaged, m)
-		}
-	})
-	hears("node/master/foreman", func(ctx *runtime.Context, msg any) {
-		if m, ok := msg.(*messages.AskBandwidth); ok {
-			c.asked = append(c.asked, m)
-			if c.grant != nil {
-				c.grant(ctx, m)
-			}
-		}
-	})
-	c.at(0)
-	return c
-}
-
-type hearing func(ctx *runtime.Context, msg any)
-
-func (h hearing) Receive(ctx *runtime.Context, msg any) { h(ctx, msg) }
-
-// at speaks to one of the three workers, which obeys this master only.
-func (c *copies) at(i int) *host {
-	c.host = c.story.hosts[i]
-	require.Nil(c.t, ask[*messages.ReportVolumesReply](c.probe, workerPath, &messages.ReportVolumes{Header: c.order()}).Error)
-	return c.host
-}
-
-func (c *copies) order() *messages.Header {
-	h := c.header()
-	h.EpochGeneration, h.EpochTerm = c.story.master().catalog.Cluster().Generation, c.term
-	return h
-}
-
-// sealedCopy is what the test knows of a whole copy.
-type sealedCopy struct {
-	id     uint64
-	bytes  []byte
-	digest []byte
-	placed []store.Placed
-}
-
-// seal makes a sealed copy of replica generation 1 on a host.
-func (c *copies) seal(h *host, id uint64, bodies ...int) *sealedCopy {
-	c.t.Helper()
-	v := h.data.Volumes
-	w, err := v.Create(model.TierCritical, model.VolumeID(id), 1, 1)
-	require.NoError(c.t, err)
-	s := &sealedCopy{id: id}
-	for i, size := range bodies {
-		p, err := w.AppendBatch([]store.Record{{Tenant: "t", Path: "/a", Session: 1, Sequence: uint64(i + 1), Parts: 1, Body: bytes.Repeat([]byte{byte(i + 1)}, size)}}, true)
-		require.NoError(c.t, err)
-		s.placed = append(s.placed, p...)
-	}
-	end, err := v.Fence(model.VolumeID(id))
-	require.NoError(c.t, err)
-	s.digest, err = v.Seal(model.VolumeID(id), end)
-	require.NoError(c.t, err)
-	s.bytes = c.bytesOn(h, id)
-	require.Len(c.t, s.bytes, int(end))
-	return s
-}
-
-func volumeFile(id uint64) string { return "volumes/t1/" + model.VolumeID(id).String() + ".vol" }
-
-func (c *copies) bytesOn(h *host, id uint64) []byte { return c.fileOn(h, volumeFile(id)) }
-
-func (c *copies) fileOn(h *host, name string) []byte {
-	c.t.Helper()
-	f, err := h.node.FS().OpenReadOnly(name)
-	require.NoError(c.t, err)
-	size, err := f.Size()
-	require.NoError(c.t, err)
-	p := make([]byte, size)
-	if _, err = f.ReadAt(p, 0); err != io.EOF {
-		require.NoError(c.t, err)
-	}
-	require.NoError(c.t, f.Close())
-	return p
-}
-
-func (c *copies) spoil(h *host, id uint64, at int64) {
-	c.t.Helper()
-	f, err := h.node.FS().Open(volumeFile(id))
-	require.NoError(c.t, err)
-	p := make([]byte, 1)
-	_, err = f.ReadAt(p, at)
-	require.NoError(c.t, err)
-	p[0] ^= 1
-	_, err = f.WriteAt(p, at)
-	require.NoError(c.t, err)
-	require.NoError(c.t, f.Sync())
-	require.NoError(c.t, f.Close())
-}
-
-// settleOrder for a copy of s as replicaGen, from other workers.
-func (c *copies) settleOrder(s *sealedCopy, replicaGen uint64, sources ...int) *messages.SettleVolume {
-	m := &messages.SettleVolume{
-		Header: c.order(), Volume: s.id, Tier: 1, Generation: 1, ReplicaGen: replicaGen, SealedEnd: uint64(len(s.bytes)), Digest: s.digest,
-	}
-	for _, i := range sources {
-		m.Sources = append(m.Sources, string(c.story.hosts[i].name))
-	}
-	return m
-}
-
-func (c *copies) settle(m *messages.SettleVolume) *messages.SettleVolumeReply {
-	c.t.Helper()
-	return ask[*messages.SettleVolumeReply](c.probe, workerPath, m)
-}
 
 // Found by seed 200222: a reopening was logged, the worker never heard of it, and the
 // volume was sealed as its holder was away. Its copy was left alone for ever.
@@ -178,36 +46,6 @@ func TestStory_AnOnlyCopyThatNeverSawItsReopeningIsSettledUpToThere(t *testing.T
 	order.Generation, order.GenerationStart = 2, order.SealedEnd
 	assert.Equal(t, model.CodeConflict, model.CodeOf(c.settle(order).Error.Err("settle")))
 	assert.Equal(t, other.bytes, c.bytesOn(h, testVolume+2))
-}
-
-func (c *copies) drop(s *sealedCopy, replicaGen uint64, setAside bool) *messages.DropCopyReply {
-	c.t.Helper()
-	return ask[*messages.DropCopyReply](c.probe, workerPath, &messages.DropCopy{
-		Header: c.order(), Volume: s.id, ReplicaGen: replicaGen, SetAside: setAside, Cause: "a test",
-	})
-}
-
-// report of a copy on the host spoken to; nil: there is none.
-func (c *copies) report(id uint64) *messages.VolumeReport {
-	c.t.Helper()
-	r := ask[*messages.ReportVolumesReply](c.probe, workerPath, &messages.ReportVolumes{Header: c.order(), Volumes: []uint64{id}})
-	require.Nil(c.t, r.Error)
-	if len(r.Volumes) == 0 {
-		return nil
-	}
-	return r.Volumes[0]
-}
-
-func (c *copies) requireWhole(s *sealedCopy, r *messages.SettleVolumeReply, replicaGen uint64) {
-	c.t.Helper()
-	require.Nil(c.t, r.Error)
-	require.Equal(c.t, s.digest, r.Digest)
-	require.EqualValues(c.t, len(s.bytes), r.End)
-	require.True(c.t, bytes.Equal(s.bytes, c.bytesOn(c.host, s.id)), "byte-identical")
-	v := c.report(s.id)
-	require.True(c.t, v.Sealed && v.Fenced && !v.Writable, "%v", v)
-	require.Equal(c.t, replicaGen, v.ReplicaGen)
-	require.Empty(c.t, v.Damage)
 }
 
 func TestStory_ACopyIsMadeFromTheFirstSourceThatHasIt(t *testing.T) {
@@ -333,13 +171,6 @@ func TestStory_ASourceThatHasOtherBytesIsPassedOverInTheEnd(t *testing.T) {
 	c.requireWhole(s, c.settle(order), 7)
 }
 
-func (c *copies) listed(h *host, dir string) []string {
-	c.t.Helper()
-	names, err := h.node.FS().List(dir)
-	require.NoError(c.t, err)
-	return names
-}
-
 func TestStory_ADroppedCopyCanBeSetAside(t *testing.T) {
 	c := newCopies(t, 505)
 	s := c.seal(c.story.hosts[0], testVolume, 100)
@@ -366,84 +197,6 @@ func TestStory_ACopyThatStillTakesAppendsIsFencedAndDropped(t *testing.T) {
 	require.Nil(t, c.drop(s, gen, false).Error)
 	assert.Nil(t, c.report(testVolume))
 	assert.NotContains(t, c.listed(c.host, "volumes/t1"), "900.vol")
-}
-
-func TestStory_NobodyOfAnOlderEpochDropsOrScrubs(t *testing.T) {
-	c := newCopies(t, 506)
-	s := c.seal(c.story.hosts[0], testVolume, 100)
-	c.term--
-	assert.Equal(t, "stale_epoch", c.drop(s, 1, false).Error.GetCode())
-	r := ask[*messages.ScrubCopiesReply](c.probe, workerPath, &messages.ScrubCopies{Header: c.order(), Job: 3})
-	assert.Equal(t, "stale_epoch", r.Error.GetCode())
-	c.term++
-	assert.NotNil(t, c.report(s.id))
-}
-
-func TestStory_ADamagedCopyIsFoundToldAndIsNoSource(t *testing.T) {
-	for _, by := range []string{"a remote read", "a local read", "a doubt", "itself"} {
-		c := newCopies(t, 507)
-		h := c.story.hosts[0]
-		s := c.seal(h, testVolume, 100, 70_000, 5000)
-		c.spoil(h, s.id, int64(s.placed[0].Offset+s.placed[0].RecordBytes)-1)
-		p := s.placed[0]
-		switch by {
-		case "a remote read":
-			e := &messages.Extent{Volume: s.id, Generation: 1, Offset: p.Offset, RecordBytes: p.RecordBytes, BodyBytes: p.BodyBytes, HeaderCrc32C: p.HeaderCRC}
-			r := ask[*messages.ReadExtentReply](c.probe, workerPath, &messages.ReadExtent{Header: c.header(), Extent: e, To: p.BodyBytes})
-			require.Equal(t, "corrupt", r.Error.GetCode())
-		case "a local read":
-			_, err := h.data.Volumes.ReadBody(testVolume, p.Offset, p.RecordBytes, p.HeaderCRC, 0, p.BodyBytes, nil)
-			require.Equal(t, model.CodeCorrupt, model.CodeOf(err))
-		case "a doubt":
-			c.send(workerPath, &messages.CheckCopy{Volume: s.id, Cause: "a test"})
-		case "itself":
-			c.send(workerPath, &messages.SettingsChanged{Settings: &messages.Settings{ScrubBytesPerSecond: 1 << 20}})
-		}
-		require.True(t, c.story.world.RunUntil(func() bool { return len(c.damaged) >= 2 }, 10*time.Second), "%s: told, and told again", by)
-		m := c.damaged[0]
-		assert.Equal(t, []any{"n-1", s.id, uint64(1), uint64(1)}, []any{m.Node, m.Volume, m.Generation, m.ReplicaGen})
-		v := c.report(s.id)
-		assert.Contains(t, v.Damage, "volume 900 is damaged at byte")
-		q := s.placed[1]
-		_, err := h.data.Volumes.ReadBody(testVolume, q.Offset, q.RecordBytes, q.HeaderCRC, 0, q.BodyBytes, nil)
-		assert.NoError(t, err, "its other records are read as before")
-
-		c.at(1)
-		r := c.settle(c.settleOrder(s, 7, 0))
-		assert.Equal(t, "unavailable", r.Error.GetCode())
-		assert.Nil(t, c.report(s.id), "%s: nothing was copied", by)
-	}
-}
-
-func TestStory_AScrubJobChecksEveryCopyAndSaysHowFarItIs(t *testing.T) {
-	c := newCopies(t, 508)
-	h := c.story.hosts[0]
-	for i := range uint64(5) {
-		c.seal(h, testVolume+i, 100, 150_000)
-	}
-	c.spoil(h, testVolume+3, 100_000)
-	order := &messages.ScrubCopies{Job: 3, BytesPerSecond: 200_000}
-	next := func() *messages.ScrubCopiesReply {
-		m := proto.Clone(order).(*messages.ScrubCopies)
-		m.Header = c.order()
-		return ask[*messages.ScrubCopiesReply](c.probe, workerPath, m)
-	}
-	began := c.story.world.Now()
-	first := next()
-	assert.False(t, first.Finished)
-	require.GreaterOrEqual(t, first.TotalBytes, uint64(5*150_000))
-	var r *messages.ScrubCopiesReply
-	require.True(t, c.story.world.RunUntil(func() bool { r = next(); return r.Finished }, time.Minute))
-	assert.EqualValues(t, 1, r.Damaged)
-	assert.GreaterOrEqual(t, r.Checked, uint64(5))
-	assert.Equal(t, r.TotalBytes, r.DoneBytes)
-	assert.GreaterOrEqual(t, c.story.world.Now().Sub(began), 3*time.Second, "within its limit")
-	assert.NotEmpty(t, c.report(testVolume+3).Damage)
-
-	order = &messages.ScrubCopies{Job: 4, BytesPerSecond: 1}
-	assert.False(t, next().Finished)
-	order.Cancel, order.BytesPerSecond = true, 1<<30
-	assert.True(t, c.story.world.RunUntil(func() bool { return next().Finished }, 30*time.Minute))
 }
 
 func TestStory_BytesOfAJobFlowWhenTheForemanAndTheNodeAllowIt(t *testing.T) {

@@ -1,0 +1,91 @@
+package simtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/cluster/model"
+	"tiercel/messages"
+)
+
+func TestStory_NobodyOfAnOlderEpochDropsOrScrubs(t *testing.T) {
+	c := newCopies(t, 506)
+	s := c.seal(c.story.hosts[0], testVolume, 100)
+	c.term--
+	assert.Equal(t, "stale_epoch", c.drop(s, 1, false).Error.GetCode())
+	r := ask[*messages.ScrubCopiesReply](c.probe, workerPath, &messages.ScrubCopies{Header: c.order(), Job: 3})
+	assert.Equal(t, "stale_epoch", r.Error.GetCode())
+	c.term++
+	assert.NotNil(t, c.report(s.id))
+}
+
+func TestStory_ADamagedCopyIsFoundToldAndIsNoSource(t *testing.T) {
+	for _, by := range []string{"a remote read", "a local read", "a doubt", "itself"} {
+		c := newCopies(t, 507)
+		h := c.story.hosts[0]
+		s := c.seal(h, testVolume, 100, 70_000, 5000)
+		c.spoil(h, s.id, int64(s.placed[0].Offset+s.placed[0].RecordBytes)-1)
+		p := s.placed[0]
+		switch by {
+		case "a remote read":
+			e := &messages.Extent{Volume: s.id, Generation: 1, Offset: p.Offset, RecordBytes: p.RecordBytes, BodyBytes: p.BodyBytes, HeaderCrc32C: p.HeaderCRC}
+			r := ask[*messages.ReadExtentReply](c.probe, workerPath, &messages.ReadExtent{Header: c.header(), Extent: e, To: p.BodyBytes})
+			require.Equal(t, "corrupt", r.Error.GetCode())
+		case "a local read":
+			_, err := h.data.Volumes.ReadBody(testVolume, p.Offset, p.RecordBytes, p.HeaderCRC, 0, p.BodyBytes, nil)
+			require.Equal(t, model.CodeCorrupt, model.CodeOf(err))
+		case "a doubt":
+			c.send(workerPath, &messages.CheckCopy{Volume: s.id, Cause: "a test"})
+		case "itself":
+			c.send(workerPath, &messages.SettingsChanged{Settings: &messages.Settings{ScrubBytesPerSecond: 1 << 20}})
+		}
+		require.True(t, c.story.world.RunUntil(func() bool { return len(c.damaged) >= 2 }, 10*time.Second), "%s: told, and told again", by)
+		m := c.damaged[0]
+		assert.Equal(t, []any{"n-1", s.id, uint64(1), uint64(1)}, []any{m.Node, m.Volume, m.Generation, m.ReplicaGen})
+		v := c.report(s.id)
+		assert.Contains(t, v.Damage, "volume 900 is damaged at byte")
+		q := s.placed[1]
+		_, err := h.data.Volumes.ReadBody(testVolume, q.Offset, q.RecordBytes, q.HeaderCRC, 0, q.BodyBytes, nil)
+		assert.NoError(t, err, "its other records are read as before")
+
+		c.at(1)
+		r := c.settle(c.settleOrder(s, 7, 0))
+		assert.Equal(t, "unavailable", r.Error.GetCode())
+		assert.Nil(t, c.report(s.id), "%s: nothing was copied", by)
+	}
+}
+
+func TestStory_AScrubJobChecksEveryCopyAndSaysHowFarItIs(t *testing.T) {
+	c := newCopies(t, 508)
+	h := c.story.hosts[0]
+	for i := range uint64(5) {
+		c.seal(h, testVolume+i, 100, 150_000)
+	}
+	c.spoil(h, testVolume+3, 100_000)
+	order := &messages.ScrubCopies{Job: 3, BytesPerSecond: 200_000}
+	next := func() *messages.ScrubCopiesReply {
+		m := proto.Clone(order).(*messages.ScrubCopies)
+		m.Header = c.order()
+		return ask[*messages.ScrubCopiesReply](c.probe, workerPath, m)
+	}
+	began := c.story.world.Now()
+	first := next()
+	assert.False(t, first.Finished)
+	require.GreaterOrEqual(t, first.TotalBytes, uint64(5*150_000))
+	var r *messages.ScrubCopiesReply
+	require.True(t, c.story.world.RunUntil(func() bool { r = next(); return r.Finished }, time.Minute))
+	assert.EqualValues(t, 1, r.Damaged)
+	assert.GreaterOrEqual(t, r.Checked, uint64(5))
+	assert.Equal(t, r.TotalBytes, r.DoneBytes)
+	assert.GreaterOrEqual(t, c.story.world.Now().Sub(began), 3*time.Second, "within its limit")
+	assert.NotEmpty(t, c.report(testVolume+3).Damage)
+
+	order = &messages.ScrubCopies{Job: 4, BytesPerSecond: 1}
+	assert.False(t, next().Finished)
+	order.Cancel, order.BytesPerSecond = true, 1<<30
+	assert.True(t, c.story.world.RunUntil(func() bool { return next().Finished }, 30*time.Minute))
+}
