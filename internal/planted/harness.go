@@ -62,7 +62,8 @@ func (h *Harness) Try(ctx context.Context, bug Bug) (Caught, error) {
 	if err != nil {
 		return Caught{}, err
 	}
-	mutant, err := h.build(ctx, bug.Name+".mutant", bug.Package, overlay)
+	// Named as its overlay, which is its own: two bugs of one name may be tried at once.
+	mutant, err := h.build(ctx, filepath.Base(filepath.Dir(overlay)), bug.Package, overlay)
 	if err != nil {
 		return Caught{}, fmt.Errorf("the mutant does not compile, which is no catch: %w", err)
 	}
