@@ -47,6 +47,8 @@ type step struct {
 	upload  uint64
 	sent    int
 	file    *messages.FileAttributes
+	items   []operation // of a batch
+	puts    []*messages.Put
 	ask     proto.Message
 }
 
@@ -69,6 +71,8 @@ func (c *client) Receive(ctx *runtime.Context, msg any) {
 		}
 	case *messages.PutReply:
 		c.onPut(ctx, m)
+	case *messages.PutBatchReply:
+		c.onBatch(ctx, m)
 	case *messages.MutationReply:
 		c.onMutation(ctx, m)
 	case *messages.StatReply:
@@ -103,6 +107,8 @@ func (c *client) next(ctx *runtime.Context) {
 	case draw < 48:
 		in.kind = opMove
 		in.to = 1 - in.path
+	case draw >= 90 && c.story.batches:
+		c.prepareBatch(s)
 	default:
 		c.preparePut(s, draw)
 	}
@@ -158,6 +164,8 @@ func (c *client) send(ctx *runtime.Context) {
 		}
 	}
 	switch {
+	case s.items != nil:
+		s.ask = &messages.PutBatch{Header: h, Items: s.puts}
 	case in.kind == opGet:
 		s.ask = &messages.Stat{Header: h, Tenant: clientTenant, Path: path, WithVolumes: true}
 	case in.kind == opDelete:
@@ -247,7 +255,6 @@ func (c *client) onStat(ctx *runtime.Context, m *messages.StatReply) {
 	}
 }
 
-// refusal sorts an error: some say for certain that nothing happened.
 // checkShown: a gateway never shows an index older than one it has shown.
 func (c *client) checkShown(m *messages.StatReply) {
 	if m.Applied == 0 {
@@ -262,6 +269,7 @@ func (c *client) checkShown(m *messages.StatReply) {
 	c.shown[c.life] = max(c.shown[c.life], m.Applied)
 }
 
+// refusal sorts an error: some say for certain that nothing happened.
 func refusal(e *messages.Error) output {
 	if e.Code == string(model.CodeOutcomeUnknown) {
 		return output{unknown: true}
@@ -283,11 +291,15 @@ func (c *client) finish(ctx *runtime.Context, out output) {
 	if s.tries > 0 && retriable(out.code) {
 		out = output{unknown: true} // an earlier attempt may still have happened
 	}
-	s.op.out, s.op.ret = out, int64(c.story.world.Elapsed())
-	if out.version != 0 {
-		c.seen[pathOf(s.op.in.group, s.op.in.path)] = out.version
+	if s.items != nil {
+		c.finishBatch(s, out)
+	} else {
+		s.op.out, s.op.ret = out, int64(c.story.world.Elapsed())
+		if out.version != 0 {
+			c.seen[pathOf(s.op.in.group, s.op.in.path)] = out.version
+		}
+		c.story.record(s.op)
 	}
-	c.story.record(s.op)
 	c.now = nil
 	ctx.After(time.Duration(c.random.Int64N(int64(80*time.Millisecond))), nextDue{})
 }

@@ -78,6 +78,7 @@ func TestClusterSeeds(t *testing.T) {
 	}
 	t.Logf("seeds %d to %d; fired: %v", first, first+n-1, fired)
 	if n >= 200 {
+		assert.NotZero(t, fired["refused item of a batch"], "no batch was ever refused in part")
 		for _, f := range faults {
 			assert.NotZero(t, fired[f.Name], "the fault %q never fired", f.Name)
 		}

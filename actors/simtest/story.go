@@ -66,6 +66,7 @@ type story struct {
 	scrubbed bool              // nobody's does any more
 	operator runtime.Runtime
 	calmAt   uint64 // log index at which the faults had ended
+	batches  bool   // clients send some of their puts together
 	quotas   bool   // an operator limits the clients' tenant
 	flipped  bool   // bytes of a copy were changed under its worker
 	watch    watched
@@ -109,6 +110,7 @@ func newStory(p Params) *story {
 	}
 	s.world = sim.NewWorld(p.Seed, sim.Options{Log: slog.New(panics{log, s})})
 	s.limited = p.Seed%2 == 0
+	s.batches = p.Seed%3 == 0
 	s.watchBandwidth()
 	if p.Trace != nil {
 		s.world.TraceTo(p.Trace)
