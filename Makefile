@@ -28,7 +28,7 @@ PLANTED     ?= $(shell expr $(FRESH_SEED) % 4 + 1)/4
 RACED    := ./actors/runtime ./actors/runtime/sim ./actors/edge/... ./store/... ./httpapi/...
 
 .DEFAULT_GOAL := build
-.PHONY: run build test ci openapi golangci planted race race-if-possible drill-partitions sim sim-cluster sim-fresh bench proto lint fuzz clean
+.PHONY: run build test ci openapi golangci planted race race-if-possible drill-partitions sim sim-cluster sim-fresh drill-disks bench proto lint fuzz clean
 
 run: build
 	./bin/tiercel server --data-dir $(DATA)
@@ -39,7 +39,7 @@ build:
 # The architecture test, generated code and planted bugs are Go tests like the
 # others. Nothing is cached: planted bugs depend on all of the source. One package
 # at a time: tests of real nodes and processes should not compete for two cores.
-test: lint build race-if-possible sim-fresh drill-partitions
+test: lint build race-if-possible sim-fresh drill-partitions drill-disks
 	@echo "planted bugs: share $(PLANTED); make planted tries them all"
 	PLANTED_SHARE=$(PLANTED) go test -p 1 -count=1 -timeout 15m ./...
 
@@ -100,6 +100,15 @@ drill-partitions:
 		unshare -n sh -c 'ip link set lo up && go test -count=1 -timeout 20m -tags partitions -run TestPartition -v ./cmd/tiercel/internal/drill'; \
 	else \
 		echo "partitions: NOT RUN, they need root, unshare, ip and iptables"; \
+	fi
+
+# Disks of real processes that hang, fail and fill up, in a mount namespace of its own;
+# it needs root, loop devices and mkfs.ext4.
+drill-disks:
+	@if unshare -m sh -c 'mount --make-rprivate / && d=$$(mktemp -d) && truncate -s 16M $$d.img && mkfs.ext4 -q -F $$d.img && mount -o loop $$d.img $$d && umount $$d; s=$$?; rm -rf $$d $$d.img; exit $$s' >/dev/null 2>&1; then \
+		unshare -m sh -c 'mount --make-rprivate / && go test -count=1 -timeout 20m -tags disks -run TestDisk -v ./cmd/tiercel/internal/drill'; \
+	else \
+		echo "disks: NOT RUN, they need root, unshare, loop devices and mkfs.ext4"; \
 	fi
 
 bench: build

@@ -20,6 +20,7 @@ type workerAnswer struct {
 	Missed          uint32             `json:"missed_heartbeats"`
 	LastHeartbeatAt *string            `json:"last_heartbeat_at"`
 	DiskType        string             `json:"disk_type"`
+	DiskError       *string            `json:"disk_error"` // why the disk takes nothing new
 	DC              string             `json:"dc"`
 	Rack            string             `json:"rack"`
 	Host            string             `json:"host"`
@@ -75,6 +76,9 @@ func newWorkerAnswer(w *messages.WorkerInfo, whole bool) workerAnswer {
 		a.TotalBytes, a.UsedBytes, a.FreeBytes = &c.TotalBytes, &c.UsedBytes, &c.FreeBytes
 		if c.IoLoadKnown {
 			a.IOLoad = &c.IoLoad
+		}
+		if c.Failing != "" {
+			a.DiskError = &c.Failing
 		}
 	}
 	if w.Role != roleUnknown {

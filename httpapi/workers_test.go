@@ -18,10 +18,10 @@ func TestWorkers_AreShownAsTheContractNamesThem(t *testing.T) {
 	r := w.do("GET", clusterURL+"/workers", nil)
 	require.Equal(t, 200, r.status, "%s", r.body)
 	assert.JSONEq(t, `{"workers":[
-	 {"worker_id":"n-1","address":"a:1","state":"healthy","missed_heartbeats":0,"last_heartbeat_at":"1970-01-01T00:00:00.001Z","disk_type":"ssd",
+	 {"worker_id":"n-1","address":"a:1","state":"healthy","missed_heartbeats":0,"last_heartbeat_at":"1970-01-01T00:00:00.001Z","disk_type":"ssd","disk_error":null,
 	  "dc":"d","rack":"r","host":"h","total_bytes":10,"used_bytes":4,"free_bytes":6,"io_load":0.5,"latency_ms":null,"lag_bytes":0,"lag_ms":0,"volumes":3,"role":"master",
 	  "candidate_rank":0,"draining":false,"version":"v"},
-	 {"worker_id":"n-2","address":"","state":"degraded","missed_heartbeats":3,"last_heartbeat_at":null,"disk_type":"","dc":"","rack":"","host":"",
+	 {"worker_id":"n-2","address":"","state":"degraded","missed_heartbeats":3,"last_heartbeat_at":null,"disk_type":"","disk_error":null,"dc":"","rack":"","host":"",
 	  "total_bytes":null,"used_bytes":null,"free_bytes":null,"io_load":null,"latency_ms":null,"lag_bytes":4096,"lag_ms":250,"volumes":0,"role":"voter","candidate_rank":null,
 	  "draining":false,"version":""}]}`, string(r.body))
 
@@ -29,6 +29,12 @@ func TestWorkers_AreShownAsTheContractNamesThem(t *testing.T) {
 	require.Equal(t, 200, r.status, "%s", r.body)
 	assert.Contains(t, string(r.body), `"volume_list":[{"volume_id":7,"tier":1,"state":"sealed","primary":false,"verified":true,"live_bytes":0,"total_bytes":9}]`)
 	assert.Contains(t, string(r.body), `"transitions":[{"from":"healthy","to":"degraded","missed_heartbeats":3,"cause":"3 heartbeats missed","at":"1970-01-01T00:00:00.001Z"}]`)
+}
+
+func TestWorkers_ADiskThatTakesNothingNewSaysWhy(t *testing.T) {
+	a := newWorkerAnswer(&messages.WorkerInfo{Node: "n-1", Capacity: &messages.CapacityReport{Failing: "it hangs"}}, false)
+	require.NotNil(t, a.DiskError)
+	assert.Equal(t, "it hangs", *a.DiskError)
 }
 
 func TestMaster_IsShownWithItsCandidates(t *testing.T) {

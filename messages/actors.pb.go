@@ -3722,6 +3722,7 @@ type CapacityReport struct {
 	Failing        string                 `protobuf:"bytes,11,opt,name=failing,proto3" json:"failing,omitempty"` // why the disk takes nothing new: it failed; empty: it did not
 	DamagedVolumes uint64                 `protobuf:"varint,12,opt,name=damaged_volumes,json=damagedVolumes,proto3" json:"damaged_volumes,omitempty"`
 	BeyondWarning  []string               `protobuf:"bytes,13,rep,name=beyond_warning,json=beyondWarning,proto3" json:"beyond_warning,omitempty"` // of a sum over workers: those whose disk is used beyond the warning share; 16 at most
+	FailingDisks   []string               `protobuf:"bytes,14,rep,name=failing_disks,json=failingDisks,proto3" json:"failing_disks,omitempty"`    // of a sum over workers: whose disk takes nothing new, and why; 16 at most
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -3843,6 +3844,13 @@ func (x *CapacityReport) GetDamagedVolumes() uint64 {
 func (x *CapacityReport) GetBeyondWarning() []string {
 	if x != nil {
 		return x.BeyondWarning
+	}
+	return nil
+}
+
+func (x *CapacityReport) GetFailingDisks() []string {
+	if x != nil {
+		return x.FailingDisks
 	}
 	return nil
 }
@@ -13226,7 +13234,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1b\n" +
 	"\tlag_bytes\x18\x02 \x01(\x04R\blagBytes\x12\x15\n" +
 	"\x06lag_ms\x18\x03 \x01(\x03R\x05lagMs\x12\x1c\n" +
-	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\xaf\x03\n" +
+	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\xd4\x03\n" +
 	"\x0eCapacityReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
@@ -13244,7 +13252,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	" \x01(\bR\vioLoadKnown\x12\x18\n" +
 	"\afailing\x18\v \x01(\tR\afailing\x12'\n" +
 	"\x0fdamaged_volumes\x18\f \x01(\x04R\x0edamagedVolumes\x12%\n" +
-	"\x0ebeyond_warning\x18\r \x03(\tR\rbeyondWarning\"\xd5\x01\n" +
+	"\x0ebeyond_warning\x18\r \x03(\tR\rbeyondWarning\x12#\n" +
+	"\rfailing_disks\x18\x0e \x03(\tR\ffailingDisks\"\xd5\x01\n" +
 	"\n" +
 	"OpenVolume\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +

@@ -242,9 +242,17 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 	if s.Ready && g.master.Reason != "" {
 		s.Warnings = append(s.Warnings, g.master.Reason)
 	}
+	accepts := func(c *messages.CapacityReport) bool { return c.AcceptsWrites }
+	if len(s.Capacity) > 0 && !slices.ContainsFunc(s.Capacity, accepts) {
+		s.State = "read_only"
+	}
 	for _, c := range s.Capacity {
-		if !c.AcceptsWrites {
-			s.State = "read_only"
+		if len(c.FailingDisks) > 0 {
+			s.Warnings = append(s.Warnings, fmt.Sprintf(
+				"the disk of %s takes nothing new; if it does not recover, replace it: drain and remove the worker", strings.Join(c.FailingDisks, ", ")))
+			if s.State == "healthy" {
+				s.State = "degraded"
+			}
 		}
 		if len(c.BeyondWarning) > 0 {
 			s.Warnings = append(s.Warnings, fmt.Sprintf(

@@ -55,7 +55,7 @@ func (c *Coordinator) word(ctx *runtime.Context, after uint64, limit int) *messa
 	return m
 }
 
-// maxWarned workers of a sum are named as beyond the warning share.
+// maxWarned workers of a sum are named as beyond the warning share, and as failing.
 const maxWarned = 16
 
 // capacity sums what the workers said of their disks, by type and by whether they
@@ -87,6 +87,9 @@ func (c *Coordinator) capacity() []*messages.CapacityReport {
 		if warn := c.cluster.GetSettings().GetWarnUsedShare(); warn > 0 && s.report.TotalBytes > 0 && len(sum.BeyondWarning) < maxWarned &&
 			1-float64(s.report.FreeBytes)/float64(s.report.TotalBytes) >= warn {
 			sum.BeyondWarning = append(sum.BeyondWarning, node)
+		}
+		if s.report.Failing != "" && len(sum.FailingDisks) < maxWarned {
+			sum.FailingDisks = append(sum.FailingDisks, node+" ("+s.report.Failing+")")
 		}
 	}
 	return out

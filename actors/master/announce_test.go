@@ -79,7 +79,7 @@ func TestCoordinator_SumsWhatTheDisksHave(t *testing.T) {
 	for _, c := range []*messages.CapacityReport{
 		{Node: "w-1", DiskType: "ssd", TotalBytes: 100, UsedBytes: 30, FreeBytes: 70, AcceptsWrites: true},
 		{Node: "w-2", DiskType: "ssd", TotalBytes: 50, UsedBytes: 10, FreeBytes: 40, AcceptsWrites: true},
-		{Node: "m", DiskType: "hdd", TotalBytes: 10, UsedBytes: 10},
+		{Node: "m", DiskType: "hdd", TotalBytes: 10, UsedBytes: 10, Failing: "it hangs"},
 		{Node: "stranger", DiskType: "hdd", TotalBytes: 1000},
 	} {
 		host.System().Root.Send(host.Peer("m", "coordinator"), c)
@@ -94,4 +94,6 @@ func TestCoordinator_SumsWhatTheDisksHave(t *testing.T) {
 	assert.True(t, m.Capacity[1].AcceptsWrites)
 	assert.Equal(t, []string{"m"}, m.Capacity[0].BeyondWarning, "all of its disk is used")
 	assert.Empty(t, m.Capacity[1].BeyondWarning)
+	assert.Equal(t, []string{"m (it hangs)"}, m.Capacity[0].FailingDisks)
+	assert.Empty(t, m.Capacity[1].FailingDisks)
 }

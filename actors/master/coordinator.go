@@ -11,7 +11,6 @@ import (
 	"tiercel/cluster/model"
 	"tiercel/cluster/placement"
 	"tiercel/cluster/roster"
-	"tiercel/cluster/volumes"
 	"tiercel/messages"
 )
 
@@ -187,6 +186,8 @@ func (c *Coordinator) grant(ctx *runtime.Context, session uint64, item *messages
 	case full || c.allFull():
 		g.Error = messages.FromError(model.Errorf(model.CodeClusterFull, "begin",
 			"the disks are full up to their reserve; delete files or add space"))
+	case c.allFailing() != "":
+		g.Error = messages.FromError(model.Errorf(model.CodeInsufficientReplicas, "begin", "no disk takes new content; that of %s", c.allFailing()))
 	case c.short[tier] != "" && tier == model.TierCritical:
 		g.Error = messages.FromError(model.Errorf(model.CodeInsufficientReplicas, "begin", "%s", c.short[tier]))
 	default:
@@ -194,73 +195,6 @@ func (c *Coordinator) grant(ctx *runtime.Context, session uint64, item *messages
 			"no volume of tier %d takes writes at the moment; one is being opened", item.Tier))
 	}
 	return g
-}
-
-// withRoom leaves out volumes of which a member has no room; full: all of them.
-func (c *Coordinator) withRoom(open []placement.Open, item *messages.BeginItem) (fit []placement.Open, full bool) {
-	if !slices.ContainsFunc(open, func(o placement.Open) bool { return !c.hasRoom(o.Volume, item) }) {
-		return open, false
-	}
-	for _, o := range open {
-		if c.hasRoom(o.Volume, item) {
-			fit = append(fit, o)
-		}
-	}
-	return fit, len(open) > 0 && len(fit) == 0
-}
-
-// hasRoom reports whether every member of a volume can take an item. What frees
-// space in the end may use half of what is kept free.
-func (c *Coordinator) hasRoom(volume uint64, item *messages.BeginItem) bool {
-	for _, node := range c.grants[volume].members {
-		s := c.space[node]
-		if s == nil {
-			continue
-		}
-		room := s.report.WritableBytes
-		if item.Reserved {
-			room += (s.report.FreeBytes - min(s.report.FreeBytes, room)) / 2
-		}
-		if s.granted+item.Bytes > room {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *Coordinator) take(tier model.Tier, volume, bytes uint64) {
-	open := c.usable[tier]
-	for i := range open {
-		if open[i].Volume == volume {
-			open[i].Outstanding += int64(bytes)
-		}
-	}
-	for _, node := range c.grants[volume].members {
-		if s := c.space[node]; s != nil {
-			s.granted += bytes
-		}
-	}
-}
-
-// allFull reports whether no worker that was heard takes new content.
-func (c *Coordinator) allFull() bool {
-	for _, s := range c.space {
-		if s.report.AcceptsWrites {
-			return false
-		}
-	}
-	return len(c.space) > 0
-}
-
-// othersTake reports whether enough workers have room for another volume of a tier.
-func (c *Coordinator) othersTake(ctx *runtime.Context, tier model.Tier) bool {
-	n := 0
-	for _, s := range c.space {
-		if r := s.report; ctx.Now().Sub(s.at) < presentFor && r.WritableBytes >= s.granted+roomForVolume(r.TotalBytes) {
-			n++
-		}
-	}
-	return n >= volumes.MinCopies(tier, len(c.nodes))
 }
 
 // onCommit passes commands to the log under numbers of our own.

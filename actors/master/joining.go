@@ -44,6 +44,10 @@ func (c *Controller) takeBeat(ctx *runtime.Context, to *actor.PID, m *messages.H
 	if micros := median(m.Latency); micros > 0 {
 		ctx.Send(ctx.Runtime().Local(c.cfg.CoordinatorPath), &messages.WorkerLatency{Node: m.Node, Micros: micros, Ways: m.Latency})
 	}
+	if m.Capacity.GetFailing() != "" {
+		// Its worker may be unable to tell: it cannot even make this master's epoch durable.
+		ctx.Send(ctx.Runtime().Local(c.cfg.CoordinatorPath), m.Capacity)
+	}
 	ack := c.ack(ctx, m)
 	if c.holdsLog(row) {
 		ack.Candidates = c.candidates // nobody else campaigns

@@ -24,6 +24,7 @@ type diskHealth struct {
 	failures map[uint64]time.Time // newest of each volume
 	failing  string               // why nothing new is taken
 	since    time.Time            // of the newest failure or probe
+	probing  bool
 }
 
 // noteDisk counts a failure of the disk, if err is one.
@@ -49,10 +50,11 @@ func (w *Worker) diskFailed(ctx *runtime.Context, volume uint64, cause string) {
 
 // probeDue reports whether a failing disk has rested long enough to be tried.
 func (d *diskHealth) probeDue(now time.Time) bool {
-	return d.failing != "" && now.Sub(d.since) >= failingRest
+	return d.failing != "" && !d.probing && now.Sub(d.since) >= failingRest
 }
 
 func (w *Worker) onProbed(ctx *runtime.Context, err error) {
+	w.disk.probing = false
 	if err != nil {
 		w.disk.since = ctx.Now()
 		return
@@ -73,7 +75,8 @@ type capacityRead struct {
 
 func (w *Worker) onReportDue(ctx *runtime.Context) {
 	fs, volumes, busy, probe := ctx.Runtime().FS(), w.cfg.Volumes, w.cfg.DiskBusy, w.disk.probeDue(ctx.Now())
-	ctx.Offload(func() any {
+	w.disk.probing = w.disk.probing || probe
+	w.atDisk(ctx, func() any {
 		total, free, err := fs.Usage()
 		r := &capacityRead{total: total, free: free, used: volumes.Bytes(), err: err, probed: probe, disk: readDisk(busy)}
 		if probe {
@@ -94,8 +97,7 @@ func (w *Worker) onCapacityRead(ctx *runtime.Context, m *capacityRead) {
 	w.load.measure(ctx.Now(), m.disk)
 	states := w.cfg.Volumes.States()
 	w.capacity = w.capacityReport(ctx, m, states)
-	ctx.Send(w.master, w.capacity)
-	ctx.Send(ctx.Runtime().Local(w.cfg.MemberPath), w.capacity)
+	w.tellCapacity(ctx)
 	w.announceDamage(ctx, states)
 	w.checkSuspects(ctx)
 	w.planScrub(ctx, states)

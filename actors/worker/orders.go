@@ -48,7 +48,7 @@ func (w *Worker) raise(ctx *runtime.Context, epoch model.Epoch) {
 	}
 	w.raising = true
 	update := w.cfg.UpdateNode
-	ctx.Offload(func() any {
+	w.atDisk(ctx, func() any {
 		return &raised{epoch: epoch, err: update(func(n *store.NodeFile) {
 			if n.HighestEpoch.Less(epoch) {
 				n.HighestEpoch = epoch

@@ -15,8 +15,12 @@ import (
 // windowBytes may be on their way to one follower without an acknowledgement.
 const windowBytes = 32 << 20
 
-// checkEvery is how often the primary looks whether a follower keeps up.
+// checkEvery is how often a volume looks whether its followers and its disk keep up.
 const checkEvery = 250 * time.Millisecond
+
+// loneWaits is how many times longer a copy without others waits for its disk: giving
+// it up helps only if the next volume lies elsewhere.
+const loneWaits = 4
 
 // follower is what the primary knows of one other member.
 type follower struct {
@@ -78,7 +82,6 @@ func (v *Volume) replicate(ctx *runtime.Context, b *batch, bytes int) {
 		ctx.RequestBulk(f.pid, m)
 	}
 	v.showLag()
-	v.checkSoon(ctx)
 }
 
 func recordsOf(items []pendingAppend) []store.Record {
@@ -96,13 +99,19 @@ func (v *Volume) checkSoon(ctx *runtime.Context) {
 	}
 }
 
-// onCheck gives a follower up that has not acknowledged for too long.
+// onCheck gives up on a disk, or a follower, that has not answered for too long.
 func (v *Volume) onCheck(ctx *runtime.Context) {
 	v.checking = false
 	if v.stopped != "" && !v.full {
 		return
 	}
-	waiting := false
+	if v.busy && ctx.Now().Sub(v.busySince) > v.diskPatience() {
+		v.full = false
+		v.shared.diskHangs.Store(true)
+		v.stop(ctx, "the disk of "+v.self+" does not answer", v.self)
+		return
+	}
+	waiting := v.busy
 	for _, f := range v.followers {
 		if len(f.window) == 0 {
 			continue
@@ -117,6 +126,13 @@ func (v *Volume) onCheck(ctx *runtime.Context) {
 	if waiting {
 		v.checkSoon(ctx)
 	}
+}
+
+func (v *Volume) diskPatience() time.Duration {
+	if v.lone {
+		return loneWaits * v.patience
+	}
+	return v.patience
 }
 
 // onAcknowledged takes a follower's word: it has fsynced up to its watermark.
@@ -217,7 +233,8 @@ func (v *Volume) write(ctx *runtime.Context) {
 		return
 	}
 	taken := v.replicas
-	v.replicas, v.busy = nil, true
+	v.replicas = nil
+	v.toDisk(ctx)
 	writer, began := v.writer, ctx.Now()
 	ctx.Offload(func() any {
 		var records []store.Record
@@ -274,6 +291,7 @@ type shared struct {
 	busyNs     *atomic.Int64 // of the disk, all volumes together
 	lags       lags
 	diskFailed atomic.Bool // it was the disk that stopped the volume, and it is not full
+	diskHangs  atomic.Bool // it was the disk, which has not answered yet
 }
 
 // meter counts the time in which the disk had work of this volume.

@@ -32,14 +32,16 @@ type Volume struct {
 	maxBytes   uint64
 	self       string // node
 	primary    string
+	lone       bool          // the only member
 	followers  []*follower   // of the primary
 	patience   time.Duration // for a follower's acknowledgement
 
 	pending      []pendingAppend
 	pendingBytes int
-	busy         bool     // a batch, or a sync, is at the disk
-	flight       []*batch // written or being written, oldest first, not yet answered
-	checking     bool     // a look at the followers is due
+	busy         bool      // a batch, or a sync, is at the disk
+	busySince    time.Time // of that
+	flight       []*batch  // written or being written, oldest first, not yet answered
+	checking     bool      // a look at the followers and the own disk is due
 
 	replicas []replica // of a follower: what waits for its disk
 	next     uint64    // of a follower: where the next batch must begin
@@ -182,7 +184,7 @@ func (v *Volume) flush(ctx *runtime.Context) {
 	b := &batch{items: v.pending[:n:n], since: ctx.Now()}
 	v.pending = append([]pendingAppend(nil), v.pending[n:]...)
 	v.pendingBytes -= bytes
-	v.busy = true
+	v.toDisk(ctx)
 	v.flight = append(v.flight, b)
 	v.replicate(ctx, b, bytes)
 	writer, sync, began := v.writer, v.tier.Synced(), ctx.Now()
@@ -278,6 +280,12 @@ func (v *Volume) stop(ctx *runtime.Context, why, suspect string) {
 	v.answer(ctx, refused)
 }
 
+// toDisk notes that the disk has work of this volume from now on.
+func (v *Volume) toDisk(ctx *runtime.Context) {
+	v.busy, v.busySince = true, ctx.Now()
+	v.checkSoon(ctx)
+}
+
 // stopForDisk: the worker hears whether the disk has failed or is full.
 func (v *Volume) stopForDisk(ctx *runtime.Context, err error) {
 	if store.IsDiskFailure(err) {
@@ -304,7 +312,8 @@ func (v *Volume) onLazySyncDue(ctx *runtime.Context) {
 		v.scheduleLazySync(ctx)
 		return
 	}
-	v.busy, v.dirty = true, false
+	v.dirty = false
+	v.toDisk(ctx)
 	writer := v.writer
 	ctx.Offload(func() any { return &lazySynced{err: writer.Sync()} })
 }

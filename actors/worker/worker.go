@@ -53,6 +53,9 @@ type Worker struct {
 	incoming turns              // of bytes for copies that are settled here
 	scrub    scrub
 	disk     diskHealth
+	atWork   map[uint64]time.Time // since when the disk has a piece of work, by its number
+	works    uint64
+	looking  bool // a look at atWork is due
 }
 
 type openVolume struct {
@@ -67,7 +70,7 @@ type openVolume struct {
 // New makes the actor.
 func New(cfg Config) *Worker {
 	return &Worker{
-		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, settling: make(map[uint64]*settling),
+		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, settling: make(map[uint64]*settling), atWork: make(map[uint64]time.Time),
 	}
 }
 
@@ -123,6 +126,10 @@ func (w *Worker) Receive(ctx *runtime.Context, msg any) {
 		w.noteDisk(ctx, 0, m.err)
 	case *messages.SettingsChanged:
 		w.settings = m.Settings
+	case *fromDisk:
+		w.onFromDisk(ctx, m)
+	case diskDue:
+		w.onDiskDue(ctx)
 	default:
 		w.onCheck(ctx, msg)
 	}
@@ -197,7 +204,7 @@ func (w *Worker) openVolume(ctx *runtime.Context, to *actor.PID, m *messages.Ope
 		return
 	}
 	volumes := w.cfg.Volumes
-	ctx.Offload(func() any {
+	w.atDisk(ctx, func() any {
 		writer, err := openWriter(volumes, m)
 		return &volumeOpened{to: to, ask: m, writer: writer, err: err}
 	})
@@ -261,7 +268,7 @@ func (w *Worker) spawnVolume(ctx *runtime.Context, m *volumeOpened) {
 		lives++
 		vol := &Volume{
 			worker: self, writer: writer, id: ask.Volume, generation: ask.Generation, tier: model.Tier(ask.Tier), maxBytes: maxBytes,
-			self: node, primary: members[0], patience: patience, next: writer.End(), shared: v.shared,
+			self: node, primary: members[0], lone: len(members) == 1, patience: patience, next: writer.End(), shared: v.shared,
 		}
 		if members[0] == node {
 			for i, pid := range pids {
@@ -284,7 +291,7 @@ func (w *Worker) fenceVolume(ctx *runtime.Context, to *actor.PID, m *messages.Fe
 		ctx.Send(o.pid, m)
 	}
 	volumes := w.cfg.Volumes
-	ctx.Offload(func() any {
+	w.atDisk(ctx, func() any {
 		id := model.VolumeID(m.Volume)
 		watermark, err := volumes.Fence(id)
 		f := &volumeFenced{to: to, ask: m, watermark: watermark, err: err}
@@ -312,7 +319,10 @@ func (w *Worker) onFenced(ctx *runtime.Context, m *volumeFenced) {
 func (w *Worker) onVolumeStopped(ctx *runtime.Context, m *messages.VolumeStopped) {
 	if o := w.open[m.Volume]; o != nil && o.generation == m.Generation {
 		o.writable, o.full, o.suspect = false, m.Full, m.Suspect
-		if o.shared.diskFailed.Load() {
+		switch {
+		case o.shared.diskHangs.Load():
+			w.diskHangs(ctx)
+		case o.shared.diskFailed.Load():
 			w.diskFailed(ctx, m.Volume, m.Cause)
 		}
 	}

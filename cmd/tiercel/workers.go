@@ -19,6 +19,7 @@ type worker struct {
 	State       string   `json:"state"`
 	Missed      int      `json:"missed_heartbeats"`
 	DiskType    string   `json:"disk_type"`
+	DiskError   string   `json:"disk_error"`
 	Rack        string   `json:"rack"`
 	Host        string   `json:"host"`
 	Total       *int64   `json:"total_bytes"`
@@ -99,6 +100,9 @@ func printWorkers(out io.Writer, workers []worker) error {
 		if w.Draining {
 			state += ", draining"
 		}
+		if w.DiskError != "" {
+			state += ", disk failing"
+		}
 		load := "unknown"
 		if w.IOLoad != nil {
 			load = fmt.Sprintf("%.0f %%", 100**w.IOLoad)
@@ -148,6 +152,9 @@ func (a *app) showWorkerCommand() *command {
 func (w *worker) print(out io.Writer) error {
 	if err := printWorkers(out, []worker{*w}); err != nil {
 		return err
+	}
+	if w.DiskError != "" {
+		fmt.Fprintln(out, "\nThe disk takes nothing new:", w.DiskError)
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nVOLUME\tTIER\tSTATE\tCOPY\tSIZE")

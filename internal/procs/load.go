@@ -60,13 +60,18 @@ type file struct {
 // process is nothing, for the page cache survives it.
 var loadPrefixes = [...]string{"/models", "/sessions", "/datasets", "/cache"}
 
-// StartLoad starts n writers.
+// StartLoad starts n writers that use every tier.
 func StartLoad(c *Cluster, n int, seed uint64) *Load {
+	return StartLoadIn(c, n, seed, loadPrefixes[:]...)
+}
+
+// StartLoadIn starts n writers below the prefixes.
+func StartLoadIn(c *Cluster, n int, seed uint64, prefixes ...string) *Load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Load{cluster: c, seed: seed, stop: cancel, versions: make(map[uint64]string)}
 	for i := range n {
 		w := &writer{load: l, number: i, random: rand.New(rand.NewPCG(seed, uint64(i))), client: &http.Client{Timeout: 60 * time.Second, Transport: c.client.Transport}}
-		for j, prefix := range loadPrefixes {
+		for j, prefix := range prefixes {
 			w.files = append(w.files, &file{path: fmt.Sprintf("%s/load-%d/w%d/f%d", prefix, seed, i, j)})
 		}
 		l.writers = append(l.writers, w)

@@ -24,6 +24,8 @@ type Node struct {
 	pausedUntil time.Duration
 	parked      []*event // due while paused, in order
 
+	diskHangsUntil time.Duration
+
 	clock    time.Duration // the node's clock less the epoch, at clockSet
 	clockSet time.Duration
 	rate     float64
@@ -129,6 +131,13 @@ func (n *Node) resume() {
 	}
 }
 
+// HangDisk lets everything that is asked of the disk wait for d from now, as a bus
+// reset or a frozen file system does: nothing fails, and in the end all of it happens.
+func (n *Node) HangDisk(d time.Duration) {
+	n.diskHangsUntil = max(n.diskHangsUntil, n.world.now+d)
+	n.world.record(n.proc, "", "disk hangs", "", nil)
+}
+
 // SetClockRate lets the node's clock run rate times as fast as the world's.
 // Timers that are already pending keep their moment.
 func (n *Node) SetClockRate(rate float64) {
@@ -160,6 +169,7 @@ func (n *Node) down(powerLoss bool) {
 	p.dead = true
 	n.proc = nil
 	n.pausedUntil, n.parked = 0, nil
+	n.diskHangsUntil = 0
 	n.fs = n.fs.Crash(w.random, powerLoss)
 	w.nodeLost(n)
 }

@@ -119,7 +119,7 @@ func (p *process) StartTimer(d time.Duration, fire func()) (cancel func()) {
 // after it was asked for and some time before its result arrives, so that a crash
 // can fall before, after, or by Node.CrashAfter into it.
 func (p *process) Offload(work func() any, done func(any, *runtime.WorkPanic)) {
-	p.push(p.world.draw(p.world.options.Disk), func() {
+	p.push(p.world.draw(p.world.options.Disk)+max(0, p.node.diskHangsUntil-p.world.now), func() {
 		result, failure := runtime.RunWork(work)
 		p.world.record(p, "", "offload", "", nil)
 		p.push(p.world.draw(p.world.options.Disk), func() { done(result, failure) })

@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/actors/runtime"
+	"tiercel/store"
+)
+
+// A disk may answer nothing at all, neither yes nor no: a bus that resets, a network
+// block device without its network, a frozen file system. Its process goes on and
+// sends heartbeats, so nobody else can know. Nothing new is put there, as with a
+// failing disk, until a probe that was begun then has come back.
+
+// workWaits is how many times longer than a follower's acknowledgement a piece of the
+// worker's own work may take: it may be more than one sync.
+const workWaits = 2
+
+// fromDisk is the result of a piece of work.
+type fromDisk struct {
+	number uint64
+	result any
+}
+
+type diskDue struct{}
+
+// probed is the result of the probe of a disk that had hung.
+type probed struct{ err error }
+
+// atDisk does work outside the mailbox, and watches how long it takes.
+func (w *Worker) atDisk(ctx *runtime.Context, work func() any) {
+	w.works++
+	number := w.works
+	w.atWork[number] = ctx.Now()
+	if !w.looking {
+		w.looking = true
+		ctx.After(checkEvery, diskDue{})
+	}
+	ctx.Offload(func() any { return &fromDisk{number, work()} })
+}
+
+func (w *Worker) onFromDisk(ctx *runtime.Context, m *fromDisk) {
+	delete(w.atWork, m.number)
+	if p, ok := m.result.(*probed); ok {
+		w.onProbed(ctx, p.err)
+		return
+	}
+	w.Receive(ctx, m.result)
+}
+
+// onDiskDue looks whether the disk has had something for too long.
+func (w *Worker) onDiskDue(ctx *runtime.Context) {
+	w.looking = len(w.atWork) > 0
+	if !w.looking {
+		return
+	}
+	ctx.After(checkEvery, diskDue{})
+	oldest := w.atWork[slices.Min(slices.Collect(maps.Keys(w.atWork)))] // they are numbered as they begin
+	if ctx.Now().Sub(oldest) > workWaits*w.cfg.AppendPatience {
+		w.diskHangs(ctx)
+	}
+}
+
+// diskHangs takes nothing new until a probe comes back, and tells at once.
+func (w *Worker) diskHangs(ctx *runtime.Context) {
+	d := &w.disk
+	if d.probing {
+		return
+	}
+	if d.failing == "" {
+		d.failing = fmt.Sprintf("it has not answered since %s", ctx.Now().UTC().Format(time.RFC3339))
+		ctx.Log().Error("the disk does not answer; it takes nothing new until it does")
+	}
+	d.probing = true
+	fs := ctx.Runtime().FS()
+	w.atDisk(ctx, func() any { return &probed{store.ProbeDisk(fs)} })
+	if w.capacity == nil {
+		return
+	}
+	w.capacity = proto.CloneOf(w.capacity)
+	w.capacity.Failing, w.capacity.AcceptsWrites, w.capacity.WritableBytes = d.failing, false, 0
+	w.tellCapacity(ctx)
+}
+
+func (w *Worker) tellCapacity(ctx *runtime.Context) {
+	ctx.Send(w.master, w.capacity)
+	ctx.Send(ctx.Runtime().Local(w.cfg.MemberPath), w.capacity)
+}

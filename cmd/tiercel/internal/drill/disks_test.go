@@ -1,0 +1,221 @@
+//go:build disks
+
+package drill
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/internal/procs"
+)
+
+// These drills give a node of a cluster of real processes a disk that fills up, hangs or
+// fails. They need root, loop devices and a mount namespace of their own, which
+// `make drill-disks` makes; nothing outside it is touched.
+
+// The requests to a file system that are no part of package syscall, see
+// include/uapi/linux/fs.h and fs/ext4/ext4.h.
+const (
+	fifreeze      = 0xC0045877
+	fithaw        = 0xC0045878
+	ext4Shutdown  = 0x8004587D
+	noLogFlush    = 2 // what is in the journal's buffers is lost, as by a power loss
+	diskBytes     = 1 << 30
+	fullDiskBytes = 700 * mib
+)
+
+// disk is a file system on which the data of one node lies.
+type disk struct {
+	t  *testing.T
+	at string
+}
+
+// mounted makes the data directory of node n a file system of its own.
+func mounted(t *testing.T, dir string, n int, args ...string) *disk {
+	t.Helper()
+	d := &disk{t, filepath.Join(dir, fmt.Sprintf("node-%d", n))}
+	require.NoError(t, os.MkdirAll(d.at, 0o755))
+	command(t, "mount", append(args, d.at)...)
+	t.Cleanup(func() { command(t, "umount", "-l", d.at) })
+	return d
+}
+
+// ext4 is mounted with a file system on a loop device.
+func ext4(t *testing.T, dir string, n int) *disk {
+	t.Helper()
+	image := filepath.Join(dir, fmt.Sprintf("disk-%d", n))
+	require.NoError(t, os.WriteFile(image, nil, 0o644))
+	require.NoError(t, os.Truncate(image, diskBytes))
+	command(t, "mkfs.ext4", "-q", "-F", image)
+	return mounted(t, dir, n, "-o", "loop", image)
+}
+
+func command(t *testing.T, name string, args ...string) {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	require.NoError(t, err, "%s %v: %s", name, args, out)
+}
+
+// ask sends a request to the file system.
+func (d *disk) ask(request uintptr, arg uint32) {
+	d.t.Helper()
+	f, err := os.Open(d.at)
+	require.NoError(d.t, err)
+	defer func() { _ = f.Close() }() // nothing was written
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), request, uintptr(unsafe.Pointer(&arg)))
+	require.Zero(d.t, errno, "ioctl %x of %s: %v", request, d.at, errno)
+}
+
+// hangs runs do while whatever writes to the disk waits.
+func (d *disk) hangs(do func()) {
+	d.t.Helper()
+	d.ask(fifreeze, 0)
+	thawed := false
+	thaw := func() {
+		if !thawed {
+			thawed = true
+			d.ask(fithaw, 0)
+		}
+	}
+	defer thaw() // a process that waits for a disk cannot even be killed
+	do()
+	thaw()
+}
+
+// withDisks starts n nodes in dir, where some have disks already.
+func withDisks(t *testing.T, dir string, n int) *procs.Cluster {
+	t.Helper()
+	c, err := procs.Start(procs.Options{Binary: build(t), Dir: dir, Nodes: n, Args: []string{"--heartbeat-interval", "500ms", "--log-level", "info"}})
+	require.NoError(t, err)
+	t.Cleanup(c.Kill)
+	return c
+}
+
+func TestDisk_OneThatHangsIsNoYesAndTheClusterGoesOn(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		of   int
+	}{{"of the master", 1}, {"of a worker", 3}} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			d := ext4(t, dir, c.of)
+			cluster := withDisks(t, dir, 4)
+			require.Equal(t, cluster.Nodes[0], masterOf(t, cluster))
+			load := procs.StartLoad(cluster, 8, uint64(time.Now().UnixNano()))
+			load.For(2 * time.Second)
+			d.hangs(func() {
+				load.Mark()
+				took, err := load.FirstAck(20 * time.Second)
+				require.NoError(t, err, "%s", cluster.Logs(40))
+				before := load.Acknowledged.Load()
+				load.For(8 * time.Second)
+				t.Logf("first write acknowledged after %v, %d more in 8 s; slowest request %v: %s", took, load.Acknowledged.Load()-before, load.Slowest(), load.SlowestWhat())
+				assert.Less(t, load.Slowest(), 15*time.Second)
+				assert.Greater(t, load.Acknowledged.Load(), before+100, "the cluster goes on")
+			})
+			for _, n := range cluster.Nodes {
+				if !n.Running() { // it had enough of its disk
+					t.Logf("%s had ended", n)
+					require.NoError(t, n.Start())
+				}
+			}
+			require.NoError(t, cluster.WaitFormed(time.Minute), "%s", cluster.Logs(40))
+			load.For(time.Second)
+			settled(t, cluster, load)
+			t.Logf("%d acknowledged writes, none lost or failed; slowest request %v: %s", load.Acknowledged.Load(), load.Slowest(), load.SlowestWhat())
+		})
+	}
+}
+
+func TestDisk_OneThatFailsIsNoYesAndTheClusterGoesOn(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		of   int
+	}{{"of the master", 1}, {"of a worker", 3}} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			d := ext4(t, dir, c.of)
+			cluster := withDisks(t, dir, 4)
+			// Of tier 3, what was not synced yet is lost with the disk's buffers.
+			load := procs.StartLoadIn(cluster, 8, uint64(time.Now().UnixNano()), "/models", "/sessions")
+			load.For(2 * time.Second)
+			failing := cluster.Nodes[c.of-1]
+			d.ask(ext4Shutdown, noLogFlush)
+			load.Mark()
+			took, err := load.FirstAck(20 * time.Second)
+			require.NoError(t, err, "%s", cluster.Logs(40))
+			before := load.Acknowledged.Load()
+			load.For(5 * time.Second)
+			t.Logf("first write acknowledged after %v, %d more in 5 s", took, load.Acknowledged.Load()-before)
+			assert.Greater(t, load.Acknowledged.Load(), before+100, "the cluster goes on")
+			status, err := failing.WaitEnd(20 * time.Second)
+			require.NoError(t, err, "a node without its log ends")
+			assert.Equal(t, 1, status)
+			assert.Contains(t, cluster.Logs(100), "node halted")
+			// The disk is what it was at the moment it failed.
+			command(t, "umount", d.at)
+			command(t, "mount", "-o", "loop", filepath.Join(dir, fmt.Sprintf("disk-%d", c.of)), d.at)
+			require.NoError(t, failing.Start())
+			require.NoError(t, failing.WaitReady(time.Minute))
+			require.NoError(t, cluster.WaitFormed(time.Minute), "%s", cluster.Logs(40))
+			load.For(time.Second)
+			settled(t, cluster, load)
+			t.Logf("%d acknowledged writes, none lost or failed; slowest request %v: %s", load.Acknowledged.Load(), load.Slowest(), load.SlowestWhat())
+		})
+	}
+}
+
+func TestDisk_OneThatIsFullIsNoYesAndTheClusterGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	d := mounted(t, dir, 3, "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", fullDiskBytes), "tmpfs")
+	cluster := withDisks(t, dir, 4)
+	load := procs.StartLoad(cluster, 4, uint64(time.Now().UnixNano()))
+	h := &healing{t: t, c: cluster, via: cluster.Nodes[0], sums: make(map[string][32]byte)}
+	body := bytes.Repeat([]byte("full"), 2*mib)
+	const files = 60 // three copies each on four nodes
+	for i := range files {
+		h.put(fmt.Sprintf("/models/full-%d", i), body)
+	}
+	t.Logf("before: %+v", h.worker(cluster.Nodes[2]).Free)
+	// Somebody else takes the rest, down to the last byte.
+	other, err := os.Create(filepath.Join(d.at, "other"))
+	require.NoError(t, err)
+	_, err = io.Copy(other, zeros{})
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NoError(t, other.Close())
+	before := load.Acknowledged.Load()
+	load.For(5 * time.Second)
+	assert.Greater(t, load.Acknowledged.Load(), before+100, "the cluster goes on")
+	for i := range files {
+		require.NoError(t, cluster.Do(cluster.Nodes[i%4], http.MethodDelete, fmt.Sprintf("/files/models/full-%d", i), nil, "", nil))
+	}
+	require.NoError(t, os.Remove(other.Name()))
+	for _, n := range cluster.Nodes {
+		if !n.Running() {
+			t.Logf("%s had ended", n)
+			require.NoError(t, n.Start())
+		}
+	}
+	require.NoError(t, cluster.WaitFormed(time.Minute), "%s", cluster.Logs(40))
+	require.True(t, procs.Until(time.Minute, func() bool { w := h.worker(cluster.Nodes[2]); return w.Free > w.Total/2 }), "%+v", h.worker(cluster.Nodes[2]))
+	settled(t, cluster, load)
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
