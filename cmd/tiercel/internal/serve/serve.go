@@ -38,10 +38,6 @@ const stepTimeout = 30 * time.Second
 // shutdownTimeout bounds how long requests under way may still take at the end.
 const shutdownTimeout = 15 * time.Second
 
-// haltedTimeout is what they get when the node has halted: nobody will answer them any
-// more, and their clients should ask another node.
-const haltedTimeout = 250 * time.Millisecond
-
 // heapFloor is the live heap that the collector acts as if there were: it is never
 // touched, so it takes no memory, and a small node does not collect every few
 // milliseconds under load (5 % of its CPU before).
@@ -50,11 +46,19 @@ const heapFloor = 32 << 20
 // Run serves until ctx ends, then stops cleanly and returns nil. It prints the
 // ready line to stdout once requests can be served.
 func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Writer) (err error) {
-	s := &serving{cfg: cfg, log: log, patience: shutdownTimeout, halted: make(chan error, 1), ready: make(chan struct{}), secretsRead: make(chan struct{})}
+	s := &serving{cfg: cfg, log: log, halted: make(chan error, 1), ready: make(chan struct{}), secretsRead: make(chan struct{})}
 	s.state.Store(&readiness{reason: "the node is starting"})
 	floor := make([]byte, heapFloor)
 	defer goruntime.KeepAlive(floor)
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() {
+		// A node that has halted ends like one that was killed: its disk may be the reason,
+		// and nobody will answer the requests under way; their clients see a broken
+		// connection, and ask another node.
+		var halted *haltedError
+		if !errors.As(err, &halted) {
+			err = errors.Join(err, s.close())
+		}
+	}()
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -65,8 +69,7 @@ func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Wri
 		fmt.Fprintf(stdout, "ready http=%s rpc=%s node=%s\n", s.listener.Addr(), s.node.Address(), s.data.Dir.Identity().NodeID)
 		go s.offerLicense(ctx)
 	case err := <-s.halted:
-		s.patience = haltedTimeout
-		return err
+		return &haltedError{err}
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
@@ -77,12 +80,16 @@ func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Wri
 		log.Info("stopping")
 		return nil
 	case err := <-s.halted:
-		s.patience = haltedTimeout
-		return err
+		return &haltedError{err}
 	case err := <-failed:
 		return err
 	}
 }
+
+// haltedError is why the node halted.
+type haltedError struct{ error }
+
+func (e *haltedError) Unwrap() error { return e.error }
 
 // readiness is what /readyz says.
 type readiness struct {
@@ -102,7 +109,6 @@ type serving struct {
 	listener net.Listener
 	http     *httpapi.Server
 	halted   chan error
-	patience time.Duration // with requests under way at the end
 	state    atomic.Pointer[readiness]
 	ready    chan struct{}
 	once     atomic.Bool
@@ -200,7 +206,7 @@ func (s *serving) isReady() (bool, string) {
 func (s *serving) close() error {
 	var errs []error
 	if s.http != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), s.patience)
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()
 		errs = append(errs, s.http.Shutdown(ctx))
 	}
