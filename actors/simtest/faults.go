@@ -44,6 +44,7 @@ var faults = []Fault{
 	{"node drained", true, func(s *story) { s.drain() }},
 	{"rebalance asked for", true, func(s *story) { s.rebalance() }},
 	{"bytes of a copy flipped", true, func(s *story) { s.flip() }},
+	{"disk hangs", false, func(s *story) { s.anyHost().node.HangDisk(s.duration(100*time.Millisecond, 8*time.Second)) }},
 }
 
 // FaultNames lists the kinds of faults.

@@ -193,6 +193,35 @@ func TestPause_DefersEverythingInOrderWhileTheClockGoesOn(t *testing.T) {
 	}
 }
 
+func TestHangDisk_WhatIsAskedOfTheDiskWaitsAndNothingElseDoes(t *testing.T) {
+	w := sim.NewWorld(1, sim.Options{})
+	var written, fired, later time.Duration
+	n := w.AddNode("n-a", store.NewMemFS(1), 1, boots("writer", always(func(ctx *runtime.Context, msg any) {
+		switch m := msg.(type) {
+		case *actor.Started:
+			ctx.After(10*time.Millisecond, "write")
+			ctx.After(3*time.Second, "again")
+		case string:
+			fired = w.Elapsed()
+			ctx.Offload(func() any { return &m })
+		case *string:
+			if *m == "again" {
+				later = w.Elapsed()
+			} else {
+				written = w.Elapsed()
+			}
+		}
+	})))
+	w.At(time.Millisecond, func() { n.HangDisk(2 * time.Second) })
+	w.Run(time.Second)
+	assert.Less(t, fired, 20*time.Millisecond)
+	assert.Zero(t, written)
+	w.Run(4 * time.Second)
+	assert.GreaterOrEqual(t, written, 2*time.Second)
+	assert.Less(t, written, 2100*time.Millisecond)
+	assert.Less(t, later, 3100*time.Millisecond, "it works again")
+}
+
 func TestSetClockRate_TimersFollowTheNodesClock(t *testing.T) {
 	w := sim.NewWorld(1, sim.Options{})
 	fired := map[float64]time.Duration{}
