@@ -137,6 +137,7 @@ func TestExamples_Run(t *testing.T) {
 	for _, args := range [][]string{
 		{"tiercel/examples/quickstart", "-server", server},
 		{"tiercel/examples/ingest", "-server", server, "-n", "500"},
+		{"tiercel/examples/ingest", "-server", server, "-n", "505", "-batch", "100", "-workers", "2"},
 		{"tiercel/examples/simulation", "-seed", "3"},
 	} {
 		out, err := exec.Command("go", append([]string{"run"}, args...)...).CombinedOutput()
