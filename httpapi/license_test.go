@@ -19,7 +19,7 @@ func standardLicense() *messages.LicenseInfo {
 		},
 		Features: []*messages.LicenseFeature{
 			{Name: "data_workers", Granted: true}, {Name: "storage_clustering", Granted: true}, {Name: "tiered_replication", Granted: true, Tiers: []uint32{2, 3}},
-			{Name: "synchronous_replication"},
+			{Name: "synchronous_replication"}, {Name: "auto_rebalancing", Level: "enterprise"},
 		},
 	}
 }
@@ -30,7 +30,7 @@ func TestLicense_IsShownAndInstalled(t *testing.T) {
 	doc, _ := readDocument(t)
 	want := `{"level":"standard","state":"active","id":"l-1","customer":"Example","licensed_level":"standard","issued_at":"2026-03-04T05:06:07Z","expires_at":"2026-03-05T08:52:47Z",
 	 "installed_at":"2026-03-04T05:06:08Z","development":true,"key":"0011","max_workers":2,"workers":1,
-	 "features":{"data_workers":2,"storage_clustering":true,"tiered_replication":[2,3],"synchronous_replication":false},"warnings":["it ends soon"]}`
+	 "features":{"data_workers":2,"storage_clustering":true,"tiered_replication":[2,3],"synchronous_replication":false,"auto_rebalancing":false},"warnings":["it ends soon"]}`
 	r := w.do("GET", storageURL+"/license", nil)
 	require.Equal(t, 200, r.status, "%s", r.body)
 	assert.JSONEq(t, want, string(r.body))

@@ -53,11 +53,10 @@ func (c *Client) License(ctx context.Context) (*messages.LicenseInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := describeLicense(r)
-	if info == nil {
+	if r.License == nil {
 		return nil, model.Errorf(model.CodeUnavailable, "read the licence", "this node does not know its cluster yet; try again")
 	}
-	return info, nil
+	return r.License, nil
 }
 
 // InstallLicense installs a signed licence, or with ifNewer only one that was issued

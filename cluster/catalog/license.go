@@ -117,20 +117,21 @@ func (c *Catalog) checkDC(node, dc string) *messages.CommandResult {
 }
 
 // checkLicensedTier refuses settings of a tier that ask for what the licence lacks. What
-// stands in the row already may stay there.
-func (c *Catalog) checkLicensedTier(t *messages.TierRow) *messages.CommandResult {
-	old := &messages.TierRow{}
+// stands in the row already may stay there, unless it is asked for by name.
+func (c *Catalog) checkLicensedTier(set *messages.SetTier) *messages.CommandResult {
+	t, old := set.Tier, &messages.TierRow{}
 	for _, row := range c.cluster.Tiers {
 		if row.Tier == t.Tier {
 			old = row
 		}
 	}
-	if max(t.Copies, t.MinCopies) > 1 && (t.Copies != old.Copies || t.MinCopies != old.MinCopies) {
+	more := func(now, before uint32) bool { return now > 1 && (set.CopiesAsked || now != before) }
+	if more(t.Copies, old.Copies) || more(t.MinCopies, old.MinCopies) {
 		if d := c.grant().DenyCopies(model.Tier(t.Tier)); d != nil {
 			return c.unlicensed(d)
 		}
 	}
-	if t.DiskPreference != "" && t.DiskPreference != "any" && t.DiskPreference != old.DiskPreference {
+	if t.DiskPreference != "" && t.DiskPreference != "any" && (set.DiskAsked || t.DiskPreference != old.DiskPreference) {
 		return c.unlicensed(c.grant().Deny(license.DiskPlacement))
 	}
 	return nil

@@ -186,6 +186,50 @@ func TestLicense_UnlicensedSettingsThatAreThereMayStay(t *testing.T) {
 	r.mustDo(setSettings(0, func(s *messages.Settings) { s.AutoRebalance, s.BackgroundBytesPerSecond = true, 9 }))
 }
 
+func TestLicense_WhatIsOnAlreadyIsDeniedToWhoNamesItAndStaysForWhoDoesNot(t *testing.T) {
+	automatic := func(on, asked bool, limit uint64) *messages.Command {
+		cmd := setSettings(0, func(s *messages.Settings) { s.AutoRebalance, s.BackgroundBytesPerSecond = on, limit })
+		cmd.GetSetSettings().AutoRebalanceAsked = asked
+		return cmd
+	}
+	for _, level := range license.Levels {
+		r := licensed(t, license.Enterprise)
+		r.mustDo(automatic(true, true, 1))
+		r.mustDo(setLicense(string(level), 200, 1000))
+		r.mustDo(automatic(true, false, 2))
+		if level == license.Enterprise {
+			r.mustDo(automatic(true, true, 3))
+		} else {
+			res := r.refuses(model.CodeLicenseDenied, automatic(true, true, 3))
+			assert.Equal(t, string(license.Enterprise), res.Details["level"], level)
+			assert.Contains(t, res.Message, "the level enterprise has it", level)
+			assert.Contains(t, res.Message, "leave rebalance.automatic out of the change, or set it to false", level)
+			assert.EqualValues(t, 2, r.c.Cluster().Settings.BackgroundBytesPerSecond, "%s: nothing changes", level)
+		}
+		r.mustDo(automatic(false, false, 4))
+	}
+	row := func(copies, least uint32, disk string, prefixes ...string) *messages.TierRow {
+		return &messages.TierRow{Tier: 1, Copies: copies, MinCopies: least, DiskPreference: disk, Prefixes: prefixes}
+	}
+	asked := func(row *messages.TierRow, copies, disk bool) *messages.Command {
+		cmd := setTier(row)
+		cmd.GetSetTier().CopiesAsked, cmd.GetSetTier().DiskAsked = copies, disk
+		return cmd
+	}
+	for _, level := range []license.Level{license.Free, license.Standard} {
+		r := licensed(t, license.Enterprise)
+		r.mustDo(asked(row(3, 2, "nvme"), true, true))
+		r.mustDo(setLicense(string(level), 200, 1000))
+		r.mustDo(asked(row(3, 2, "nvme", "/more/"), false, false))
+		res := r.refuses(model.CodeLicenseDenied, asked(row(3, 2, "nvme"), true, false))
+		assert.Equal(t, string(license.Synchronous), res.Details["feature"], level)
+		res = r.refuses(model.CodeLicenseDenied, asked(row(3, 2, "nvme"), false, true))
+		assert.Equal(t, string(license.DiskPlacement), res.Details["feature"], level)
+		r.mustDo(asked(row(3, 1, "nvme"), false, false)) // less is no asking
+		r.mustDo(asked(row(1, 1, "any"), false, true))
+	}
+}
+
 // busy is a cluster of five workers that has used what its licence allows.
 func busy(t *testing.T) *rig {
 	r := licensed(t, license.Enterprise)

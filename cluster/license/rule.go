@@ -75,6 +75,7 @@ const (
 	factPresent = "workers"
 	factDC      = "dc"
 	factOtherDC = "cluster_dc"
+	factSetting = "setting"
 )
 
 func (g Grant) denial(f Feature, needs Level) *Denial {
@@ -146,6 +147,15 @@ func (g Grant) DenyDC(dc, others string) *Denial {
 	return d
 }
 
+// ForSetting names the setting that asked for it, true or false, to those who change many
+// together.
+func (d *Denial) ForSetting(key string) *Denial {
+	if d != nil {
+		d.facts[factSetting] = key
+	}
+	return d
+}
+
 // Facts are the details of the error.
 func (d *Denial) Facts() map[string]string { return d.facts }
 
@@ -183,6 +193,9 @@ func Sentence(facts map[string]string) string {
 	case facts[factDC] != "":
 		return fmt.Sprintf("the node is in datacenter %s and the cluster in %s, and %s is not part of %s; the level %s has it. %s",
 			facts[factDC], facts[factOtherDC], title, current, has, toDo)
+	case facts[factSetting] != "":
+		return fmt.Sprintf("%s is not part of %s; the level %s has it. %s; without one leave %s out of the change, or set it to false",
+			title, current, has, toDo, facts[factSetting])
 	}
 	return fmt.Sprintf("%s is not part of %s; the level %s has it. %s", title, current, has, toDo)
 }

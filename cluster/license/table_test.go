@@ -82,6 +82,7 @@ func TestDenial_NamesTheFeatureAndTheLowestLevelThatHasIt(t *testing.T) {
 		says    string
 	}{
 		{Of(nil).Deny(Failover), Failover, Professional, Free, "master failover is not part of the licence level free of this cluster (there is no licence); the level professional has it"},
+		{granted(Standard).Deny(AutoRebalance).ForSetting("a.b"), AutoRebalance, Enterprise, Standard, "without one leave a.b out of the change"},
 		{granted(Standard).Deny(Synchronous), Synchronous, Professional, Standard, "(the licence l-1)"},
 		{granted(Professional).Deny(AutoRebalance), AutoRebalance, Enterprise, Professional, "the level enterprise has it"},
 		{granted(Standard).DenyTier(model.TierCritical), Synchronous, Professional, Standard, "synchronous replication (tier 1)"},

@@ -144,6 +144,9 @@ func (l *ladder) check(r rung) {
 	}
 	l.tries(r.balance, "auto rebalancing", "enterprise", "rebalance", "--dry-run")
 	l.tries(r.balance, "auto rebalancing", "enterprise", "rebalance")
+	l.tries(r.balance, "auto rebalancing", "enterprise", "config", "set", "rebalance.automatic=true") // as it is by default
+	l.must("config", "set", "rebalance.spread=0.1")
+	assert.Equal(l.t, r.balance, !strings.Contains(l.must("config", "show"), "no effect"))
 	l.tries(r.level != "free", "per-tenant quotas", "standard", "quota", "set", "somebody", "1GiB")
 	l.must("quota", "remove", "somebody")
 	l.tries(r.sync, "synchronous replication (tier 1)", "professional", "tier", "set", "1", "--copies", "3")
