@@ -1661,6 +1661,7 @@ type LicenseRow struct {
 	Expired            bool                   `protobuf:"varint,11,opt,name=expired,proto3" json:"expired,omitempty"`                                                     // by the log's word, for good
 	SeenUnixMs         int64                  `protobuf:"varint,12,opt,name=seen_unix_ms,json=seenUnixMs,proto3" json:"seen_unix_ms,omitempty"`                           // highest time that a command about licences has brought
 	NewestIssuedUnixMs int64                  `protobuf:"varint,13,opt,name=newest_issued_unix_ms,json=newestIssuedUnixMs,proto3" json:"newest_issued_unix_ms,omitempty"` // of all that were ever installed
+	Cluster            string                 `protobuf:"bytes,14,opt,name=cluster,proto3" json:"cluster,omitempty"`                                                      // id of the only cluster it is for; empty: any
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -1784,6 +1785,13 @@ func (x *LicenseRow) GetNewestIssuedUnixMs() int64 {
 		return x.NewestIssuedUnixMs
 	}
 	return 0
+}
+
+func (x *LicenseRow) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
 }
 
 type VolumeRange struct {
@@ -2680,7 +2688,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\alicense\x187 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x124\n" +
 	"\tset_aside\x18A \x03(\v2\x17.tiercel.v1.VolumeRangeR\bsetAside\x12\x1f\n" +
 	"\vadopt_below\x18B \x01(\x04R\n" +
-	"adoptBelow\"\xaf\x03\n" +
+	"adoptBelow\"\xc9\x03\n" +
 	"\n" +
 	"LicenseRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
@@ -2698,7 +2706,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\aexpired\x18\v \x01(\bR\aexpired\x12 \n" +
 	"\fseen_unix_ms\x18\f \x01(\x03R\n" +
 	"seenUnixMs\x121\n" +
-	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\"7\n" +
+	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\x12\x18\n" +
+	"\acluster\x18\x0e \x01(\tR\acluster\"7\n" +
 	"\vVolumeRange\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
 	"\x05below\x18\x02 \x01(\x04R\x05below\"\xc7\x05\n" +

@@ -40,6 +40,8 @@ func wrongLicense(set *messages.SetLicense) string {
 		return "expires_unix_ms"
 	case !validText(l.Key, MaxNameBytes):
 		return "key"
+	case !validText(l.Cluster, MaxNameBytes):
+		return "cluster"
 	case set.AtUnixMs <= 0:
 		return "at_unix_ms"
 	}

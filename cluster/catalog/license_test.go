@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -328,6 +329,7 @@ func TestLicense_FactsThatCannotBeAreRefused(t *testing.T) {
 		"no id":                      func(s *messages.SetLicense) { s.License.Id = "" },
 		"no customer":                func(s *messages.SetLicense) { s.License.Customer = "" },
 		"an unknown level":           func(s *messages.SetLicense) { s.License.Level = "gold" },
+		"too long a cluster":         func(s *messages.SetLicense) { s.License.Cluster = strings.Repeat("x", catalog.MaxNameBytes+1) },
 		"no time":                    func(s *messages.SetLicense) { s.License.ExpiresUnixMs = 1 },
 		"a proposer without a clock": func(s *messages.SetLicense) { s.AtUnixMs = 0 },
 	} {

@@ -72,7 +72,7 @@ func (d *licenseDoc) table() string {
 		row("use", "%s, signed with key %s", use, d.Key)
 	}
 	if d.Cluster != "" {
-		row("cluster", "%s", d.Cluster)
+		row("cluster", "%s, the only one that may use it", d.Cluster)
 	}
 	most := "unlimited"
 	if d.MaxWorkers != nil {

@@ -99,7 +99,7 @@ func TestLicense_WrongUseEndsWithStatus2(t *testing.T) {
 
 func TestLicense_IsShownAndInstalledInACluster(t *testing.T) {
 	c := newCLI(t)
-	const doc = `{"level":"standard","state":"active","id":"l-1","customer":"Example","issued_at":"a","expires_at":"b","development":false,"key":"0011","max_workers":2,"workers":1,
+	const doc = `{"level":"standard","state":"active","id":"l-1","customer":"Example","issued_at":"a","expires_at":"b","development":false,"key":"0011","cluster":"c-1","max_workers":2,"workers":1,
 	 "features":{"data_workers":2,"storage_clustering":true,"tiered_replication":[2,3],"synchronous_replication":false,"tenant_quotas":true},"warnings":["it ends soon"]}`
 	c.server.Say("GET /license", said(doc))
 	c.server.Say("PUT /license", said(doc))
@@ -110,6 +110,7 @@ customer Example
 issued a
 expires b
 use production, signed with key 0011
+cluster c-1, the only one that may use it
 workers 1 of 2
 feature storage clustering: yes
 feature tiered replication: tiers 2, 3

@@ -221,7 +221,12 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	assert.Equal(t, 1, l.roles(), "one votes and one stands by")
 	l.noFailover(second)
 
-	l.install("--level", "professional")
+	var status struct {
+		Cluster string `json:"cluster_id"`
+	}
+	require.NoError(t, l.c.Get(l.c.Nodes[0], "/cluster/status", &status))
+	l.install("--level", "professional", "--cluster", status.Cluster)
+	assert.Contains(t, l.must("license", "show"), "cluster      "+status.Cluster+", the only one that may use it")
 	l.joins(third)
 	l.joins(nil)
 	fifth := l.refused("the node is in datacenter west and the cluster in east", "cross-datacenter replication", "enterprise")
