@@ -1227,6 +1227,7 @@ type WorkerRow struct {
 	MaxClusterVersion uint64                 `protobuf:"varint,12,opt,name=max_cluster_version,json=maxClusterVersion,proto3" json:"max_cluster_version,omitempty"` // what the node's binary understands
 	ChangedAt         uint64                 `protobuf:"varint,13,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`                           // log index of the newest change of address, incarnation or raft_id
 	Draining          bool                   `protobuf:"varint,14,opt,name=draining,proto3" json:"draining,omitempty"`                                              // it gets nothing new, and what it holds goes elsewhere
+	DcAsked           string                 `protobuf:"bytes,15,opt,name=dc_asked,json=dcAsked,proto3" json:"dc_asked,omitempty"`                                  // label of its newest start that waits, because the licence is for one datacenter; empty: dc is that
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1357,6 +1358,13 @@ func (x *WorkerRow) GetDraining() bool {
 		return x.Draining
 	}
 	return false
+}
+
+func (x *WorkerRow) GetDcAsked() string {
+	if x != nil {
+		return x.DcAsked
+	}
+	return ""
 }
 
 // WorkerTransition is one change of a worker's health, with its cause.
@@ -2635,7 +2643,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x16\n" +
 	"\x06crc32c\x18\x03 \x01(\aR\x06crc32c\x121\n" +
 	"\x06result\x18\x04 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\x12\x14\n" +
-	"\x05index\x18\x05 \x01(\x04R\x05index\"\xce\x03\n" +
+	"\x05index\x18\x05 \x01(\x04R\x05index\"\xe9\x03\n" +
 	"\tWorkerRow\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1b\n" +
 	"\tdisk_type\x18\x02 \x01(\tR\bdiskType\x12\x0e\n" +
@@ -2652,7 +2660,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x13max_cluster_version\x18\f \x01(\x04R\x11maxClusterVersion\x12\x1d\n" +
 	"\n" +
 	"changed_at\x18\r \x01(\x04R\tchangedAt\x12\x1a\n" +
-	"\bdraining\x18\x0e \x01(\bR\bdraining\"\xca\x01\n" +
+	"\bdraining\x18\x0e \x01(\bR\bdraining\x12\x19\n" +
+	"\bdc_asked\x18\x0f \x01(\tR\adcAsked\"\xca\x01\n" +
 	"\x10WorkerTransition\x12+\n" +
 	"\x04from\x18\x01 \x01(\x0e2\x17.tiercel.v1.WorkerStateR\x04from\x12'\n" +
 	"\x02to\x18\x02 \x01(\x0e2\x17.tiercel.v1.WorkerStateR\x02to\x12\x16\n" +

@@ -75,7 +75,7 @@ func describeLicense(r *messages.ClusterStatusReply) *messages.LicenseInfo {
 	if r.GetCluster() == nil {
 		return nil
 	}
-	return license.Describe(r.Cluster.License, license.CountWorkers(r.Workers), time.Now())
+	return license.DescribeIn(r.Cluster.License, r.WorkerNodes, r.Workers, time.Now())
 }
 
 // withLicense adds to a status what the licence allows, and what people should know of it.

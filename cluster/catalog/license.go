@@ -1,8 +1,6 @@
 package catalog
 
 import (
-	"cmp"
-
 	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -62,6 +60,7 @@ func (c *Catalog) setLicense(e entry, set *messages.SetLicense) *messages.Comman
 		row.License = next
 		c.setCluster(row)
 		c.liftCopies()
+		c.relabel()
 	}
 	return &messages.CommandResult{Version: e.index, Created: changed}
 }
@@ -108,14 +107,14 @@ func (c *Catalog) checkNewWorker(row *messages.WorkerRow) *messages.CommandResul
 // checkDC refuses a worker that comes to another datacenter than the others are in, or
 // goes there by a changed label, where the licence is for one.
 func (c *Catalog) checkDC(node, dc string) *messages.CommandResult {
-	other := ""
+	var others []string
 	nodes, rows := c.Workers()
 	for i, w := range rows {
-		if nodes[i] != node && w.State != messages.WorkerState_LEFT && w.Dc != dc {
-			other = cmp.Or(other, w.Dc)
+		if nodes[i] != node && w.State != messages.WorkerState_LEFT {
+			others = append(others, w.Dc)
 		}
 	}
-	return c.unlicensed(c.grant().DenyDC(dc, other))
+	return c.unlicensed(c.grant().DenyDC(dc, others))
 }
 
 // checkLicensedTier refuses settings of a tier that ask for what the licence lacks. What

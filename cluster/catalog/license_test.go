@@ -159,24 +159,6 @@ func TestLicense_DisksRebalanceAndDatacenters(t *testing.T) {
 	}
 }
 
-// To come with one label and start again with another is to go to another datacenter.
-func TestLicense_AWorkerDoesNotMoveToAnotherDatacenterByAnotherLabel(t *testing.T) {
-	r := licensed(t, license.Enterprise)
-	at := func(n int, dc string) *messages.Command {
-		return register(fmt.Sprintf("d-%d", n), func(w *messages.WorkerRow) { w.RaftId, w.Dc = uint64(100+n), dc })
-	}
-	r.mustDo(at(1, "east"))
-	r.mustDo(at(2, "east"))
-	r.mustDo(at(3, "west"))
-	r.mustDo(setLicense("professional", 200, 1000))
-	assert.Equal(t, "east", r.mustDo(at(2, "west")).Details[catalog.DetailKeptDC])
-	row, _ := r.c.Worker("d-2")
-	assert.Equal(t, "east", row.Dc, "taken in, where it was")
-	for _, stays := range []*messages.Command{at(1, "east"), at(2, "east"), at(3, "west")} {
-		assert.Empty(t, r.mustDo(stays).Details)
-	}
-}
-
 func TestLicense_UnlicensedSettingsThatAreThereMayStay(t *testing.T) {
 	r := licensed(t, license.Enterprise)
 	r.mustDo(setTier(&messages.TierRow{Tier: 1, Copies: 3, MinCopies: 2, DiskPreference: "nvme"}))

@@ -137,16 +137,6 @@ func (g Grant) DenyWorker(present int) *Denial {
 	return d
 }
 
-// DenyDC is why a worker of a datacenter may not join a cluster in another one; nil: it may.
-func (g Grant) DenyDC(dc, others string) *Denial {
-	d := g.Deny(CrossDC)
-	if d == nil || dc == "" || others == "" || dc == others {
-		return nil
-	}
-	d.facts[factDC], d.facts[factOtherDC] = dc, others
-	return d
-}
-
 // ForSetting names the setting that asked for it, true or false, to those who change many
 // together.
 func (d *Denial) ForSetting(key string) *Denial {
@@ -191,7 +181,8 @@ func Sentence(facts map[string]string) string {
 		return fmt.Sprintf("%s: %s allows %s, and the cluster has %s; %s. Install a licence on a node of the cluster with `tiercel license install`, then start this node again; or remove a worker that is gone with `tiercel workers remove`",
 			title, current, counted(facts[factLimit], "data worker"), facts[factPresent], has)
 	case facts[factDC] != "":
-		return fmt.Sprintf("the node is in datacenter %s and the cluster in %s, and %s is not part of %s; the level %s has it. %s",
+		return fmt.Sprintf("the node is in datacenter %s and the cluster in %s, and %s is not part of %s; the level %s has it. If --dc of this node is wrong start it with the right one; "+
+			"if that of the cluster is, start each of its workers with the right one. %s",
 			facts[factDC], facts[factOtherDC], title, current, has, toDo)
 	case facts[factSetting] != "":
 		return fmt.Sprintf("%s is not part of %s; the level %s has it. %s; without one leave %s out of the change, or set it to false",
