@@ -149,6 +149,16 @@ func (d *Denial) ForSetting(key string) *Denial {
 // Facts are the details of the error.
 func (d *Denial) Facts() map[string]string { return d.facts }
 
+// Allows reports whether what another licence was denied, by the facts of the denial, is
+// part of this one.
+func (g Grant) Allows(facts map[string]string) bool {
+	if facts[factLimit] != "" {
+		present, err := strconv.Atoi(facts[factPresent])
+		return err == nil && g.DenyWorker(present) == nil
+	}
+	return g.Has(Feature(facts["feature"]))
+}
+
 // Err is the denial as an error; nil for nil.
 func (d *Denial) Err(op string) error {
 	if d == nil {

@@ -106,6 +106,8 @@ func TestDenial_NamesTheFeatureAndTheLowestLevelThatHasIt(t *testing.T) {
 		assert.Equal(t, string(c.feature), c.denial.Facts()["feature"])
 		assert.Equal(t, string(c.needs), c.denial.Facts()["level"])
 		assert.Equal(t, Sentence(c.denial.Facts()), err.(*model.Error).Message, "the log's facts give the same sentence")
+		assert.Equal(t, c.has == Enterprise, granted(c.has).Allows(c.denial.Facts()), "%s: enterprise lacks nothing but by a limit of its own", c.says)
+		assert.True(t, granted(Enterprise).Allows(c.denial.Facts()), c.says)
 	}
 }
 
