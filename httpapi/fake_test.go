@@ -43,6 +43,8 @@ type fakeGateway struct {
 	limit      uint64
 	wanted     uint32 // copies of every tier, by its row
 	noSettings bool
+	autoAsked  bool              // of the newest change of the settings
+	tierAsked  *messages.SetTier // the newest change of a tier
 	license    *messages.LicenseInfo
 	quotas     map[string]*messages.QuotaInfo
 }

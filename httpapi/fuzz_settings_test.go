@@ -20,10 +20,11 @@ func FuzzTier(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, tier uint8) {
 		tier = tier%3 + 1
-		row, err := decodeTier(body, fakeCluster(), model.Tier(tier))
+		set, err := decodeTier(body, fakeCluster(), model.Tier(tier))
 		if refused(t, err) {
 			return
 		}
+		row := set.Tier
 		require.Equal(t, uint32(tier), row.Tier)
 		require.LessOrEqual(t, row.Copies, uint32(maxCopies))
 		require.LessOrEqual(t, row.MinCopies, uint32(maxCopies))

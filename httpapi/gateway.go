@@ -74,7 +74,8 @@ type operations interface {
 	Replication(ctx context.Context) (*messages.DescribeReplicationReply, error)
 	// ExplainPlacement says where so many bytes of a tier would go.
 	ExplainPlacement(ctx context.Context, tier model.Tier, bytes uint64, from string) (*messages.ExplainPlacementReply, error)
-	// Cluster returns the cluster row and the workers; sealed volumes are left out.
+	// Cluster returns the cluster row, the workers and what the licence allows; sealed
+	// volumes are left out.
 	Cluster(ctx context.Context) (*messages.ClusterStatusReply, error)
 	// TierOf returns the tier that a table gives a path, and why; it asks nobody.
 	TierOf(rows []*messages.TierRow, path string) (tier model.Tier, reason string)
@@ -83,9 +84,10 @@ type operations interface {
 	// InstallLicense installs a signed licence; with ifNewer only one that was issued
 	// after the present one, and kept says that it was not.
 	InstallLicense(ctx context.Context, text string, ifNewer bool) (info *messages.LicenseInfo, kept bool, err error)
-	// ChangeTier replaces the row of a tier.
-	ChangeTier(ctx context.Context, row *messages.TierRow) (*messages.ChangeClusterReply, error)
+	// ChangeTier replaces the row of a tier, and says what of it was asked for by name.
+	ChangeTier(ctx context.Context, set *messages.SetTier) (*messages.ChangeClusterReply, error)
 	// ChangeSettings replaces the settings; precondition_failed when they are no
-	// longer at ifVersion, unless that is 0.
-	ChangeSettings(ctx context.Context, s *messages.Settings, ifVersion uint64) (*messages.ChangeClusterReply, error)
+	// longer at ifVersion, unless that is 0. autoAsked: rebalance.automatic was asked for
+	// by name, which the licence may deny.
+	ChangeSettings(ctx context.Context, s *messages.Settings, ifVersion uint64, autoAsked bool) (*messages.ChangeClusterReply, error)
 }

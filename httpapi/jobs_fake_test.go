@@ -147,7 +147,7 @@ func (g *fakeGateway) Cluster(context.Context) (*messages.ClusterStatusReply, er
 	if g.noSettings {
 		c.Settings = nil
 	}
-	return &messages.ClusterStatusReply{Cluster: c, Unchecked: g.unchecked, Tiers: []*messages.TierUse{{Tier: 1, Files: 2, LogicalBytes: 142}, {Tier: 2}}, WorkerNodes: []string{"n-1", "n-2", "n-3"}, Workers: []*messages.WorkerRow{{}, {}, {State: messages.WorkerState_LEFT}}}, nil
+	return &messages.ClusterStatusReply{Cluster: c, License: g.license, Unchecked: g.unchecked, Tiers: []*messages.TierUse{{Tier: 1, Files: 2, LogicalBytes: 142}, {Tier: 2}}, WorkerNodes: []string{"n-1", "n-2", "n-3"}, Workers: []*messages.WorkerRow{{}, {}, {State: messages.WorkerState_LEFT}}}, nil
 }
 
 func (g *fakeGateway) TierOf(rows []*messages.TierRow, path string) (model.Tier, string) {
@@ -161,19 +161,21 @@ func (g *fakeGateway) TierOf(rows []*messages.TierRow, path string) (model.Tier,
 	return model.TierCritical, "nothing matches"
 }
 
-func (g *fakeGateway) ChangeTier(_ context.Context, row *messages.TierRow) (*messages.ChangeClusterReply, error) {
+func (g *fakeGateway) ChangeTier(_ context.Context, set *messages.SetTier) (*messages.ChangeClusterReply, error) {
 	if err := g.note("change tier"); err != nil {
 		return nil, err
 	}
-	c := fakeCluster()
+	c, row := fakeCluster(), set.Tier
+	g.tierAsked = set
 	c.Tiers[row.Tier-1] = row
 	return &messages.ChangeClusterReply{Cluster: c, Job: 21}, nil
 }
 
-func (g *fakeGateway) ChangeSettings(_ context.Context, s *messages.Settings, ifVersion uint64) (*messages.ChangeClusterReply, error) {
+func (g *fakeGateway) ChangeSettings(_ context.Context, s *messages.Settings, ifVersion uint64, autoAsked bool) (*messages.ChangeClusterReply, error) {
 	if err := g.note("change settings"); err != nil {
 		return nil, err
 	}
+	g.autoAsked = autoAsked
 	c := fakeCluster()
 	if g.noSettings {
 		c.Settings.Version = 0

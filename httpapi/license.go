@@ -23,6 +23,7 @@ type licenseAnswer struct {
 	InstalledAt   *string        `json:"installed_at"`
 	Development   bool           `json:"development"`
 	Key           *string        `json:"key"`
+	Cluster       *string        `json:"cluster"`     // the only one it is for; null: any
 	MaxWorkers    *uint64        `json:"max_workers"` // null: unlimited
 	Workers       uint64         `json:"workers"`
 	Features      map[string]any `json:"features,omitempty"` // yes and no; tiers, and a number of workers
@@ -39,6 +40,9 @@ func newLicenseAnswer(info *messages.LicenseInfo) *licenseAnswer {
 	}
 	if l := info.License; l != nil {
 		a.ID, a.Customer, a.LicensedLevel, a.Key, a.Development = &l.Id, &l.Customer, &l.Level, &l.Key, l.Development
+		if l.Cluster != "" {
+			a.Cluster = &l.Cluster
+		}
 		a.IssuedAt, a.ExpiresAt, a.InstalledAt = timeOf(l.IssuedUnixMs), timeOf(l.ExpiresUnixMs), timeOf(l.InstalledUnixMs)
 	}
 	return a

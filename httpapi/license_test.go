@@ -15,11 +15,11 @@ func standardLicense() *messages.LicenseInfo {
 	return &messages.LicenseInfo{
 		Level: "standard", State: "active", MaxWorkers: 2, Workers: 1, Warnings: []string{"it ends soon"},
 		License: &messages.LicenseRow{
-			Id: "l-1", Customer: "Example", Level: "standard", IssuedUnixMs: 1772600767089, ExpiresUnixMs: 1772700767089, InstalledUnixMs: 1772600768000, Key: "0011", Development: true,
+			Id: "l-1", Customer: "Example", Level: "standard", IssuedUnixMs: 1772600767089, ExpiresUnixMs: 1772700767089, InstalledUnixMs: 1772600768000, Key: "0011", Development: true, Cluster: "c-1",
 		},
 		Features: []*messages.LicenseFeature{
 			{Name: "data_workers", Granted: true}, {Name: "storage_clustering", Granted: true}, {Name: "tiered_replication", Granted: true, Tiers: []uint32{2, 3}},
-			{Name: "synchronous_replication"},
+			{Name: "synchronous_replication"}, {Name: "auto_rebalancing", Level: "enterprise"},
 		},
 	}
 }
@@ -29,8 +29,8 @@ func TestLicense_IsShownAndInstalled(t *testing.T) {
 	w.gw.license = standardLicense()
 	doc, _ := readDocument(t)
 	want := `{"level":"standard","state":"active","id":"l-1","customer":"Example","licensed_level":"standard","issued_at":"2026-03-04T05:06:07Z","expires_at":"2026-03-05T08:52:47Z",
-	 "installed_at":"2026-03-04T05:06:08Z","development":true,"key":"0011","max_workers":2,"workers":1,
-	 "features":{"data_workers":2,"storage_clustering":true,"tiered_replication":[2,3],"synchronous_replication":false},"warnings":["it ends soon"]}`
+	 "installed_at":"2026-03-04T05:06:08Z","development":true,"key":"0011","cluster":"c-1","max_workers":2,"workers":1,
+	 "features":{"data_workers":2,"storage_clustering":true,"tiered_replication":[2,3],"synchronous_replication":false,"auto_rebalancing":false},"warnings":["it ends soon"]}`
 	r := w.do("GET", storageURL+"/license", nil)
 	require.Equal(t, 200, r.status, "%s", r.body)
 	assert.JSONEq(t, want, string(r.body))
@@ -54,6 +54,7 @@ func TestLicense_AClusterWithoutOneIsFree(t *testing.T) {
 	r := w.do("GET", storageURL+"/license", nil)
 	require.Equal(t, 200, r.status, "%s", r.body)
 	assert.Contains(t, string(r.body), `"level":"free","state":"none","id":null,"customer":null`)
+	assert.Contains(t, string(r.body), `"cluster":null`)
 }
 
 func TestLicense_IsPartOfTheStatus(t *testing.T) {

@@ -19,7 +19,16 @@ type setting struct {
 	whole *uint64
 	share *float64
 	flag  *bool
+	// feature of the licence without which a flag that is on does nothing; empty: none.
+	feature string
 }
+
+const (
+	keyAutomatic = "rebalance.automatic"
+	// keyWithoutEffect is told beside the settings and is none: a document that was read
+	// may be sent back with it.
+	keyWithoutEffect = "without_effect"
+)
 
 // ConfigField is one key of the cluster's configuration, for those who explain it.
 type ConfigField struct {
@@ -74,8 +83,8 @@ func settingsOf(s *messages.Settings) []setting {
 			whole: &s.MergeBelowBytes},
 		{key: "rebalance.spread", about: "Difference between the used shares of the fullest and the emptiest worker that is worth a rebalance.",
 			share: &s.RebalanceSpread},
-		{key: "rebalance.automatic", about: "Whether a rebalance starts by itself at that spread.",
-			flag: &s.AutoRebalance},
+		{key: keyAutomatic, about: "Whether a rebalance starts by itself at that spread, where the licence has auto rebalancing.",
+			flag: &s.AutoRebalance, feature: "auto_rebalancing"},
 		{key: "quota.counts_copies", about: "Whether a file counts its size times the copies that its tier wants when it is written, for its tenant's quota, and not its size alone.",
 			flag: &s.QuotaCountsCopies},
 	}
@@ -105,13 +114,33 @@ func configTree(s *messages.Settings) tree {
 	return doc
 }
 
-// decodePatch lays a JSON merge patch (RFC 7396) over settings. Nothing can be taken
-// away, so null is refused. Where there are none yet (old is nil) all must be given. All
-// that is wrong is in the one error.
-func decodePatch(body []byte, old *messages.Settings) (*messages.Settings, error) {
+// idle is a setting that is on and does nothing, because the licence lacks a feature.
+type idle struct {
+	Key     string `json:"key"`
+	Feature string `json:"feature"`
+	Level   string `json:"level"`         // the lowest that has it
+	Current string `json:"current_level"` // in force
+}
+
+// withoutEffect lists them; nobody who does not know the licence can say so.
+func withoutEffect(s *messages.Settings, info *messages.LicenseInfo) (out []idle) {
+	for _, f := range settingsOf(s) {
+		for _, has := range info.GetFeatures() {
+			if f.feature == has.Name && *f.flag && !has.Granted {
+				out = append(out, idle{f.key, f.feature, has.Level, info.Level})
+			}
+		}
+	}
+	return out
+}
+
+// decodePatch lays a JSON merge patch (RFC 7396) over settings, and returns the keys that
+// it names, too. Nothing can be taken away, so null is refused. Where there are none yet
+// (old is nil) all must be given. All that is wrong is in the one error.
+func decodePatch(body []byte, old *messages.Settings) (*messages.Settings, []string, error) {
 	patch, err := decodeTree(body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s := &messages.Settings{}
 	if old != nil {
@@ -124,6 +153,7 @@ func decodePatch(body []byte, old *messages.Settings) (*messages.Settings, error
 		}
 		delete(patch, "version")
 	}
+	delete(patch, keyWithoutEffect)
 	given := applyPatch(p, patch, "", settingsOf(s))
 	for _, f := range settingsOf(s) {
 		if old == nil && !contains(given, f.key) {
@@ -132,9 +162,9 @@ func decodePatch(body []byte, old *messages.Settings) (*messages.Settings, error
 	}
 	judgeSettings(p, s)
 	if err := p.err("change the configuration"); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s, nil
+	return s, given, nil
 }
 
 // applyPatch sets the fields that a branch of the patch names, and returns their keys.
@@ -229,12 +259,16 @@ func (c *call) showConfig() error {
 			"this cluster was founded before there were settings; PUT all of them with If-Match: 0")
 	}
 	c.sayConsistency(status.Unchecked)
-	return c.answerConfig(s)
+	return c.answerConfig(s, status.License)
 }
 
-func (c *call) answerConfig(s *messages.Settings) error {
+func (c *call) answerConfig(s *messages.Settings, info *messages.LicenseInfo) error {
 	c.ctx.Response.Header.Set("ETag", `"`+strconv.FormatUint(s.GetVersion(), 10)+`"`)
-	return c.answerValue(configTree(s))
+	doc := configTree(s)
+	if idle := withoutEffect(s, info); len(idle) > 0 {
+		doc[keyWithoutEffect] = idle
+	}
+	return c.answerValue(doc)
 }
 
 // changeConfig answers PUT /cluster/config, a JSON merge patch with If-Match.
@@ -263,19 +297,19 @@ func (c *call) changeConfig() error {
 		return model.Errorf(model.CodePreconditionFailed, "change the configuration", "the configuration is at version %d, not %d; read it again and repeat the change", old.GetVersion(), want).
 			With("version", strconv.FormatUint(old.GetVersion(), 10))
 	}
-	s, err := decodePatch(body, old)
+	s, given, err := decodePatch(body, old)
 	if err != nil {
 		return err
 	}
 	// The version that was read: what the patch was laid over must still be there.
-	reply, err := c.s.gw.ChangeSettings(ctx, s, old.GetVersion())
+	reply, err := c.s.gw.ChangeSettings(ctx, s, old.GetVersion(), s.AutoRebalance && contains(given, keyAutomatic))
 	if err != nil {
 		return err
 	}
 	if now := reply.GetCluster().GetSettings(); now != nil {
 		s = now
 	}
-	return c.answerConfig(s)
+	return c.answerConfig(s, status.License)
 }
 
 // readConfigVersion reads If-Match: a version, quoted or not, or *.

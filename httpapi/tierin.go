@@ -22,8 +22,9 @@ var (
 )
 
 // decodeTier lays the fields of a JSON object over the row of a tier. All that is
-// wrong with them is in the one error.
-func decodeTier(body []byte, cluster *messages.ClusterRow, tier model.Tier) (*messages.TierRow, error) {
+// wrong with them is in the one error. What is given is asked for by name, even if the row
+// has it already.
+func decodeTier(body []byte, cluster *messages.ClusterRow, tier model.Tier) (*messages.SetTier, error) {
 	given, err := decodeTree(body)
 	if err != nil {
 		return nil, err
@@ -32,15 +33,18 @@ func decodeTier(body []byte, cluster *messages.ClusterRow, tier model.Tier) (*me
 	if old := tierRow(cluster, tier); old != nil {
 		row = proto.CloneOf(old)
 	}
-	p := &problems{}
+	p, set := &problems{}, &messages.SetTier{Tier: row}
 	for _, key := range given.keys() {
 		switch value := given[key]; key {
 		case "copies":
 			row.Copies = uint32(p.whole(key, value, 1, maxCopies))
+			set.CopiesAsked = set.CopiesAsked || row.Copies > 1
 		case "min_copies":
 			row.MinCopies = uint32(p.whole(key, value, 1, maxCopies))
+			set.CopiesAsked = set.CopiesAsked || row.MinCopies > 1
 		case "disk_preference":
 			row.DiskPreference = p.oneOf(key, value, diskTypes)
+			set.DiskAsked = row.DiskPreference != ""
 		case "prefixes":
 			row.Prefixes = p.patterns(key, value, checkTierPrefix)
 		case "suffixes":
@@ -53,7 +57,7 @@ func decodeTier(body []byte, cluster *messages.ClusterRow, tier model.Tier) (*me
 	if err := p.err("change tier"); err != nil {
 		return nil, err
 	}
-	return row, nil
+	return set, nil
 }
 
 // judgeTier looks at the row as a whole, and beside the other tiers'.

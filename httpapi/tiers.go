@@ -129,11 +129,11 @@ func (c *call) changeTier() error {
 	if err != nil {
 		return err
 	}
-	row, err := decodeTier(body, status.GetCluster(), tier)
+	set, err := decodeTier(body, status.GetCluster(), tier)
 	if err != nil {
 		return err
 	}
-	reply, err := c.s.gw.ChangeTier(ctx, row)
+	reply, err := c.s.gw.ChangeTier(ctx, set)
 	if err != nil {
 		return err
 	}

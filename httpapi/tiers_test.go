@@ -37,6 +37,24 @@ func TestTierConfig_ReplacesWhatIsGivenAndKeepsTheRest(t *testing.T) {
 	assertDescribed(t, doc, "TierInfo", r.body)
 }
 
+func TestTierConfig_SaysWhatWasAskedForByName(t *testing.T) {
+	for body, asked := range map[string][2]bool{ // copies, disk
+		`{"copies":3,"min_copies":1}`:              {true, false},
+		`{"copies":3,"min_copies":2}`:              {true, false},
+		`{"min_copies":2}`:                         {true, false},
+		`{"copies":1,"min_copies":null}`:           {false, false},
+		`{"copies":null,"disk_preference":null}`:   {false, false},
+		`{"prefixes":["/more/"]}`:                  {false, false},
+		`{"disk_preference":"ssd","copies":null}`:  {false, true},
+		`{"disk_preference":"hdd","min_copies":2}`: {true, true},
+	} {
+		w := inMemory(t, Config{})
+		r := w.do("PUT", storageURL+"/tiers/1/config", strings.NewReader(body))
+		require.Equal(t, 200, r.status, "%s: %s", body, r.body)
+		assert.Equal(t, asked, [2]bool{w.gw.tierAsked.CopiesAsked, w.gw.tierAsked.DiskAsked}, body)
+	}
+}
+
 func TestTierConfig_EveryWayToAskWrongly(t *testing.T) {
 	for _, c := range []struct {
 		tier, body string
@@ -118,6 +136,42 @@ func TestConfig_TakesAMergePatch(t *testing.T) {
 	}
 }
 
+// What was named goes on to where the licence is judged; what only stays does not.
+func TestConfig_SaysWhetherAutomaticRebalancesWereAskedForByName(t *testing.T) {
+	for body, asked := range map[string]bool{
+		`{"rebalance":{"automatic":true}}`:                            true,
+		`{"rebalance":{"automatic":true},"scrub_bytes_per_second":1}`: true,
+		configText:                          true,
+		`{"rebalance":{"automatic":false}}`: false,
+		`{"rebalance":{"spread":0.2}}`:      false,
+		`{}`:                                false,
+	} {
+		w := inMemory(t, Config{})
+		r := w.do("PUT", clusterURL+"/config", strings.NewReader(body), "If-Match: *")
+		require.Equal(t, 200, r.status, "%s", r.body)
+		assert.Equal(t, asked, w.gw.autoAsked, body)
+	}
+}
+
+func TestConfig_SaysWhatIsOnAndHasNoEffectByTheLicence(t *testing.T) {
+	w := inMemory(t, Config{})
+	doc, _ := readDocument(t)
+	w.gw.license = standardLicense()
+	const idle = `"without_effect":[{"key":"rebalance.automatic","feature":"auto_rebalancing","level":"enterprise","current_level":"standard"}]`
+	want := strings.Replace(configText, "{", "{"+idle+",", 1)
+	r := w.do("GET", clusterURL+"/config", nil)
+	require.Equal(t, 200, r.status, "%s", r.body)
+	assert.JSONEq(t, want, string(r.body))
+	assertDescribed(t, doc, "Config", r.body)
+	// Sent back as it was read, but for what has no effect.
+	back := strings.Replace(want, `"automatic":true`, `"automatic":false`, 1)
+	r = w.do("PUT", clusterURL+"/config", strings.NewReader(back), "If-Match: 12")
+	require.Equal(t, 200, r.status, "%s", r.body)
+	assert.NotContains(t, string(r.body), "without_effect", "it is off now")
+	r = w.do("PUT", clusterURL+"/config", strings.NewReader(`{"scrub_bytes_per_second":1}`), "If-Match: 12")
+	assert.Contains(t, string(r.body), idle)
+}
+
 func TestConfig_EveryWayToAskWrongly(t *testing.T) {
 	for _, c := range []struct {
 		match, body string
@@ -165,10 +219,10 @@ func FuzzMergePatch(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		old := fakeCluster().Settings
-		if s, err := decodePatch(raw, nil); !refused(t, err) {
+		if s, _, err := decodePatch(raw, nil); !refused(t, err) {
 			require.InDelta(t, 1, s.WeightFree+s.WeightDisk+s.WeightLoad+s.WeightLatency, 0.002)
 		}
-		s, err := decodePatch(raw, old)
+		s, _, err := decodePatch(raw, old)
 		require.True(t, proto.Equal(fakeCluster().Settings, old), "what was there is not touched")
 		if refused(t, err) {
 			return
@@ -182,7 +236,7 @@ func FuzzMergePatch(f *testing.F) {
 		// The whole document, laid over the old one, is the same settings again.
 		doc, err := json.Marshal(configTree(s))
 		require.NoError(t, err)
-		again, err := decodePatch(doc, old)
+		again, _, err := decodePatch(doc, old)
 		require.NoError(t, err, "%s", doc)
 		require.True(t, proto.Equal(s, again), fmt.Sprint(s, again))
 	})
@@ -202,7 +256,7 @@ func TestConfigFields_AreDescribedInTheDocumentInTheSameWords(t *testing.T) {
 		for name, below := range s.Properties {
 			if len(below.Properties) > 0 {
 				walk(prefix+name+".", below)
-			} else if prefix+name != "version" {
+			} else if prefix+name != "version" && prefix+name != keyWithoutEffect { // no settings
 				documented[prefix+name] = below.Description
 			}
 		}

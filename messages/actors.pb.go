@@ -8337,6 +8337,8 @@ type ChangeTier struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Tier          *TierRow               `protobuf:"bytes,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	CopiesAsked   bool                   `protobuf:"varint,3,opt,name=copies_asked,json=copiesAsked,proto3" json:"copies_asked,omitempty"`
+	DiskAsked     bool                   `protobuf:"varint,4,opt,name=disk_asked,json=diskAsked,proto3" json:"disk_asked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -8385,13 +8387,28 @@ func (x *ChangeTier) GetTier() *TierRow {
 	return nil
 }
 
+func (x *ChangeTier) GetCopiesAsked() bool {
+	if x != nil {
+		return x.CopiesAsked
+	}
+	return false
+}
+
+func (x *ChangeTier) GetDiskAsked() bool {
+	if x != nil {
+		return x.DiskAsked
+	}
+	return false
+}
+
 type ChangeSettings struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	Settings      *Settings              `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
-	IfVersion     uint64                 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Header             *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Settings           *Settings              `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
+	IfVersion          uint64                 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
+	AutoRebalanceAsked bool                   `protobuf:"varint,4,opt,name=auto_rebalance_asked,json=autoRebalanceAsked,proto3" json:"auto_rebalance_asked,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *ChangeSettings) Reset() {
@@ -8443,6 +8460,13 @@ func (x *ChangeSettings) GetIfVersion() uint64 {
 		return x.IfVersion
 	}
 	return 0
+}
+
+func (x *ChangeSettings) GetAutoRebalanceAsked() bool {
+	if x != nil {
+		return x.AutoRebalanceAsked
+	}
+	return false
 }
 
 type ChangeClusterReply struct {
@@ -13679,16 +13703,20 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06detail\x18\b \x01(\tR\x06detail\x12\x16\n" +
 	"\x06chosen\x18\t \x01(\rR\x06chosen\x12\x12\n" +
 	"\x04open\x18\n" +
-	" \x01(\rR\x04open\"a\n" +
+	" \x01(\rR\x04open\"\xa3\x01\n" +
 	"\n" +
 	"ChangeTier\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
-	"\x04tier\x18\x02 \x01(\v2\x13.tiercel.v1.TierRowR\x04tier\"\x8d\x01\n" +
+	"\x04tier\x18\x02 \x01(\v2\x13.tiercel.v1.TierRowR\x04tier\x12!\n" +
+	"\fcopies_asked\x18\x03 \x01(\bR\vcopiesAsked\x12\x1d\n" +
+	"\n" +
+	"disk_asked\x18\x04 \x01(\bR\tdiskAsked\"\xbf\x01\n" +
 	"\x0eChangeSettings\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x120\n" +
 	"\bsettings\x18\x02 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x12\x1d\n" +
 	"\n" +
-	"if_version\x18\x03 \x01(\x04R\tifVersion\"\xad\x01\n" +
+	"if_version\x18\x03 \x01(\x04R\tifVersion\x120\n" +
+	"\x14auto_rebalance_asked\x18\x04 \x01(\bR\x12autoRebalanceAsked\"\xad\x01\n" +
 	"\x12ChangeClusterReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +

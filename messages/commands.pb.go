@@ -3022,12 +3022,15 @@ func (x *SetDraining) GetCause() string {
 }
 
 // Replaces the settings; refused (precondition) unless if_version is their version; 0: whatever it is.
+// auto_rebalance_asked: whoever asked for the change named that setting, and as true; one
+// that was true before and is not named asks for nothing.
 type SetSettings struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Settings      *Settings              `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
-	IfVersion     uint64                 `protobuf:"varint,2,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Settings           *Settings              `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	IfVersion          uint64                 `protobuf:"varint,2,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
+	AutoRebalanceAsked bool                   `protobuf:"varint,3,opt,name=auto_rebalance_asked,json=autoRebalanceAsked,proto3" json:"auto_rebalance_asked,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *SetSettings) Reset() {
@@ -3074,10 +3077,21 @@ func (x *SetSettings) GetIfVersion() uint64 {
 	return 0
 }
 
-// Replaces the row of a tier.
+func (x *SetSettings) GetAutoRebalanceAsked() bool {
+	if x != nil {
+		return x.AutoRebalanceAsked
+	}
+	return false
+}
+
+// Replaces the row of a tier. copies_asked, disk_asked: whoever asked for the change named
+// more than one copy, or a kind of disk; what the row had before and nobody names asks for
+// nothing.
 type SetTier struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tier          *TierRow               `protobuf:"bytes,1,opt,name=tier,proto3" json:"tier,omitempty"`
+	CopiesAsked   bool                   `protobuf:"varint,2,opt,name=copies_asked,json=copiesAsked,proto3" json:"copies_asked,omitempty"`
+	DiskAsked     bool                   `protobuf:"varint,3,opt,name=disk_asked,json=diskAsked,proto3" json:"disk_asked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3117,6 +3131,20 @@ func (x *SetTier) GetTier() *TierRow {
 		return x.Tier
 	}
 	return nil
+}
+
+func (x *SetTier) GetCopiesAsked() bool {
+	if x != nil {
+		return x.CopiesAsked
+	}
+	return false
+}
+
+func (x *SetTier) GetDiskAsked() bool {
+	if x != nil {
+		return x.DiskAsked
+	}
+	return false
 }
 
 // The only member of a sealed volume is here again and its intact copy is shorter than
@@ -3926,13 +3954,17 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\vSetDraining\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1a\n" +
 	"\bdraining\x18\x02 \x01(\bR\bdraining\x12\x14\n" +
-	"\x05cause\x18\x03 \x01(\tR\x05cause\"^\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"\x90\x01\n" +
 	"\vSetSettings\x120\n" +
 	"\bsettings\x18\x01 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x12\x1d\n" +
 	"\n" +
-	"if_version\x18\x02 \x01(\x04R\tifVersion\"2\n" +
+	"if_version\x18\x02 \x01(\x04R\tifVersion\x120\n" +
+	"\x14auto_rebalance_asked\x18\x03 \x01(\bR\x12autoRebalanceAsked\"t\n" +
 	"\aSetTier\x12'\n" +
-	"\x04tier\x18\x01 \x01(\v2\x13.tiercel.v1.TierRowR\x04tier\"\x8f\x01\n" +
+	"\x04tier\x18\x01 \x01(\v2\x13.tiercel.v1.TierRowR\x04tier\x12!\n" +
+	"\fcopies_asked\x18\x02 \x01(\bR\vcopiesAsked\x12\x1d\n" +
+	"\n" +
+	"disk_asked\x18\x03 \x01(\bR\tdiskAsked\"\x8f\x01\n" +
 	"\x0eTruncateVolume\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x1e\n" +
 	"\n" +

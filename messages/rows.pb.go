@@ -1227,6 +1227,7 @@ type WorkerRow struct {
 	MaxClusterVersion uint64                 `protobuf:"varint,12,opt,name=max_cluster_version,json=maxClusterVersion,proto3" json:"max_cluster_version,omitempty"` // what the node's binary understands
 	ChangedAt         uint64                 `protobuf:"varint,13,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`                           // log index of the newest change of address, incarnation or raft_id
 	Draining          bool                   `protobuf:"varint,14,opt,name=draining,proto3" json:"draining,omitempty"`                                              // it gets nothing new, and what it holds goes elsewhere
+	DcAsked           string                 `protobuf:"bytes,15,opt,name=dc_asked,json=dcAsked,proto3" json:"dc_asked,omitempty"`                                  // label of its newest start that waits, because the licence is for one datacenter; empty: dc is that
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1357,6 +1358,13 @@ func (x *WorkerRow) GetDraining() bool {
 		return x.Draining
 	}
 	return false
+}
+
+func (x *WorkerRow) GetDcAsked() string {
+	if x != nil {
+		return x.DcAsked
+	}
+	return ""
 }
 
 // WorkerTransition is one change of a worker's health, with its cause.
@@ -1661,6 +1669,7 @@ type LicenseRow struct {
 	Expired            bool                   `protobuf:"varint,11,opt,name=expired,proto3" json:"expired,omitempty"`                                                     // by the log's word, for good
 	SeenUnixMs         int64                  `protobuf:"varint,12,opt,name=seen_unix_ms,json=seenUnixMs,proto3" json:"seen_unix_ms,omitempty"`                           // highest time that a command about licences has brought
 	NewestIssuedUnixMs int64                  `protobuf:"varint,13,opt,name=newest_issued_unix_ms,json=newestIssuedUnixMs,proto3" json:"newest_issued_unix_ms,omitempty"` // of all that were ever installed
+	Cluster            string                 `protobuf:"bytes,14,opt,name=cluster,proto3" json:"cluster,omitempty"`                                                      // id of the only cluster it is for; empty: any
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -1784,6 +1793,13 @@ func (x *LicenseRow) GetNewestIssuedUnixMs() int64 {
 		return x.NewestIssuedUnixMs
 	}
 	return 0
+}
+
+func (x *LicenseRow) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
 }
 
 type VolumeRange struct {
@@ -2627,7 +2643,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x16\n" +
 	"\x06crc32c\x18\x03 \x01(\aR\x06crc32c\x121\n" +
 	"\x06result\x18\x04 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\x12\x14\n" +
-	"\x05index\x18\x05 \x01(\x04R\x05index\"\xce\x03\n" +
+	"\x05index\x18\x05 \x01(\x04R\x05index\"\xe9\x03\n" +
 	"\tWorkerRow\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1b\n" +
 	"\tdisk_type\x18\x02 \x01(\tR\bdiskType\x12\x0e\n" +
@@ -2644,7 +2660,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x13max_cluster_version\x18\f \x01(\x04R\x11maxClusterVersion\x12\x1d\n" +
 	"\n" +
 	"changed_at\x18\r \x01(\x04R\tchangedAt\x12\x1a\n" +
-	"\bdraining\x18\x0e \x01(\bR\bdraining\"\xca\x01\n" +
+	"\bdraining\x18\x0e \x01(\bR\bdraining\x12\x19\n" +
+	"\bdc_asked\x18\x0f \x01(\tR\adcAsked\"\xca\x01\n" +
 	"\x10WorkerTransition\x12+\n" +
 	"\x04from\x18\x01 \x01(\x0e2\x17.tiercel.v1.WorkerStateR\x04from\x12'\n" +
 	"\x02to\x18\x02 \x01(\x0e2\x17.tiercel.v1.WorkerStateR\x02to\x12\x16\n" +
@@ -2680,7 +2697,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\alicense\x187 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x124\n" +
 	"\tset_aside\x18A \x03(\v2\x17.tiercel.v1.VolumeRangeR\bsetAside\x12\x1f\n" +
 	"\vadopt_below\x18B \x01(\x04R\n" +
-	"adoptBelow\"\xaf\x03\n" +
+	"adoptBelow\"\xc9\x03\n" +
 	"\n" +
 	"LicenseRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
@@ -2698,7 +2715,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\aexpired\x18\v \x01(\bR\aexpired\x12 \n" +
 	"\fseen_unix_ms\x18\f \x01(\x03R\n" +
 	"seenUnixMs\x121\n" +
-	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\"7\n" +
+	"\x15newest_issued_unix_ms\x18\r \x01(\x03R\x12newestIssuedUnixMs\x12\x18\n" +
+	"\acluster\x18\x0e \x01(\tR\acluster\"7\n" +
 	"\vVolumeRange\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
 	"\x05below\x18\x02 \x01(\x04R\x05below\"\xc7\x05\n" +

@@ -69,19 +69,26 @@ func (c *Client) ExplainPlacement(ctx context.Context, t model.Tier, bytes uint6
 }
 
 // ChangeTier replaces the row of a tier.
-func (c *Client) ChangeTier(ctx context.Context, row *messages.TierRow) (*messages.ChangeClusterReply, error) {
-	return consult[*messages.ChangeClusterReply](ctx, c, "change a tier", &messages.ChangeTier{Header: &messages.Header{}, Tier: row})
+func (c *Client) ChangeTier(ctx context.Context, set *messages.SetTier) (*messages.ChangeClusterReply, error) {
+	return consult[*messages.ChangeClusterReply](ctx, c, "change a tier",
+		&messages.ChangeTier{Header: &messages.Header{}, Tier: set.Tier, CopiesAsked: set.CopiesAsked, DiskAsked: set.DiskAsked})
 }
 
-// ChangeSettings replaces the cluster's settings if they are still at a version; 0: whichever.
-func (c *Client) ChangeSettings(ctx context.Context, s *messages.Settings, ifVersion uint64) (*messages.ChangeClusterReply, error) {
-	return consult[*messages.ChangeClusterReply](ctx, c, "change the settings", &messages.ChangeSettings{Header: &messages.Header{}, Settings: s, IfVersion: ifVersion})
+// ChangeSettings replaces the cluster's settings if they are still at a version; 0:
+// whichever. autoAsked says that automatic rebalances were asked for by name.
+func (c *Client) ChangeSettings(ctx context.Context, s *messages.Settings, ifVersion uint64, autoAsked bool) (*messages.ChangeClusterReply, error) {
+	return consult[*messages.ChangeClusterReply](ctx, c, "change the settings",
+		&messages.ChangeSettings{Header: &messages.Header{}, Settings: s, IfVersion: ifVersion, AutoRebalanceAsked: autoAsked})
 }
 
 // Cluster returns what the catalog says of the cluster and its workers, without the
-// sealed volumes.
+// sealed volumes, and what the licence allows.
 func (c *Client) Cluster(ctx context.Context) (*messages.ClusterStatusReply, error) {
-	return consult[*messages.ClusterStatusReply](ctx, c, "read the cluster's row", &messages.ClusterStatus{Header: &messages.Header{}, OpenVolumesOnly: true})
+	r, err := consult[*messages.ClusterStatusReply](ctx, c, "read the cluster's row", &messages.ClusterStatus{Header: &messages.Header{}, OpenVolumesOnly: true})
+	if err == nil {
+		r.License = describeLicense(r)
+	}
+	return r, err
 }
 
 // TierOf returns the tier that a table gives a path, and the reason in words.

@@ -53,11 +53,10 @@ func (c *Client) License(ctx context.Context) (*messages.LicenseInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := describeLicense(r)
-	if info == nil {
+	if r.License == nil {
 		return nil, model.Errorf(model.CodeUnavailable, "read the licence", "this node does not know its cluster yet; try again")
 	}
-	return info, nil
+	return r.License, nil
 }
 
 // InstallLicense installs a signed licence, or with ifNewer only one that was issued
@@ -76,7 +75,7 @@ func describeLicense(r *messages.ClusterStatusReply) *messages.LicenseInfo {
 	if r.GetCluster() == nil {
 		return nil
 	}
-	return license.Describe(r.Cluster.License, license.CountWorkers(r.Workers), time.Now())
+	return license.DescribeIn(r.Cluster.License, r.WorkerNodes, r.Workers, time.Now())
 }
 
 // withLicense adds to a status what the licence allows, and what people should know of it.

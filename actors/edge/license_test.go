@@ -12,6 +12,7 @@ import (
 	"tiercel/cluster/license"
 	"tiercel/cluster/license/signed"
 	"tiercel/cluster/model"
+	"tiercel/messages"
 )
 
 // watchedBody notices that it is read.
@@ -75,4 +76,42 @@ func TestClient_ATierThatIsNotLicensedIsRefusedBeforeItsBodyIsRead(t *testing.T)
 	assert.Equal(t, content(100), n.read(t, "/models/b"))
 	_, err = n.Delete(t.Context(), "default", "/models/a", nil)
 	assert.NoError(t, err)
+}
+
+// The whole way from what a request names to the entry of the log that is judged by it.
+func TestClient_ASettingThatIsNamedIsJudgedByTheLicenceEvenWhereItIsSetAlready(t *testing.T) {
+	n, _ := start(t, t.TempDir(), 0, func(o *actors.Options) {
+		o.License = nil
+		o.Settings = actors.DefaultSettings()
+	})
+	now := func() *messages.ClusterStatusReply {
+		r, err := n.Cluster(t.Context())
+		require.NoError(t, err)
+		return r
+	}
+	s := now().Cluster.Settings
+	require.True(t, s.AutoRebalance, "by default")
+	assert.Equal(t, "free", now().License.Level)
+	_, err := n.ChangeSettings(t.Context(), s, s.Version, true)
+	assert.Equal(t, model.CodeLicenseDenied, model.CodeOf(err), "%v", err)
+	_, err = n.ChangeSettings(t.Context(), s, s.Version, false)
+	require.NoError(t, err)
+
+	text, err := signed.Develop(license.Enterprise, time.Now())
+	require.NoError(t, err)
+	_, _, err = n.InstallLicense(t.Context(), text, false)
+	require.NoError(t, err)
+	tier := &messages.TierRow{Tier: 2, Copies: 2, DiskPreference: "ssd"}
+	_, err = n.ChangeTier(t.Context(), &messages.SetTier{Tier: tier, CopiesAsked: true, DiskAsked: true})
+	require.NoError(t, err)
+	lower, err := signed.Develop(license.Free, time.Now())
+	require.NoError(t, err)
+	_, _, err = n.InstallLicense(t.Context(), lower, false)
+	require.NoError(t, err)
+	for _, set := range []*messages.SetTier{{Tier: tier, CopiesAsked: true}, {Tier: tier, DiskAsked: true}} {
+		_, err = n.ChangeTier(t.Context(), set)
+		assert.Equal(t, model.CodeLicenseDenied, model.CodeOf(err), "%v: %v", set, err)
+	}
+	_, err = n.ChangeTier(t.Context(), &messages.SetTier{Tier: tier})
+	require.NoError(t, err)
 }

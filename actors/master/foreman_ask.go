@@ -42,12 +42,14 @@ func (f *Foreman) receiveQuestion(ctx *runtime.Context, msg any) {
 		f.later(ctx, m.Header, func(ctx *runtime.Context, to *actor.PID) { f.onDescribeReplication(ctx, to, m) })
 	case *messages.ChangeTier:
 		f.later(ctx, m.Header, func(ctx *runtime.Context, to *actor.PID) {
-			f.changeCluster(ctx, to, m.Header, &messages.Command{Kind: &messages.Command_SetTier{SetTier: &messages.SetTier{Tier: m.Tier}}})
+			f.changeCluster(ctx, to, m.Header, &messages.Command{Kind: &messages.Command_SetTier{
+				SetTier: &messages.SetTier{Tier: m.Tier, CopiesAsked: m.CopiesAsked, DiskAsked: m.DiskAsked},
+			}})
 		})
 	case *messages.ChangeSettings:
 		f.later(ctx, m.Header, func(ctx *runtime.Context, to *actor.PID) {
 			f.changeCluster(ctx, to, m.Header, &messages.Command{Kind: &messages.Command_SetSettings{
-				SetSettings: &messages.SetSettings{Settings: m.Settings, IfVersion: m.IfVersion},
+				SetSettings: &messages.SetSettings{Settings: m.Settings, IfVersion: m.IfVersion, AutoRebalanceAsked: m.AutoRebalanceAsked},
 			}})
 		})
 	}

@@ -144,7 +144,7 @@ func (c *Controller) register(ctx *runtime.Context, node string, row *messages.W
 			ctx.Log().Warn("a node was not taken in", "worker", node, "error", err)
 		}
 		if dc, stays := o.Result.GetDetails()[catalog.DetailKeptDC]; stays && err == nil {
-			ctx.Log().Warn("a worker came back with the label of another datacenter, which the licence does not allow; it stays where it was",
+			ctx.Log().Warn("a worker came back with the label of another datacenter, which the licence does not allow; it stays where it was until all workers come with that label",
 				"worker", node, "dc", dc, "asked", row.Dc)
 		}
 		if g := c.greets[node]; g != nil {

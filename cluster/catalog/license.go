@@ -1,8 +1,6 @@
 package catalog
 
 import (
-	"cmp"
-
 	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -40,6 +38,8 @@ func wrongLicense(set *messages.SetLicense) string {
 		return "expires_unix_ms"
 	case !validText(l.Key, MaxNameBytes):
 		return "key"
+	case !validText(l.Cluster, MaxNameBytes):
+		return "cluster"
 	case set.AtUnixMs <= 0:
 		return "at_unix_ms"
 	}
@@ -60,6 +60,7 @@ func (c *Catalog) setLicense(e entry, set *messages.SetLicense) *messages.Comman
 		row.License = next
 		c.setCluster(row)
 		c.liftCopies()
+		c.relabel()
 	}
 	return &messages.CommandResult{Version: e.index, Created: changed}
 }
@@ -106,31 +107,32 @@ func (c *Catalog) checkNewWorker(row *messages.WorkerRow) *messages.CommandResul
 // checkDC refuses a worker that comes to another datacenter than the others are in, or
 // goes there by a changed label, where the licence is for one.
 func (c *Catalog) checkDC(node, dc string) *messages.CommandResult {
-	other := ""
+	var others []string
 	nodes, rows := c.Workers()
 	for i, w := range rows {
-		if nodes[i] != node && w.State != messages.WorkerState_LEFT && w.Dc != dc {
-			other = cmp.Or(other, w.Dc)
+		if nodes[i] != node && w.State != messages.WorkerState_LEFT {
+			others = append(others, w.Dc)
 		}
 	}
-	return c.unlicensed(c.grant().DenyDC(dc, other))
+	return c.unlicensed(c.grant().DenyDC(dc, others))
 }
 
 // checkLicensedTier refuses settings of a tier that ask for what the licence lacks. What
-// stands in the row already may stay there.
-func (c *Catalog) checkLicensedTier(t *messages.TierRow) *messages.CommandResult {
-	old := &messages.TierRow{}
+// stands in the row already may stay there, unless it is asked for by name.
+func (c *Catalog) checkLicensedTier(set *messages.SetTier) *messages.CommandResult {
+	t, old := set.Tier, &messages.TierRow{}
 	for _, row := range c.cluster.Tiers {
 		if row.Tier == t.Tier {
 			old = row
 		}
 	}
-	if max(t.Copies, t.MinCopies) > 1 && (t.Copies != old.Copies || t.MinCopies != old.MinCopies) {
+	more := func(now, before uint32) bool { return now > 1 && (set.CopiesAsked || now != before) }
+	if more(t.Copies, old.Copies) || more(t.MinCopies, old.MinCopies) {
 		if d := c.grant().DenyCopies(model.Tier(t.Tier)); d != nil {
 			return c.unlicensed(d)
 		}
 	}
-	if t.DiskPreference != "" && t.DiskPreference != "any" && t.DiskPreference != old.DiskPreference {
+	if t.DiskPreference != "" && t.DiskPreference != "any" && (set.DiskAsked || t.DiskPreference != old.DiskPreference) {
 		return c.unlicensed(c.grant().Deny(license.DiskPlacement))
 	}
 	return nil

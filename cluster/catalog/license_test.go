@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -158,24 +159,6 @@ func TestLicense_DisksRebalanceAndDatacenters(t *testing.T) {
 	}
 }
 
-// To come with one label and start again with another is to go to another datacenter.
-func TestLicense_AWorkerDoesNotMoveToAnotherDatacenterByAnotherLabel(t *testing.T) {
-	r := licensed(t, license.Enterprise)
-	at := func(n int, dc string) *messages.Command {
-		return register(fmt.Sprintf("d-%d", n), func(w *messages.WorkerRow) { w.RaftId, w.Dc = uint64(100+n), dc })
-	}
-	r.mustDo(at(1, "east"))
-	r.mustDo(at(2, "east"))
-	r.mustDo(at(3, "west"))
-	r.mustDo(setLicense("professional", 200, 1000))
-	assert.Equal(t, "east", r.mustDo(at(2, "west")).Details[catalog.DetailKeptDC])
-	row, _ := r.c.Worker("d-2")
-	assert.Equal(t, "east", row.Dc, "taken in, where it was")
-	for _, stays := range []*messages.Command{at(1, "east"), at(2, "east"), at(3, "west")} {
-		assert.Empty(t, r.mustDo(stays).Details)
-	}
-}
-
 func TestLicense_UnlicensedSettingsThatAreThereMayStay(t *testing.T) {
 	r := licensed(t, license.Enterprise)
 	r.mustDo(setTier(&messages.TierRow{Tier: 1, Copies: 3, MinCopies: 2, DiskPreference: "nvme"}))
@@ -184,6 +167,50 @@ func TestLicense_UnlicensedSettingsThatAreThereMayStay(t *testing.T) {
 	r.mustDo(setTier(&messages.TierRow{Tier: 1, Copies: 3, MinCopies: 2, DiskPreference: "nvme", Prefixes: []string{"/more/"}}))
 	r.mustDo(setTier(&messages.TierRow{Tier: 1, Copies: 1, DiskPreference: "any"}))
 	r.mustDo(setSettings(0, func(s *messages.Settings) { s.AutoRebalance, s.BackgroundBytesPerSecond = true, 9 }))
+}
+
+func TestLicense_WhatIsOnAlreadyIsDeniedToWhoNamesItAndStaysForWhoDoesNot(t *testing.T) {
+	automatic := func(on, asked bool, limit uint64) *messages.Command {
+		cmd := setSettings(0, func(s *messages.Settings) { s.AutoRebalance, s.BackgroundBytesPerSecond = on, limit })
+		cmd.GetSetSettings().AutoRebalanceAsked = asked
+		return cmd
+	}
+	for _, level := range license.Levels {
+		r := licensed(t, license.Enterprise)
+		r.mustDo(automatic(true, true, 1))
+		r.mustDo(setLicense(string(level), 200, 1000))
+		r.mustDo(automatic(true, false, 2))
+		if level == license.Enterprise {
+			r.mustDo(automatic(true, true, 3))
+		} else {
+			res := r.refuses(model.CodeLicenseDenied, automatic(true, true, 3))
+			assert.Equal(t, string(license.Enterprise), res.Details["level"], level)
+			assert.Contains(t, res.Message, "the level enterprise has it", level)
+			assert.Contains(t, res.Message, "leave rebalance.automatic out of the change, or set it to false", level)
+			assert.EqualValues(t, 2, r.c.Cluster().Settings.BackgroundBytesPerSecond, "%s: nothing changes", level)
+		}
+		r.mustDo(automatic(false, false, 4))
+	}
+	row := func(copies, least uint32, disk string, prefixes ...string) *messages.TierRow {
+		return &messages.TierRow{Tier: 1, Copies: copies, MinCopies: least, DiskPreference: disk, Prefixes: prefixes}
+	}
+	asked := func(row *messages.TierRow, copies, disk bool) *messages.Command {
+		cmd := setTier(row)
+		cmd.GetSetTier().CopiesAsked, cmd.GetSetTier().DiskAsked = copies, disk
+		return cmd
+	}
+	for _, level := range []license.Level{license.Free, license.Standard} {
+		r := licensed(t, license.Enterprise)
+		r.mustDo(asked(row(3, 2, "nvme"), true, true))
+		r.mustDo(setLicense(string(level), 200, 1000))
+		r.mustDo(asked(row(3, 2, "nvme", "/more/"), false, false))
+		res := r.refuses(model.CodeLicenseDenied, asked(row(3, 2, "nvme"), true, false))
+		assert.Equal(t, string(license.Synchronous), res.Details["feature"], level)
+		res = r.refuses(model.CodeLicenseDenied, asked(row(3, 2, "nvme"), false, true))
+		assert.Equal(t, string(license.DiskPlacement), res.Details["feature"], level)
+		r.mustDo(asked(row(3, 1, "nvme"), false, false)) // less is no asking
+		r.mustDo(asked(row(1, 1, "any"), false, true))
+	}
 }
 
 // busy is a cluster of five workers that has used what its licence allows.
@@ -284,6 +311,7 @@ func TestLicense_FactsThatCannotBeAreRefused(t *testing.T) {
 		"no id":                      func(s *messages.SetLicense) { s.License.Id = "" },
 		"no customer":                func(s *messages.SetLicense) { s.License.Customer = "" },
 		"an unknown level":           func(s *messages.SetLicense) { s.License.Level = "gold" },
+		"too long a cluster":         func(s *messages.SetLicense) { s.License.Cluster = strings.Repeat("x", catalog.MaxNameBytes+1) },
 		"no time":                    func(s *messages.SetLicense) { s.License.ExpiresUnixMs = 1 },
 		"a proposer without a clock": func(s *messages.SetLicense) { s.AtUnixMs = 0 },
 	} {

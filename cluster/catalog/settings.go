@@ -19,8 +19,10 @@ func (c *Catalog) setSettings(e entry, set *messages.SetSettings) *messages.Comm
 	if field := wrongSetting(set.GetSettings()); field != "" {
 		return refuse("bad_field", "field", field)
 	}
-	if set.Settings.AutoRebalance && !c.cluster.GetSettings().GetAutoRebalance() { // asked for by name
-		if d := c.grant().Deny(license.AutoRebalance); d != nil {
+	// What is true already, by default or from a higher level, is no reason to refuse a
+	// change of something else; who names it asks for it.
+	if set.Settings.AutoRebalance && (set.AutoRebalanceAsked || !c.cluster.GetSettings().GetAutoRebalance()) {
+		if d := c.grant().Deny(license.AutoRebalance).ForSetting("rebalance.automatic"); d != nil {
 			return c.unlicensed(d)
 		}
 	}
@@ -80,7 +82,7 @@ func (c *Catalog) setTier(e entry, set *messages.SetTier) *messages.CommandResul
 	case !slices.Contains([]string{"", "any", "nvme", "ssd", "hdd"}, t.DiskPreference):
 		return refuse("bad_field", "field", "disk_preference")
 	}
-	if refused := c.checkLicensedTier(t); refused != nil {
+	if refused := c.checkLicensedTier(set); refused != nil {
 		return refused
 	}
 	row := c.nextCluster()

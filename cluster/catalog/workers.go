@@ -62,10 +62,11 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 			return refused
 		}
 	}
-	next, kept := proto.CloneOf(row), map[string]string(nil)
+	next := proto.CloneOf(row)
+	next.DcAsked = ""
 	if old != nil && row.Dc != old.Dc && c.checkDC(node, row.Dc) != nil {
 		// It is taken in, where it was: who is there already is never shut out.
-		next.Dc, kept = old.Dc, map[string]string{DetailKeptDC: old.Dc}
+		next.Dc, next.DcAsked = old.Dc, row.Dc
 	}
 	next.State, next.Transitions, next.RegisteredAt, next.ChangedAt, next.Draining = messages.WorkerState_HEALTHY, nil, e.index, e.index, false
 	if old != nil {
@@ -81,7 +82,25 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 		}
 	}
 	c.setWorker(node, next)
-	return &messages.CommandResult{Created: old == nil, Details: kept}
+	if next.DcAsked != "" || old != nil && old.Dc != next.Dc {
+		c.relabel()
+	}
+	res := &messages.CommandResult{Created: old == nil}
+	if now := c.workers[node]; now.DcAsked != "" {
+		res.Details = map[string]string{DetailKeptDC: now.Dc}
+	}
+	return res
+}
+
+// relabel gives workers the label of the datacenter that they came with, once the licence
+// or the other workers no longer speak against it.
+func (c *Catalog) relabel() {
+	nodes, rows := c.Workers()
+	for _, i := range c.grant().Relabel(rows) {
+		next := proto.CloneOf(rows[i])
+		next.Dc, next.DcAsked = next.DcAsked, ""
+		c.setWorker(nodes[i], next)
+	}
 }
 
 // DetailKeptDC is the datacenter that a registered worker stays in, in the result: the
@@ -179,6 +198,7 @@ func (c *Catalog) leave(e entry, node, cause string) {
 			c.dropLeft(e, c.volumes[id])
 		}
 	}
+	c.relabel() // it may have been the last one that spoke against another label
 }
 
 // soleHolder reports whether nobody but node is known to hold what a volume's

@@ -45,6 +45,13 @@ func Describe(row *messages.LicenseRow, workers int, now time.Time) *messages.Li
 	return info
 }
 
+// DescribeIn is Describe for a cluster whose workers are known by their rows.
+func DescribeIn(row *messages.LicenseRow, nodes []string, workers []*messages.WorkerRow, now time.Time) *messages.LicenseInfo {
+	info := Describe(row, CountWorkers(workers), now)
+	info.Warnings = append(info.Warnings, Of(row).labelWarnings(nodes, workers)...)
+	return info
+}
+
 // CountWorkers are those that count against a licence: all that have not left.
 func CountWorkers(rows []*messages.WorkerRow) (n int) {
 	for _, w := range rows {

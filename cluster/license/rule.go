@@ -75,6 +75,7 @@ const (
 	factPresent = "workers"
 	factDC      = "dc"
 	factOtherDC = "cluster_dc"
+	factSetting = "setting"
 )
 
 func (g Grant) denial(f Feature, needs Level) *Denial {
@@ -136,18 +137,27 @@ func (g Grant) DenyWorker(present int) *Denial {
 	return d
 }
 
-// DenyDC is why a worker of a datacenter may not join a cluster in another one; nil: it may.
-func (g Grant) DenyDC(dc, others string) *Denial {
-	d := g.Deny(CrossDC)
-	if d == nil || dc == "" || others == "" || dc == others {
-		return nil
+// ForSetting names the setting that asked for it, true or false, to those who change many
+// together.
+func (d *Denial) ForSetting(key string) *Denial {
+	if d != nil {
+		d.facts[factSetting] = key
 	}
-	d.facts[factDC], d.facts[factOtherDC] = dc, others
 	return d
 }
 
 // Facts are the details of the error.
 func (d *Denial) Facts() map[string]string { return d.facts }
+
+// Allows reports whether what another licence was denied, by the facts of the denial, is
+// part of this one.
+func (g Grant) Allows(facts map[string]string) bool {
+	if facts[factLimit] != "" {
+		present, err := strconv.Atoi(facts[factPresent])
+		return err == nil && g.DenyWorker(present) == nil
+	}
+	return g.Has(Feature(facts["feature"]))
+}
 
 // Err is the denial as an error; nil for nil.
 func (d *Denial) Err(op string) error {
@@ -181,8 +191,12 @@ func Sentence(facts map[string]string) string {
 		return fmt.Sprintf("%s: %s allows %s, and the cluster has %s; %s. Install a licence on a node of the cluster with `tiercel license install`, then start this node again; or remove a worker that is gone with `tiercel workers remove`",
 			title, current, counted(facts[factLimit], "data worker"), facts[factPresent], has)
 	case facts[factDC] != "":
-		return fmt.Sprintf("the node is in datacenter %s and the cluster in %s, and %s is not part of %s; the level %s has it. %s",
+		return fmt.Sprintf("the node is in datacenter %s and the cluster in %s, and %s is not part of %s; the level %s has it. If --dc of this node is wrong start it with the right one; "+
+			"if that of the cluster is, start each of its workers with the right one. %s",
 			facts[factDC], facts[factOtherDC], title, current, has, toDo)
+	case facts[factSetting] != "":
+		return fmt.Sprintf("%s is not part of %s; the level %s has it. %s; without one leave %s out of the change, or set it to false",
+			title, current, has, toDo, facts[factSetting])
 	}
 	return fmt.Sprintf("%s is not part of %s; the level %s has it. %s", title, current, has, toDo)
 }

@@ -82,6 +82,7 @@ func TestDenial_NamesTheFeatureAndTheLowestLevelThatHasIt(t *testing.T) {
 		says    string
 	}{
 		{Of(nil).Deny(Failover), Failover, Professional, Free, "master failover is not part of the licence level free of this cluster (there is no licence); the level professional has it"},
+		{granted(Standard).Deny(AutoRebalance).ForSetting("a.b"), AutoRebalance, Enterprise, Standard, "without one leave a.b out of the change"},
 		{granted(Standard).Deny(Synchronous), Synchronous, Professional, Standard, "(the licence l-1)"},
 		{granted(Professional).Deny(AutoRebalance), AutoRebalance, Enterprise, Professional, "the level enterprise has it"},
 		{granted(Standard).DenyTier(model.TierCritical), Synchronous, Professional, Standard, "synchronous replication (tier 1)"},
@@ -91,7 +92,9 @@ func TestDenial_NamesTheFeatureAndTheLowestLevelThatHasIt(t *testing.T) {
 		{granted(Standard).DenyWorker(2), DataWorkers, Professional, Standard, "allows 2 data workers, and the cluster has 2"},
 		{granted(Professional).DenyWorker(7), DataWorkers, Enterprise, Professional, "the level enterprise allows more"},
 		{Of(&messages.LicenseRow{Id: "l-2", Level: "enterprise", MaxWorkers: 3}).DenyWorker(3), DataWorkers, Enterprise, Enterprise, "allows 3 data workers, and the cluster has 3; the limit is that licence's own"},
-		{granted(Professional).DenyDC("b", "a"), CrossDC, Enterprise, Professional, "the node is in datacenter b and the cluster in a"},
+		{granted(Professional).DenyDC("b", []string{"a"}), CrossDC, Enterprise, Professional, "the node is in datacenter b and the cluster in a"},
+		{granted(Standard).DenyDC("b", []string{"c", "b", "", "a", "c"}), CrossDC, Enterprise, Standard, "the node is in datacenter b and the cluster in a, b and c, and"},
+		{granted(Standard).DenyDC("x", []string{"g", "f", "e", "d", "c", "b", "a"}), CrossDC, Enterprise, Standard, "the cluster in a, b, c, d, e and 2 more, and"},
 		{Of(&messages.LicenseRow{Id: "l-3", Level: "enterprise", Expired: true}).Deny(Quotas), Quotas, Standard, Free, "(the licence l-3 has expired)"},
 	} {
 		require.NotNil(t, c.denial, c.says)
@@ -103,6 +106,8 @@ func TestDenial_NamesTheFeatureAndTheLowestLevelThatHasIt(t *testing.T) {
 		assert.Equal(t, string(c.feature), c.denial.Facts()["feature"])
 		assert.Equal(t, string(c.needs), c.denial.Facts()["level"])
 		assert.Equal(t, Sentence(c.denial.Facts()), err.(*model.Error).Message, "the log's facts give the same sentence")
+		assert.Equal(t, c.has == Enterprise, granted(c.has).Allows(c.denial.Facts()), "%s: enterprise lacks nothing but by a limit of its own", c.says)
+		assert.True(t, granted(Enterprise).Allows(c.denial.Facts()), c.says)
 	}
 }
 
@@ -110,8 +115,9 @@ func TestGrant_ATierOfOneCopyAsksForNothing(t *testing.T) {
 	for _, level := range Levels {
 		assert.Nil(t, granted(level).DenyTier(model.TierRebuildable), level)
 	}
-	assert.Nil(t, granted(Enterprise).DenyDC("b", "a"))
-	assert.Nil(t, granted(Free).DenyDC("", "a"), "a node without a label is nowhere else")
+	assert.Nil(t, granted(Enterprise).DenyDC("b", []string{"a"}))
+	assert.Nil(t, granted(Free).DenyDC("a", []string{"", "a", "a"}))
+	assert.Nil(t, granted(Free).DenyDC("", []string{"a"}), "a node without a label is nowhere else")
 	assert.Equal(t, 1, granted(Standard).Copies(model.TierCritical, 3))
 	assert.Equal(t, 2, granted(Standard).Copies(model.TierImportant, 2))
 	assert.Equal(t, 3, granted(Professional).Copies(model.TierCritical, 3))

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -43,69 +42,6 @@ deletes, repair, drain and all workers go on.`,
 	}
 	cmd.AddCommand(a.issueLicenseCommand(), a.verifyLicenseCommand(), a.showLicenseCommand(), a.installLicenseCommand(), a.keygenCommand())
 	return cmd
-}
-
-func (a *app) issueLicenseCommand() *command {
-	var (
-		l                   signed.Licence
-		level, keyFile, end string
-		valid               time.Duration
-	)
-	cmd := &command{
-		Use:   "issue --level LEVEL",
-		Short: "Sign a licence and print it",
-		Long: `Signs with --key, a private key that 'tiercel license keygen' made, or without it with
-the development key that everybody has. It speaks to no server.`,
-		Example: `  tiercel license issue --level enterprise > license.txt
-  tiercel license issue --level standard --valid-for 1h
-  tiercel license issue --level professional --customer "Example GmbH" --id 2026-0042 --expires 2027-12-31T00:00:00Z --key release.key`,
-		Args: wantArgs(0, 0, ""),
-		RunE: func(*command, []string) error {
-			l.Level, l.Issued = license.Level(level), time.Now()
-			if l.Expires = l.Issued.Add(valid); end != "" {
-				t, err := time.Parse(time.RFC3339, end)
-				if err != nil {
-					return &usageError{err: fmt.Errorf("--expires %q is not a time such as 2027-12-31T00:00:00Z", end)}
-				}
-				l.Expires = t
-			}
-			if most := license.Of(l.Facts()).MaxWorkers(); l.MaxWorkers > 0 && most != l.MaxWorkers {
-				return &usageError{err: fmt.Errorf("--max-workers %d is not below what the level %s has", l.MaxWorkers, level)}
-			}
-			key := signed.DevelopmentKey()
-			if keyFile != "" {
-				var err error
-				if key, err = readPrivateKey(keyFile); err != nil {
-					return err
-				}
-			}
-			if l.ID == "" {
-				l.ID = newLicenseID(level)
-			}
-			text, err := signed.Issue(l, key)
-			if err != nil {
-				return &usageError{err: errors.New(client.Message(err))}
-			}
-			_, err = io.WriteString(a.stdout, text)
-			return err
-		},
-	}
-	flags := cmd.Flags()
-	flags.StringVar(&level, "level", "", "`LEVEL`: free, standard, professional or enterprise")
-	flags.StringVar(&l.Customer, "customer", "nobody: for development only", "`NAME` of whoever may use it")
-	flags.StringVar(&l.ID, "id", "", "`ID` of the licence (default: a new one)")
-	flags.DurationVar(&valid, "valid-for", 365*24*time.Hour, "`DURATION` from now on, such as 720h")
-	flags.StringVar(&end, "expires", "", "`TIME` at which it ends, instead of --valid-for")
-	flags.Uint64Var(&l.MaxWorkers, "max-workers", 0, "at most so many data workers, `N`, below what the level has")
-	flags.StringVar(&l.Cluster, "cluster", "", "`ID` of the only cluster that may use it")
-	flags.StringVar(&keyFile, "key", "", "`FILE` with the private key (default: the development key)")
-	return cmd
-}
-
-func newLicenseID(level string) string {
-	var b [6]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return level + "-" + hex.EncodeToString(b[:])
 }
 
 func (a *app) verifyLicenseCommand() *command {
@@ -286,7 +222,7 @@ func developmentText(level, file string) (string, error) {
 		_, err = keys.Verify(string(text))
 		return string(text), err
 	case !license.Level(level).Known():
-		return "", &usageError{err: fmt.Errorf("--license-level %q is none of free, standard, professional and enterprise", level)}
+		return "", &usageError{err: fmt.Errorf("--license-level %q is none of %s", level, levelList("and"))}
 	case !keys.Development():
 		return "", &usageError{err: errors.New("this program was built with a release key and takes no development licences; name a licence with --license FILE")}
 	}

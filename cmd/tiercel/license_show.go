@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"tiercel/cluster/license"
 )
@@ -53,6 +54,15 @@ func (d *licenseDoc) line() string {
 	return line
 }
 
+// expires names the moment at which it is over, and the last second before.
+func (d *licenseDoc) expires() string {
+	at, err := time.Parse(time.RFC3339, d.ExpiresAt)
+	if err != nil {
+		return d.ExpiresAt
+	}
+	return fmt.Sprintf("%s (valid through %s)", d.ExpiresAt, lastMoment(at))
+}
+
 func (d *licenseDoc) table() string {
 	var b strings.Builder
 	row := func(name, format string, args ...any) {
@@ -64,7 +74,7 @@ func (d *licenseDoc) table() string {
 		row("id", "%s", d.ID)
 		row("customer", "%s", d.Customer)
 		row("issued", "%s", d.IssuedAt)
-		row("expires", "%s", d.ExpiresAt)
+		row("expires", "%s", d.expires())
 		use := "production"
 		if d.Development {
 			use = "development"
@@ -72,7 +82,7 @@ func (d *licenseDoc) table() string {
 		row("use", "%s, signed with key %s", use, d.Key)
 	}
 	if d.Cluster != "" {
-		row("cluster", "%s", d.Cluster)
+		row("cluster", "%s, the only one that may use it", d.Cluster)
 	}
 	most := "unlimited"
 	if d.MaxWorkers != nil {

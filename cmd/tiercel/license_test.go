@@ -26,7 +26,7 @@ func TestLicense_EveryLevelCanBeIssuedAndVerifiedWithoutAServer(t *testing.T) {
 		text := c.must("license", "issue", "--level", level, "--id", "l-1", "--expires", "2099-01-01T00:00:00Z")
 		out := lines(c.must("license", "verify", c.file("license.txt", text)))
 		assert.Contains(t, out, "level "+level+"\nstate active\nid l-1\n", level)
-		assert.Contains(t, out, "expires 2099-01-01T00:00:00Z\nuse development, signed with key ", level)
+		assert.Contains(t, out, "expires 2099-01-01T00:00:00Z (valid through 2098-12-31T23:59:59Z)\nuse development, signed with key ", level)
 		assert.Contains(t, out, "workers "+workers, level)
 	}
 	c.stdin = c.must("license", "issue", "--level", "enterprise", "--max-workers", "7", "--cluster", "c-1")
@@ -34,6 +34,28 @@ func TestLicense_EveryLevelCanBeIssuedAndVerifiedWithoutAServer(t *testing.T) {
 	assert.Contains(t, out, `"max_workers":7`)
 	assert.Contains(t, out, `"cluster":"c-1"`)
 	assert.Contains(t, out, `"development":true`)
+}
+
+func TestLicense_ADateIsTheLastDayOfALicenceAndTheFirstOne(t *testing.T) {
+	c := newCLI(t)
+	for expires, k := range map[string]struct{ text, through string }{
+		"2099-01-31":                {"2099-02-01T00:00:00Z", "2099-01-31T23:59:59Z"},
+		"2096-02-29":                {"2096-03-01T00:00:00Z", "2096-02-29T23:59:59Z"},
+		"2099-12-31":                {"2100-01-01T00:00:00Z", "2099-12-31T23:59:59Z"},
+		"2099-01-31T12:00:00Z":      {"2099-01-31T12:00:00Z", "2099-01-31T11:59:59Z"},
+		"2099-01-31T12:00:00+02:00": {"2099-01-31T10:00:00Z", "2099-01-31T09:59:59Z"},
+	} {
+		o := c.run("license", "issue", "--level", "standard", "--id", "l-1", "--valid-from", "2026-01-02", "--expires", expires)
+		require.Equal(t, exitDone, o.status, o.stderr)
+		assert.Contains(t, o.stdout, "\nissued: 2026-01-02T00:00:00Z\nexpires: "+k.text+"\n", expires)
+		assert.Equal(t, "the licence l-1 (standard) is valid from 2026-01-02T00:00:00Z through "+k.through+"\n", o.stderr, expires)
+		assert.Contains(t, lines(c.must("license", "verify", c.file("license.txt", o.stdout))), "expires "+k.text+" (valid through "+k.through+")", expires)
+	}
+	text := c.must("license", "issue", "--level", "standard", "--valid-from", "2099-01-01T00:00:00Z", "--valid-for", "2h")
+	assert.Contains(t, text, "\nexpires: 2099-01-01T02:00:00Z\n", "from then on")
+	o := c.run("license", "verify", c.file("license.txt", text))
+	assert.Equal(t, exitFailed, o.status)
+	assert.Contains(t, o.stderr, "is valid from 2099-01-01T00:00:00Z on")
 }
 
 func TestLicense_VerifyEndsWithStatus1AndSaysWhatIsWrong(t *testing.T) {
@@ -81,11 +103,16 @@ func TestLicense_WrongUseEndsWithStatus2(t *testing.T) {
 	c := newCLI(t)
 	for line, says := range map[string]string{
 		"license":                    "what to do is missing",
-		"license issue":              `the level "" is not known`,
+		"license issue":              "--level LEVEL is missing: free, standard, professional or enterprise",
 		"license issue --level gold": `the level "gold" is not known`,
-		"license issue --level standard --expires tomorrow": "is not a time such as",
-		"license issue --level standard --max-workers 9":    "is not below what the level standard has",
-		"license issue --level standard --valid-for -1h":    "not after it was issued",
+		"license issue --level standard --expires tomorrow":                           `--expires "tomorrow" is not a time such as 2027-12-31T00:00:00Z, nor a date such as 2027-12-31`,
+		"license issue --level standard --expires 2027-02-30":                         "is not a time such as",
+		"license issue --level standard --valid-from soon":                            `--valid-from "soon" is not a time such as`,
+		"license issue --level standard --expires 2099-01-31 --valid-for 1h":          "give one of them",
+		"license issue --level standard --valid-for 8760h --expires 2099-01-31":       "give one of them",
+		"license issue --level standard --valid-from 2099-01-02 --expires 2099-01-01": "not after it was issued",
+		"license issue --level standard --max-workers 9":                              "is not below what the level standard has",
+		"license issue --level standard --valid-for -1h":                              "not after it was issued",
 		"license verify":           "one FILE wanted",
 		"license install":          "one FILE wanted",
 		"license keygen":           "--out FILE is missing",
@@ -99,7 +126,7 @@ func TestLicense_WrongUseEndsWithStatus2(t *testing.T) {
 
 func TestLicense_IsShownAndInstalledInACluster(t *testing.T) {
 	c := newCLI(t)
-	const doc = `{"level":"standard","state":"active","id":"l-1","customer":"Example","issued_at":"a","expires_at":"b","development":false,"key":"0011","max_workers":2,"workers":1,
+	const doc = `{"level":"standard","state":"active","id":"l-1","customer":"Example","issued_at":"a","expires_at":"b","development":false,"key":"0011","cluster":"c-1","max_workers":2,"workers":1,
 	 "features":{"data_workers":2,"storage_clustering":true,"tiered_replication":[2,3],"synchronous_replication":false,"tenant_quotas":true},"warnings":["it ends soon"]}`
 	c.server.Say("GET /license", said(doc))
 	c.server.Say("PUT /license", said(doc))
@@ -110,6 +137,7 @@ customer Example
 issued a
 expires b
 use production, signed with key 0011
+cluster c-1, the only one that may use it
 workers 1 of 2
 feature storage clustering: yes
 feature tiered replication: tiers 2, 3

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/client"
 	"tiercel/cmd/tiercel/internal/config"
@@ -37,9 +38,11 @@ environment (TIERCEL_…) and a YAML file, which 'config example' prints with co
 func (a *app) getConfigCommand() *command {
 	var r remote
 	cmd := &command{
-		Use:     "get [KEY]",
-		Short:   "Show the configuration, or the exact value of one KEY",
-		Long:    "Prints the exact value of one KEY, for scripts, or without a KEY all of them.\n'tiercel config keys' lists the keys.",
+		Use:   "get [KEY]",
+		Short: "Show the configuration, or the exact value of one KEY",
+		Long: `Prints the exact value of one KEY, for scripts, or without a KEY all of them. That a value
+has no effect at the licence level in force is said beside it, on standard error for one KEY.
+'tiercel config keys' lists the keys.`,
 		Example: "  tiercel config get\n  tiercel config get disk.warn_used_share",
 		Args:    wantArgs(0, 1, "one KEY"),
 
@@ -65,7 +68,7 @@ func (a *app) showConfig(c *command, r *remote, key string) error {
 	if key == "" {
 		return a.printConfig(answer)
 	}
-	values, err := flatten(answer)
+	values, idle, err := settingsOf(answer)
 	if err != nil {
 		return err
 	}
@@ -77,6 +80,9 @@ func (a *app) showConfig(c *command, r *remote, key string) error {
 		}
 		return &usageError{err: fmt.Errorf("there is no key %q%s", key, hint)}
 	}
+	if why := idle[key]; why != "" { // not for the script that reads the value
+		fmt.Fprintf(a.stderr, "note: %s is %v and has no effect: %s\n", key, value, why)
+	}
 	if r.output == "json" {
 		return a.printJSON(map[string]any{key: value})
 	}
@@ -84,14 +90,41 @@ func (a *app) showConfig(c *command, r *remote, key string) error {
 	return err
 }
 
+// settingsOf are the values of a configuration by their full names, and why some of them
+// have no effect.
+func settingsOf(answer json.RawMessage) (values map[string]any, idle map[string]string, err error) {
+	var doc struct {
+		WithoutEffect []struct {
+			Key, Feature, Level string
+			Current             string `json:"current_level"`
+		} `json:"without_effect"`
+	}
+	if err := json.Unmarshal(answer, &doc); err != nil {
+		return nil, nil, unreadableAnswer(err)
+	}
+	if values, err = flatten(answer); err != nil {
+		return nil, nil, err
+	}
+	delete(values, "without_effect") // no setting
+	idle = make(map[string]string)
+	for _, w := range doc.WithoutEffect {
+		idle[w.Key] = fmt.Sprintf("%s needs the licence level %s, and this cluster has %s", license.Feature(w.Feature).Title(), w.Level, w.Current)
+	}
+	return values, idle, nil
+}
+
 func (a *app) printConfig(answer json.RawMessage) error {
-	values, err := flatten(answer)
+	values, idle, err := settingsOf(answer)
 	if err != nil {
 		return err
 	}
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		fmt.Fprintf(t, "%s\t%s\n", key, humanValue(key, values[key]))
+		value := humanValue(key, values[key])
+		if why := idle[key]; why != "" {
+			value += " (no effect: " + why + ")"
+		}
+		fmt.Fprintf(t, "%s\t%s\n", key, value)
 	}
 	return t.Flush()
 }
@@ -147,7 +180,8 @@ func (a *app) setConfigCommand() *command {
 		Short: "Change the configuration",
 		Long: `Changes all the keys together or none: every problem is listed at once. It is refused
 when somebody else has changed the configuration in between. Sizes and rates may be
-written as 64MiB and 50MiB/s. 'tiercel config keys' lists the keys and what they mean.`,
+written as 64MiB and 50MiB/s. 'tiercel config keys' lists the keys and what they mean.
+What the licence of the cluster lacks is refused where it is named, even if it is set already.`,
 		Example: `  tiercel config set scrub_bytes_per_second=20MiB/s
   tiercel config set placement.weights.io_load=0.1 placement.weights.latency=0.2`,
 		Args: wantArgs(1, -1, "at least one KEY=VALUE"),

@@ -51,6 +51,19 @@ version 12`, lines(c.must("config")))
 	assert.Contains(t, o.stderr, "'tiercel config keys' lists the keys")
 }
 
+func TestConfig_SaysWhatHasNoEffectByTheLicence(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("GET /cluster/config", said(`{"version":12,"rebalance":{"automatic":true},
+	 "without_effect":[{"key":"rebalance.automatic","feature":"auto_rebalancing","level":"enterprise","current_level":"free"}]}`))
+	const why = "auto rebalancing needs the licence level enterprise, and this cluster has free"
+	assert.Equal(t, "rebalance.automatic true (no effect: "+why+")\nversion 12", lines(c.must("config", "show")))
+	o := c.run("config", "get", "rebalance.automatic")
+	assert.Equal(t, exitDone, o.status)
+	assert.Equal(t, "true\n", o.stdout, "exact, for a script")
+	assert.Equal(t, "note: rebalance.automatic is true and has no effect: "+why+"\n", o.stderr)
+	assert.Equal(t, exitUsage, c.run("config", "get", "without_effect").status, "it is no setting")
+}
+
 func TestExplain_ShowsScoresRefusalsAndWhereTheFileIs(t *testing.T) {
 	c := newCLI(t)
 	c.server.Say("GET /cluster/placement/explain", said(`{"path":"/models/a","tier":1,"tier_reason":"the path begins with /models/","copies":3,"min_copies":2,

@@ -117,6 +117,9 @@ func (c *Cluster) Add() (*Node, error) {
 	return n, n.Start()
 }
 
+// All are Nodes and those that were added.
+func (c *Cluster) All() []*Node { return slices.Concat(c.Nodes, c.later) }
+
 // FreePorts asks the system for ports that nobody listens on right now.
 func FreePorts(n int) ([]int, error) {
 	var ports []int
@@ -139,7 +142,7 @@ func FreePorts(n int) ([]int, error) {
 
 // Kill ends every node with SIGKILL.
 func (c *Cluster) Kill() {
-	for _, n := range slices.Concat(c.Nodes, c.later) {
+	for _, n := range c.All() {
 		n.Kill()
 	}
 }
@@ -147,7 +150,7 @@ func (c *Cluster) Kill() {
 // Stop ends every node with SIGTERM and reports those that did not end cleanly.
 func (c *Cluster) Stop() error {
 	var errs []error
-	for _, n := range slices.Concat(c.Nodes, c.later) {
+	for _, n := range c.All() {
 		errs = append(errs, n.Stop(30*time.Second))
 	}
 	return errors.Join(errs...)
@@ -264,7 +267,7 @@ func (c *Cluster) Master(ctx context.Context) (*Node, error) {
 			if err := c.Get(n, "/cluster/master", &m); err != nil {
 				continue
 			}
-			for _, candidate := range slices.Concat(c.Nodes, c.later) {
+			for _, candidate := range c.All() {
 				if candidate.RPC == m.Address && candidate.Running() {
 					return candidate, nil
 				}
@@ -281,7 +284,7 @@ func (c *Cluster) Master(ctx context.Context) (*Node, error) {
 // Logs is the end of every node's log, for a failure.
 func (c *Cluster) Logs(lines int) string {
 	var b strings.Builder
-	for _, n := range slices.Concat(c.Nodes, c.later) {
+	for _, n := range c.All() {
 		text, _ := os.ReadFile(n.logName()) // without a log there is nothing to show
 		all := strings.Split(strings.TrimSpace(string(text)), "\n")
 		fmt.Fprintf(&b, "--- %s\n%s\n", n, strings.Join(all[max(0, len(all)-lines):], "\n"))

@@ -52,6 +52,7 @@ func TestText_IsReadByPeopleAndComesBackAsItWas(t *testing.T) {
 	assert.Equal(t, "professional", row.Level)
 	assert.Equal(t, l.Expires.UnixMilli(), row.ExpiresUnixMs)
 	assert.EqualValues(t, 4, row.MaxWorkers)
+	assert.Equal(t, l.Cluster, row.Cluster)
 }
 
 func TestVerify_TakesWhatMailDoesToLineEnds(t *testing.T) {

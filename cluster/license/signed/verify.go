@@ -97,7 +97,7 @@ func (l *Licence) Judge(now time.Time, cluster string) error {
 func (l *Licence) Facts() *messages.LicenseRow {
 	return &messages.LicenseRow{
 		Id: l.ID, Customer: l.Customer, Level: string(l.Level), IssuedUnixMs: l.Issued.UnixMilli(), ExpiresUnixMs: l.Expires.UnixMilli(),
-		MaxWorkers: l.MaxWorkers, Key: l.Key, Development: l.Development,
+		MaxWorkers: l.MaxWorkers, Key: l.Key, Development: l.Development, Cluster: l.Cluster,
 	}
 }
 

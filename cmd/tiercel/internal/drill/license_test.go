@@ -23,17 +23,29 @@ type ladder struct {
 	local string // a file to store
 }
 
-// west are the nodes that stand in another datacenter.
-var west = map[int]bool{5: true}
+// west are the nodes that stand in another datacenter, hard those with a hard disk.
+var west, hard = map[int]bool{5: true}, map[int]bool{2: true, 3: true}
+
+// stranger is the node that comes with a licence of its own to a cluster that is full.
+const stranger = 7
 
 func newLadder(t *testing.T) *ladder {
+	own := filepath.Join(t.TempDir(), "own.txt")
+	require.NoError(t, procs.IssueLicense(build(t), "enterprise", own))
 	c, err := procs.Start(procs.Options{
 		Binary: build(t), Dir: t.TempDir(), Nodes: 1, License: procs.Unlicensed, Args: []string{"--heartbeat-interval", "300ms", "--log-level", "info"},
 		ArgsOf: func(n int) []string {
+			args := []string{"--dc", "east", "--disk-type", "ssd"}
 			if west[n] {
-				return []string{"--dc", "west"}
+				args[1] = "west"
 			}
-			return []string{"--dc", "east"}
+			if hard[n] {
+				args[3] = "hdd"
+			}
+			if n == stranger {
+				args = append(args, "--license", own)
+			}
+			return args
 		},
 	})
 	require.NoError(t, err)
@@ -144,6 +156,9 @@ func (l *ladder) check(r rung) {
 	}
 	l.tries(r.balance, "auto rebalancing", "enterprise", "rebalance", "--dry-run")
 	l.tries(r.balance, "auto rebalancing", "enterprise", "rebalance")
+	l.tries(r.balance, "auto rebalancing", "enterprise", "config", "set", "rebalance.automatic=true") // as it is by default
+	l.must("config", "set", "rebalance.spread=0.1")
+	assert.Equal(l.t, r.balance, !strings.Contains(l.must("config", "show"), "no effect"))
 	l.tries(r.level != "free", "per-tenant quotas", "standard", "quota", "set", "somebody", "1GiB")
 	l.must("quota", "remove", "somebody")
 	l.tries(r.sync, "synchronous replication (tier 1)", "professional", "tier", "set", "1", "--copies", "3")
@@ -218,7 +233,12 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	assert.Equal(t, 1, l.roles(), "one votes and one stands by")
 	l.noFailover(second)
 
-	l.install("--level", "professional")
+	var status struct {
+		Cluster string `json:"cluster_id"`
+	}
+	require.NoError(t, l.c.Get(l.c.Nodes[0], "/cluster/status", &status))
+	l.install("--level", "professional", "--cluster", status.Cluster)
+	assert.Contains(t, l.must("license", "show"), "cluster      "+status.Cluster+", the only one that may use it")
 	l.joins(third)
 	l.joins(nil)
 	fifth := l.refused("the node is in datacenter west and the cluster in east", "cross-datacenter replication", "enterprise")
@@ -226,21 +246,28 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	l.check(rung{level: "professional", workers: "5", async: true, sync: true, disks: true})
 	l.copies("/models/professional", 3, false)
 	assert.True(t, procs.Until(20*time.Second, func() bool { return l.roles() == 5 }), "five vote: %d", l.roles())
-	l.refused("allows 5 data workers, and the cluster has 5; the level enterprise allows more")
-	l.failsOver(second)
+	l.refused("allows 5 data workers, and the cluster has 5; the level enterprise allows more", "(enterprise) allows it, but a node installs its licence only once it is in the cluster",
+		"own.txt --server http://HOST:PORT")
+	l.failsOver(second, 5)
+	l.lands()
 	l.staysIn(third)
+	l.begunLater()
 
 	l.install("--level", "enterprise")
+	l.moved(third)
 	l.joins(fifth)
+	l.failsOver(second, 6)
 	l.check(rung{level: "enterprise", workers: "unlimited", async: true, sync: true, disks: true, balance: true})
 
 	l.install("--level", "free")
+	assert.True(t, procs.Until(20*time.Second, func() bool { return len(l.diskTerms()) == 1 }), "all disks are alike to placement where they are not licensed")
 	l.goesOn("downgrade", 6)
 	l.install("--level", "enterprise", "--valid-for", "2s")
 	require.True(t, procs.Until(20*time.Second, func() bool { return strings.Contains(l.must("license", "show"), "state        expired") }))
 	assert.Contains(t, l.must("status"), "expired on")
 	assert.Contains(t, l.must("status"), "6 data workers are there and the licence level free allows 1: they stay")
 	l.goesOn("expiry", 6)
+	l.repairs("/models/professional")
 }
 
 // noFailover kills the master of two nodes: the other one does not take its place.
@@ -257,8 +284,8 @@ func (l *ladder) noFailover(other *procs.Node) {
 	require.NoError(l.t, l.c.Nodes[0].WaitReady(30*time.Second))
 }
 
-// failsOver kills the master of five nodes: writes go on, and it comes back.
-func (l *ladder) failsOver(other *procs.Node) {
+// failsOver kills the master of so many nodes: writes go on, and it comes back.
+func (l *ladder) failsOver(other *procs.Node, nodes int) {
 	l.t.Helper()
 	master := masterOf(l.t, l.c)
 	through := l.c.Nodes[0]
@@ -271,7 +298,7 @@ func (l *ladder) failsOver(other *procs.Node) {
 	}), "another one is master now")
 	require.NoError(l.t, master.Start())
 	require.NoError(l.t, master.WaitReady(30*time.Second))
-	require.True(l.t, procs.Until(20*time.Second, func() bool { return len(l.workerIDs()) == 4 }))
+	require.True(l.t, procs.Until(20*time.Second, func() bool { return len(l.workerIDs()) == nodes-1 }))
 }
 
 // staysIn starts a worker again with the label of another datacenter: it stays where it
@@ -290,6 +317,7 @@ func (l *ladder) staysIn(n *procs.Node) {
 	for _, line := range strings.Split(l.must("workers", "--output", "json"), "\n") {
 		assert.NotContains(l.t, line, "west")
 	}
+	assert.Contains(l.t, l.must("status"), "started with --dc west and kept in datacenter east: ")
 }
 
 // goesOn does what no licence is ever in the way of.
@@ -349,6 +377,7 @@ func TestLicense_AFileThatIsNoLicenceIsToldAtTheStartAndOneThatHasEndedIsNot(t *
 	level(good, "free")                             // a node starts all the same
 	level(issue("--level", "standard"), "standard") // proposed, because it is newer
 	level(good, "standard")                         // an older one changes nothing
+	level(issue("--level", "enterprise", "--valid-from", "2099-01-01"), "standard")
 	require.True(t, procs.Until(3*time.Second, func() bool { return time.Now().Nanosecond() < 1e8 }), "the next second")
 	level(issue("--level", "professional"), "professional")
 }

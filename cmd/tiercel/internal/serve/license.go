@@ -3,10 +3,12 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
 
+	"tiercel/cluster/license"
 	"tiercel/cluster/license/signed"
 	"tiercel/cluster/model"
 	"tiercel/internal/version"
@@ -46,6 +48,32 @@ func readLicense(file string) (licence, error) {
 		return licence{}, model.Errorf(model.CodeInvalidArgument, op, "--license %s: %s", file, why).With(model.DetailReason, signed.Reason(err))
 	}
 	return licence{keys: keys, text: string(text)}, nil
+}
+
+// beside adds to the refusal of a newcomer what its own licence, of a file, would do about
+// it. A node that is not taken in installs nothing: whoever runs the cluster does.
+func (l licence) beside(refusal error, file string, now time.Time) error {
+	var e *model.Error
+	if l.text == "" || !errors.As(refusal, &e) || e.Code != model.CodeLicenseDenied {
+		return refusal
+	}
+	own, err := l.keys.Verify(l.text)
+	if err != nil {
+		return refusal // it was verified at the start
+	}
+	with := *e
+	var no *model.Error
+	switch {
+	case errors.As(own.Judge(now, ""), &no):
+		with.Message += fmt.Sprintf(". The licence of --license %s is no help: %s", file, no.Message)
+	case license.Of(own.Facts()).Allows(e.Details):
+		with.Message += fmt.Sprintf(". The licence %s of --license %s (%s) allows it, but a node installs its licence only once it is in the cluster: "+
+			"run `tiercel license install %s --server http://HOST:PORT`, with the --http address of a node of the cluster, then start this node again",
+			own.ID, file, own.Level, file)
+	default:
+		with.Message += fmt.Sprintf(". The licence %s of --license %s (%s) does not allow it either", own.ID, file, own.Level)
+	}
+	return &with
 }
 
 // founding is the licence that a new cluster begins with; nil: none that is valid.

@@ -69,7 +69,7 @@ func Run(ctx context.Context, cfg config.Server, log *slog.Logger, stdout io.Wri
 		fmt.Fprintf(stdout, "ready http=%s rpc=%s node=%s\n", s.listener.Addr(), s.node.Address(), s.data.Dir.Identity().NodeID)
 		go s.offerLicense(ctx)
 	case err := <-s.halted:
-		return &haltedError{err}
+		return &haltedError{s.licence.beside(err, s.cfg.License, time.Now())}
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
