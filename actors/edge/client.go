@@ -38,6 +38,7 @@ type Client struct {
 	credit   *credit
 	holders  holders
 	licensed licensed
+	local    localReads
 }
 
 // New makes a client.

@@ -123,7 +123,7 @@ func (c *Client) readHeld(ctx context.Context, known held, e *messages.Extent, f
 	members := known.members
 	failed := make(failures, len(members))
 	if len(members) == 0 || slices.Contains(members, c.cfg.Node) {
-		out, err := c.cfg.Volumes.ReadBody(model.VolumeID(e.Volume), e.Offset, e.RecordBytes, e.HeaderCrc32C, from, to, dst)
+		out, err := c.readHere(e, from, to, dst, len(members) > 1)
 		code := model.CodeOf(err)
 		if err == nil || code == model.CodeInvalidArgument || len(members) == 0 || len(members) == 1 && code != model.CodeCorrupt {
 			return out, err

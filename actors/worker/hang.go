@@ -2,8 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -21,6 +19,41 @@ import (
 // worker's own work may take: it may be more than one sync.
 const workWaits = 2
 
+// waiting is what the disk has to do, in the order in which it was given.
+type waiting struct {
+	next    uint64
+	pending map[uint64]struct{}
+	order   []begun // what has ended is dropped from its front
+}
+
+type begun struct {
+	number uint64
+	at     time.Time
+}
+
+func (q *waiting) begin(now time.Time) (number uint64) {
+	if q.pending == nil {
+		q.pending = make(map[uint64]struct{})
+	}
+	q.next++
+	q.pending[q.next] = struct{}{}
+	q.order = append(q.order, begun{q.next, now})
+	return q.next
+}
+
+func (q *waiting) end(number uint64) { delete(q.pending, number) }
+
+// oldest is when the first of those that have not ended began; otherwise: there is none.
+func (q *waiting) oldest(otherwise time.Time) time.Time {
+	for len(q.order) > 0 {
+		if _, waits := q.pending[q.order[0].number]; waits {
+			return q.order[0].at
+		}
+		q.order = q.order[1:]
+	}
+	return otherwise
+}
+
 // fromDisk is the result of a piece of work.
 type fromDisk struct {
 	number uint64
@@ -34,9 +67,7 @@ type probed struct{ err error }
 
 // atDisk does work outside the mailbox, and watches how long it takes.
 func (w *Worker) atDisk(ctx *runtime.Context, work func() any) {
-	w.works++
-	number := w.works
-	w.atWork[number] = ctx.Now()
+	number := w.atWork.begin(ctx.Now())
 	if !w.looking {
 		w.looking = true
 		ctx.After(checkEvery, diskDue{})
@@ -45,7 +76,7 @@ func (w *Worker) atDisk(ctx *runtime.Context, work func() any) {
 }
 
 func (w *Worker) onFromDisk(ctx *runtime.Context, m *fromDisk) {
-	delete(w.atWork, m.number)
+	w.atWork.end(m.number)
 	if p, ok := m.result.(*probed); ok {
 		w.onProbed(ctx, p.err)
 		return
@@ -55,13 +86,12 @@ func (w *Worker) onFromDisk(ctx *runtime.Context, m *fromDisk) {
 
 // onDiskDue looks whether the disk has had something for too long.
 func (w *Worker) onDiskDue(ctx *runtime.Context) {
-	w.looking = len(w.atWork) > 0
+	w.looking = len(w.atWork.pending) > 0
 	if !w.looking {
 		return
 	}
 	ctx.After(checkEvery, diskDue{})
-	oldest := w.atWork[slices.Min(slices.Collect(maps.Keys(w.atWork)))] // they are numbered as they begin
-	if ctx.Now().Sub(oldest) > workWaits*w.cfg.AppendPatience {
+	if ctx.Now().Sub(w.atWork.oldest(ctx.Now())) > workWaits*w.cfg.AppendPatience {
 		w.diskHangs(ctx)
 	}
 }

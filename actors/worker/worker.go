@@ -40,22 +40,23 @@ type Config struct {
 
 // Worker is the actor.
 type Worker struct {
-	cfg      Config
-	open     map[uint64]*openVolume
-	capacity *messages.CapacityReport
-	epoch    model.Epoch // the highest obeyed, durable
-	raising  bool        // a higher one is being made durable
-	orders   []order     // that wait for it
-	master   *actor.PID  // the coordinator of the newest epoch; nil: not heard in this life
-	load     load
-	settling map[uint64]*settling
-	settings *messages.Settings // nil: none heard, no limits
-	incoming turns              // of bytes for copies that are settled here
-	scrub    scrub
-	disk     diskHealth
-	atWork   map[uint64]time.Time // since when the disk has a piece of work, by its number
-	works    uint64
-	looking  bool // a look at atWork is due
+	cfg                  Config
+	open                 map[uint64]*openVolume
+	capacity             *messages.CapacityReport
+	epoch                model.Epoch // the highest obeyed, durable
+	raising              bool        // a higher one is being made durable
+	orders               []order     // that wait for it
+	master               *actor.PID  // the coordinator of the newest epoch; nil: not heard in this life
+	load                 load
+	settling             map[uint64]*settling
+	settings             *messages.Settings // nil: none heard, no limits
+	incoming             turns              // of bytes for copies that are settled here
+	scrub                scrub
+	disk                 diskHealth
+	atWork               waiting // for the disk
+	reads                waiting // the same of reads for others
+	readEnded, readTried time.Time
+	looking              bool // a look at atWork is due
 }
 
 type openVolume struct {
@@ -70,7 +71,7 @@ type openVolume struct {
 // New makes the actor.
 func New(cfg Config) *Worker {
 	return &Worker{
-		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, settling: make(map[uint64]*settling), atWork: make(map[uint64]time.Time),
+		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, settling: make(map[uint64]*settling),
 	}
 }
 
@@ -111,7 +112,7 @@ func (w *Worker) Receive(ctx *runtime.Context, msg any) {
 	case *messages.ReadVolume:
 		w.onReadVolume(ctx, m)
 	case *readDone:
-		ctx.SendBulk(m.to, m.reply)
+		w.onReadDone(ctx, m)
 	case *messages.ReadVolumeReply:
 		w.onPiece(ctx, m)
 	case *settled:

@@ -139,6 +139,63 @@ func TestDisk_OneThatHangsIsNoYesAndTheClusterGoesOn(t *testing.T) {
 	}
 }
 
+// stoppable is a disk that is a process (a file system in user space): stopped, it
+// answers nothing at all, reads and questions about its size included.
+func stoppable(t *testing.T, dir string, n int) (stop, resume func()) {
+	t.Helper()
+	binary, err := exec.LookPath("bindfs")
+	require.NoError(t, err, "it needs bindfs, see `make drill-disks`")
+	at, behind := filepath.Join(dir, fmt.Sprintf("node-%d", n)), filepath.Join(dir, fmt.Sprintf("behind-%d", n))
+	require.NoError(t, os.MkdirAll(at, 0o755))
+	require.NoError(t, os.MkdirAll(behind, 0o755))
+	cmd := exec.Command(binary, "-f", behind, at)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGCONT)
+		command(t, "umount", "-l", at)
+		_ = cmd.Wait() // it ends with its mount
+	})
+	there := func() bool {
+		text, _ := os.ReadFile("/proc/self/mounts") // without it the wait fails
+		return bytes.Contains(text, []byte(at+" fuse"))
+	}
+	require.True(t, procs.Until(10*time.Second, there), "the file system was not mounted")
+	return func() { require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP)) }, func() { require.NoError(t, cmd.Process.Signal(syscall.SIGCONT)) }
+}
+
+func TestDisk_WhatLiesOnOneThatAnswersNothingIsReadElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	stop, resume := stoppable(t, dir, 3)
+	cluster := withDisks(t, dir, 4)
+	load := procs.StartLoad(cluster, 4, uint64(time.Now().UnixNano()))
+	h := &healing{t: t, c: cluster, via: cluster.Nodes[0], sums: make(map[string][32]byte)}
+	h.fillIn(4, "models", "sessions")
+	stop()
+	stopped := true
+	defer func() {
+		if stopped {
+			resume() // a process that waits for a disk cannot even be killed
+		}
+	}()
+	before := load.Acknowledged.Load()
+	load.For(5 * time.Second)
+	began := time.Now()
+	for _, n := range cluster.Nodes {
+		h.readAll(n, nil)
+	}
+	t.Logf("%d files of 8 MiB read through each of four nodes in %v", len(h.sums), time.Since(began))
+	assert.Less(t, time.Since(began), time.Minute)
+	assert.Greater(t, load.Acknowledged.Load(), before+100, "the cluster goes on")
+	slowest := load.Slowest()
+	assert.Less(t, slowest, 15*time.Second)
+	resume()
+	stopped = false
+	require.NoError(t, cluster.WaitFormed(time.Minute), "%s", cluster.Logs(40))
+	load.For(time.Second)
+	settled(t, cluster, load)
+	t.Logf("%d acknowledged writes, none lost or failed; slowest request %v", load.Acknowledged.Load(), slowest)
+}
+
 func TestDisk_OneThatFailsIsNoYesAndTheClusterGoesOn(t *testing.T) {
 	for _, c := range []struct {
 		name string

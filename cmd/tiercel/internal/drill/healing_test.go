@@ -80,10 +80,15 @@ func startHealing(t *testing.T) *healing {
 // fill stores files of 8 MiB in every tier.
 func (h *healing) fill(perTier int) {
 	h.t.Helper()
+	h.fillIn(perTier, "models", "sessions", "cache")
+}
+
+func (h *healing) fillIn(perTier int, dirs ...string) {
+	h.t.Helper()
 	random := rand.NewChaCha8([32]byte{1})
 	body := make([]byte, 8*mib)
 	for i := range perTier {
-		for _, dir := range []string{"models", "sessions", "cache"} {
+		for _, dir := range dirs {
 			_, _ = random.Read(body)
 			path := fmt.Sprintf("/%s/big-%d", dir, i)
 			h.put(path, body)
@@ -103,11 +108,14 @@ func (h *healing) put(path string, body []byte) {
 	require.Less(h.t, resp.StatusCode, 300, "PUT %s: %s", path, answer)
 }
 
+// patient is a client that does not wait for ever.
+var patient = &http.Client{Timeout: time.Minute}
+
 // readAll reads everything of fill through a node; missing are paths that may be unreadable.
 func (h *healing) readAll(n *procs.Node, excused func(path string) bool) {
 	h.t.Helper()
 	for path, want := range h.sums {
-		resp, err := http.Get(n.URL() + "/files" + path)
+		resp, err := patient.Get(n.URL() + "/files" + path)
 		require.NoError(h.t, err)
 		sum := sha256.New()
 		_, err = io.Copy(sum, resp.Body)
