@@ -36,6 +36,8 @@ type fortress struct {
 	admin       string
 	acme, other string // read-write tokens of two tenants
 	watcher     string // read-only token of the cluster
+	// Of the tenant acme, too: who may only read, and its admin.
+	reader, boss string
 	*procs.Cluster
 }
 
@@ -84,6 +86,7 @@ func newFortress(t *testing.T) *fortress {
 	}
 	f.admin, f.watcher = create("ops", "admin", "--cluster"), create("prometheus", "read-only", "--cluster")
 	f.acme, f.other = create("trainer", "read-write", "--tenant", "acme"), create("guest", "read-write", "--tenant", "umbrella")
+	f.reader, f.boss = create("reader", "read-only", "--tenant", "acme"), create("boss", "admin", "--tenant", "acme")
 	f.Cluster, err = procs.Start(procs.Options{
 		Binary: build(t), Dir: dir, Nodes: 3, Token: f.admin, TLS: &tls.Config{RootCAs: f.roots, MinVersion: tls.VersionTLS12},
 		Args:   []string{"--heartbeat-interval", "500ms"},
