@@ -52,7 +52,7 @@ func TestToken_IsShownOnceKeptAsAHashAndRevoked(t *testing.T) {
 
 	o = c.run("token", "create", "--file", file, "--name", "ops", "--role", "admin", "--cluster")
 	assert.Equal(t, exitFailed, o.status)
-	assert.Contains(t, o.stderr, "the name is given twice")
+	assert.Contains(t, o.stderr, `has a token "ops" already; give the new one another name, or replace it: 'tiercel token revoke ops --file `+file+"'")
 	assert.Empty(t, o.stdout, "a token that is in no file is not shown")
 	for say, args := range map[string][]string{
 		"--name":              {"--role", "admin", "--cluster"},
