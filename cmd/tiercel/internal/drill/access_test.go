@@ -265,7 +265,9 @@ func TestAccess_AServerThatAsksClientsForCertificatesServesNobodyWithout(t *test
 	f.must("certs", "node", "node-1", "--dir", f.certs)
 	f.must("certs", "client", "laptop", "--dir", f.certs)
 	file := func(name string) string { return filepath.Join(f.certs, name) }
+	require.NoError(t, os.Chmod(file("node-1.key"), 0o644))
 	s := start(t, t.TempDir(), "--tls-ca", file("ca.crt"), "--tls-cert", file("node-1.crt"), "--tls-key", file("node-1.key"), "--tls-client-auth", "require")
+	assert.Contains(t, s.logs.String(), "anybody on this machine can read the key "+file("node-1.key"), "whoever starts it is told")
 	address := strings.TrimSuffix(strings.TrimPrefix(s.base, "http://"), "/api/v1/storage")
 	env := []string{"TIERCEL_SERVER=https://" + address, "TIERCEL_TLS_CA=" + file("ca.crt")}
 	stdout, errs, status := f.cli(append(env, "TIERCEL_TLS_CERT="+file("laptop.crt"), "TIERCEL_TLS_KEY="+file("laptop.key")), "workers")
