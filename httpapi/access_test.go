@@ -138,6 +138,8 @@ func TestAccess_TheDocumentSaysWhoMayDoWhat(t *testing.T) {
 				Security *[]any `json:"security"`
 				Role     string `json:"x-needed-role"`
 				Scope    string `json:"x-needed-scope"`
+				// Only whether they are there.
+				Responses map[string]json.RawMessage `json:"responses"`
 			}
 			require.NoError(t, json.Unmarshal(operation, &o))
 			who := allowed[strings.ToUpper(method)+" "+path]
@@ -145,6 +147,8 @@ func TestAccess_TheDocumentSaysWhoMayDoWhat(t *testing.T) {
 			want, known := saidNeeds[who]
 			assert.True(t, known, "%s %s is for %q: say here what the document calls that", method, path, who)
 			assert.Equal(t, want, [2]string{o.Role, o.Scope}, "%s %s: x-needed-role and x-needed-scope say who may call it", method, path)
+			assert.Equal(t, want[0] != "", o.Responses["401"] != nil, "%s %s: the document has 401 where a token is needed", method, path)
+			assert.Equal(t, want[0] != "" && want != [2]string{"read-only"}, o.Responses["403"] != nil, "%s %s: the document has 403 where not every token will do", method, path)
 		}
 	}
 }

@@ -6,11 +6,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tiercel/cluster/model"
+	"tiercel/messages"
 )
 
 func TestAudit_TellsWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
@@ -57,6 +59,43 @@ func TestAudit_TellsWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
 		{"all-rw read-write", "", "POST", basePath + "/cluster/scrub", basePath + "/cluster/scrub", "", "permission_denied", 403},
 		{"acme-admin admin", "acme", "DELETE", basePath + "/cluster/workers/{id}", basePath + "/cluster/workers/n-2", "", "permission_denied", 403},
 	}, got)
+}
+
+func TestAudit_EveryRouteThatManagesTheClusterIsInItDoneAndRefused(t *testing.T) {
+	heard := make(chan Action, 100) // a stream tells at its end
+	w := guarded(t, Config{Audit: func(a Action) { heard <- a }})
+	w.gw.license, w.gw.backup.content = &messages.LicenseInfo{Level: "free"}, []byte("snapshot")
+	managed := 0
+	for _, rt := range w.server.routes {
+		key := rt.method + " " + plainPattern(rt.pattern)
+		url := "http://tiercel" + strings.NewReplacer("{path}", "a", "{id}", "1").Replace(plainPattern(rt.pattern))
+		for _, who := range []string{"all-admin", "all-ro"} {
+			w.do(rt.method, url, nil, "Authorization: Bearer "+who)
+			if allowed[key] != "A" {
+				continue // of one tenant's files, or it changes nothing
+			}
+			managed++
+			select {
+			case a := <-heard:
+				assert.Equal(t, who, a.Name, key)
+				assert.Equal(t, plainPattern(rt.pattern), a.Route)
+				assert.Equal(t, who == "all-ro", a.Outcome == "permission_denied", key)
+			case <-time.After(5 * time.Second):
+				assert.Fail(t, "not in the audit log", "%s by %s", key, who)
+			}
+		}
+	}
+	assert.Empty(t, heard, "nothing else is")
+	assert.Greater(t, managed, 20)
+}
+
+// What is not known of a query may be anything; of what is known, only the beginning is repeated.
+func TestAudit_OfAQueryOnlyWhatIsKnownIsRepeated(t *testing.T) {
+	var heard []Action
+	w := guarded(t, Config{Audit: func(a Action) { heard = append(heard, a) }})
+	w.do("DELETE", storageURL+"/cluster/workers/n-2?force=true&password=hunter2&hunter3", nil, "Authorization: Bearer all-admin")
+	require.Len(t, heard, 1)
+	assert.Equal(t, basePath+"/cluster/workers/n-2?force=true&…&…", heard[0].Subject)
 }
 
 func TestAudit_WithoutAuthenticationAnybodyIsNamed(t *testing.T) {

@@ -92,7 +92,7 @@ func (b *body) fault(then string) error {
 	case errors.Is(b.err, io.ErrUnexpectedEOF):
 		return model.Errorf(model.CodeInvalidArgument, op, "the body ended after %s%s", b.progress(), then)
 	}
-	return model.Errorf(model.CodeInvalidArgument, op, "the body is malformed after %s%s", b.progress(), then)
+	return model.Errorf(model.CodeInvalidArgument, op, "the body is malformed after %s%s%s", b.progress(), brokenBody(b.err), then)
 }
 
 func (b *body) progress() string {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"tiercel/cluster/model"
+	"tiercel/messages"
 )
 
 // recorded is a connection whose client has sent all it will and ended its side.
@@ -41,9 +43,24 @@ func speak(t *testing.T, raw []byte) (gw *fakeGateway, answer []byte, broken []s
 
 func speakTo(t *testing.T, cfg Config, raw []byte) (gw *fakeGateway, answer []byte, broken []string) {
 	t.Helper()
-	gw = newFake()
-	log := &bytes.Buffer{}
+	gw = willing()
+	answer, broken = speakWith(t, cfg, gw, raw)
+	return gw, answer, broken
+}
+
+// willing is a fake that has something to say to every route.
+func willing() *fakeGateway {
+	gw := newFake()
 	gw.onRetier = func(*model.RetierRequest) (*model.RetierResult, error) { return &model.RetierResult{}, nil }
+	gw.status = func() (*messages.ClusterStatusReply, error) { return &messages.ClusterStatusReply{}, nil }
+	gw.license = &messages.LicenseInfo{Level: "free"}
+	gw.backup.content = []byte("snapshot")
+	return gw
+}
+
+func speakWith(t *testing.T, cfg Config, gw Gateway, raw []byte) (answer []byte, broken []string) {
+	t.Helper()
+	log := &bytes.Buffer{}
 	cfg.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError}))
 	s := New(cfg, gw)
 	c := &recorded{in: bytes.NewReader(raw)}
@@ -55,7 +72,7 @@ func speakTo(t *testing.T, cfg Config, raw []byte) (gw *fakeGateway, answer []by
 		}
 	}
 	require.Zero(t, s.inFlight.Load(), "a request is not closed in the accounts")
-	return gw, c.out.Bytes(), broken
+	return c.out.Bytes(), broken
 }
 
 // FuzzConnection sends any bytes as one connection: whatever they are, nothing breaks,
@@ -80,6 +97,14 @@ func FuzzConnection(f *testing.F) {
 		"POST " + basePath + "/retier HTTP/1.1\r\nHost: h\r\nContent-Length: 22\r\n\r\n{\"path\":\"/a\",\"tier\":2}",
 		"POST " + basePath + "/cluster/scrub HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\nContent-Length: 2\r\n\r\n{}",
 		"POST " + basePath + "/cluster/master/promote HTTP/1.1\r\nHost: h\r\nContent-Length: 19\r\n\r\n{\"worker_id\":\"n-1\"}",
+		"GET " + basePath + "/quotas?tenant=acme&limit=2 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer acme-ro\r\n\r\n",
+		"POST " + basePath + "/quotas/verify HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer all-admin\r\nContent-Length: 0\r\n\r\n",
+		"PUT " + filesPrefix + "a HTTP/1.1\r\nHost: h\r\nauthorization: bearer acme-rw\r\nX-Tenant-ID: acme\r\nContent-Length: 1\r\n\r\naGET " + filesPrefix + "a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer umbrella\r\n\r\n",
+		"PUT " + basePath + "/license HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer all-admin\r\nContent-Length: 9\r\n\r\nTIERCEL a",
+		"POST " + basePath + "/batch?prefix=/p&tier=2 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer acme-rw\r\nContent-Type: application/x-ndjson\r\nContent-Length: 34\r\n\r\n{\"path\":\"/a\",\"data_base64\":\"eA==\"}",
+		"POST " + basePath + "/batch/read HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer acme-ro\r\nContent-Length: 16\r\n\r\n{\"paths\":[\"/a\"]}",
+		"POST " + basePath + "/cluster/rebalance HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer all-rw\r\nContent-Length: 16\r\n\r\n{\"dry_run\":true}",
+		"GET " + basePath + "/cluster/backup HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer all-admin\r\n\r\n",
 		"DELETE " + filesPrefix + "%61 HTTP/1.1\r\nHost: h\r\nIf-Match: \"x\", W/\"y\"\r\n\r\n", "\x16\x03\x01\x00", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
@@ -101,7 +126,31 @@ func FuzzConnection(f *testing.F) {
 		require.Empty(t, broken)
 		require.Empty(t, gw.puts)
 		readAnswers(t, answer)
+
+		// Who sends one gets what it allows: everything is of a tenant that it reaches, and
+		// only who manages the cluster is in the audit log.
+		gw, answer, broken = speakTo(t, Config{Tokens: testBearers, Audit: func(a Action) {
+			require.NotNil(t, testBearers[a.Name], "done by %q", a.Name)
+			require.True(t, a.Outcome != Done || a.Name == "all-admin", "%+v", a)
+		}}, raw)
+		require.Empty(t, broken)
+		for _, p := range gw.puts {
+			require.True(t, namedIn(raw, p.Tenant), "stored for %q by a connection without a token for it", p.Tenant)
+		}
+		readAnswers(t, answer)
 	})
+}
+
+// namedIn reports whether a connection has a token in it that may write for a tenant.
+func namedIn(raw []byte, tenant string) bool {
+	for secret, who := range testBearers {
+		if who.Role.Includes(model.RoleReadWrite) && bytes.Contains(raw, []byte(secret)) {
+			if _, err := who.TenantFor(tenant); err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // scattered reports whether part is in whole in this order, perhaps with gaps, as the
@@ -126,7 +175,13 @@ func readAnswers(t *testing.T, answer []byte) {
 		head, err := http.ReadResponse(br, &http.Request{Method: "HEAD"})
 		require.NoError(t, err, "%.300q", answer)
 		require.True(t, head.StatusCode == 100 || knownStatus(head.StatusCode), "status %d", head.StatusCode)
-		if rest, err := br.Peek(5); head.ContentLength > 0 && (err != nil || string(rest) != "HTTP/") {
+		if rest, err := br.Peek(5); len(head.TransferEncoding) > 0 && err == nil && string(rest) != "HTTP/" {
+			_, err := io.Copy(io.Discard, httputil.NewChunkedReader(br))
+			require.NoError(t, err, "%.300q", answer)
+			end, err := br.ReadString('\n')
+			require.NoError(t, err)
+			require.Equal(t, "\r\n", end)
+		} else if head.ContentLength > 0 && (err != nil || string(rest) != "HTTP/") {
 			body := make([]byte, head.ContentLength)
 			_, err := io.ReadFull(br, body)
 			require.NoError(t, err, "an answer is shorter than it says")

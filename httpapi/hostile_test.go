@@ -67,7 +67,8 @@ func (timeout) Is(err error) bool {
 const smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
 
 func TestHostile_ABodyNeverBecomesARequest(t *testing.T) {
-	w := overTCP(t, Config{})
+	open := overTCP(t, Config{})
+	closed, _ := overTLS(t, Config{Tokens: testBearers})
 	const end = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 	for _, rt := range New(Config{}, newFake()).routes {
 		path := strings.NewReplacer("{path:*}", "a", "{id}", "x").Replace(rt.pattern)
@@ -79,24 +80,34 @@ func TestHostile_ABodyNeverBecomesARequest(t *testing.T) {
 			{"to be upgraded", fmt.Sprintf("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: %d\r\n", len(smuggled)), smuggled},
 		} {
 			t.Run(rt.method+" "+path+" "+framing.name, func(t *testing.T) {
-				w.t = t
-				request := rt.method + " " + path + " HTTP/1.1\r\nHost: h\r\n" + framing.head + "\r\n" + framing.body
-				got := w.answers(request+end, rt.method, "GET")
-				final := got[:0:0]
-				for _, r := range got {
-					if r.status != 100 {
-						final = append(final, r)
-					}
-					assert.NotContains(t, string(r.body), `nothing at \"/smuggled`, "the body was taken for a request")
-				}
-				// One answer, and the probe's unless the connection was closed for safety.
-				require.NotEmpty(t, final)
-				require.LessOrEqual(t, len(final), 2)
-				if len(final) == 2 {
-					assert.JSONEq(t, `{"status":"ok"}`, string(final[1].body))
+				for _, from := range []struct {
+					w     *world
+					token string
+				}{{open, ""}, {closed, ""}, {closed, "Authorization: Bearer all-admin\r\n"}, {closed, "Authorization: Bearer acme-ro\r\n"}} {
+					from.w.t = t
+					request := rt.method + " " + path + " HTTP/1.1\r\nHost: h\r\n" + from.token + framing.head + "\r\n" + framing.body
+					neverARequest(t, from.w.answers(request+end, rt.method, "GET"))
 				}
 			})
 		}
+	}
+}
+
+// neverARequest looks at the answers to one request and a probe behind it: one, and the
+// probe's unless the connection was closed for safety.
+func neverARequest(t *testing.T, got []reply) {
+	t.Helper()
+	final := got[:0:0]
+	for _, r := range got {
+		if r.status != 100 {
+			final = append(final, r)
+		}
+		assert.NotContains(t, string(r.body), `nothing at \"/smuggled`, "the body was taken for a request")
+	}
+	require.NotEmpty(t, final)
+	require.LessOrEqual(t, len(final), 2)
+	if len(final) == 2 {
+		assert.JSONEq(t, `{"status":"ok"}`, string(final[1].body))
 	}
 }
 
@@ -160,7 +171,8 @@ func codeOf(t *testing.T, r reply) string {
 }
 
 func TestHostile_WhatIsNoRequestIsRefusedAndTheConnectionClosed(t *testing.T) {
-	w := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond, MaxHeaderBytes: 8 << 10})
+	open := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond, MaxHeaderBytes: 8 << 10})
+	closed, _ := overTLS(t, Config{HeaderTimeout: 300 * time.Millisecond, MaxHeaderBytes: 8 << 10, Tokens: testBearers})
 	host := " HTTP/1.1\r\nHost: h\r\n\r\n"
 	for _, c := range []struct {
 		name, raw string
@@ -203,42 +215,54 @@ func TestHostile_WhatIsNoRequestIsRefusedAndTheConnectionClosed(t *testing.T) {
 		{"two hosts that differ", "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.t = t
-			got := w.answers(c.raw)
-			if len(got) == 0 {
-				assert.True(t, c.silence, "closed without a word")
-				return
+			for _, w := range []*world{open, closed} {
+				w.t = t
+				noRequest(t, w.answers(c.raw), c.silence)
 			}
-			require.Len(t, got, 1)
-			if c.silence && got[0].status == 200 {
-				assert.NotContains(t, string(got[0].body), "secret")
-				return // taken as the path it names
-			}
-			wantError(t, got[0], got[0].status, codeOf(t, got[0]))
-			assert.Equal(t, 4, got[0].status/100, "%s", got[0].body)
-			assert.NotContains(t, string(got[0].body), "secret")
 		})
 	}
-	assert.Empty(t, w.gw.puts)
-	assert.Eventually(t, func() bool { return w.server.inFlight.Load() == 0 }, time.Second, 5*time.Millisecond)
-	assert.Eventually(t, func() bool { return w.server.connections() == 0 }, 2*time.Second, 5*time.Millisecond)
+	for _, w := range []*world{open, closed} {
+		assert.Empty(t, w.gw.puts)
+		assert.Eventually(t, func() bool { return w.server.inFlight.Load() == 0 }, time.Second, 5*time.Millisecond)
+		assert.Eventually(t, func() bool { return w.server.connections() == 0 }, 2*time.Second, 5*time.Millisecond)
+	}
+}
+
+// noRequest wants one refusal, or none where silence will do.
+func noRequest(t *testing.T, got []reply, silence bool) {
+	t.Helper()
+	if len(got) == 0 {
+		assert.True(t, silence, "closed without a word")
+		return
+	}
+	require.Len(t, got, 1)
+	if silence && got[0].status == 200 {
+		assert.NotContains(t, string(got[0].body), "secret")
+		return // taken as the path it names
+	}
+	wantError(t, got[0], got[0].status, codeOf(t, got[0]))
+	assert.Equal(t, 4, got[0].status/100, "%s", got[0].body)
+	assert.NotContains(t, string(got[0].body), "secret")
 }
 
 func TestHostile_GarbageBehindARequestEndsTheConnectionAfterItsAnswer(t *testing.T) {
-	w := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
+	open := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
+	closed, _ := overTLS(t, Config{HeaderTimeout: 300 * time.Millisecond, Tokens: testBearers})
 	const good = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 	for name, garbage := range map[string]string{
 		"bytes": "\xff\xfe\xfd\xfc\r\n\r\n", "a body without a length": "hello, world\r\n\r\n", "half a request": "GET /heal", "a TLS greeting": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.t = t
-			got := w.answers(good + good + garbage + good)
-			require.GreaterOrEqual(t, len(got), 2)
-			require.LessOrEqual(t, len(got), 3)
-			assert.Equal(t, 200, got[0].status)
-			assert.Equal(t, 200, got[1].status)
-			if len(got) == 3 {
-				wantError(t, got[2], 400, "invalid_argument")
+			for _, w := range []*world{open, closed} {
+				w.t = t
+				got := w.answers(good + good + garbage + good)
+				require.GreaterOrEqual(t, len(got), 2)
+				require.LessOrEqual(t, len(got), 3)
+				assert.Equal(t, 200, got[0].status)
+				assert.Equal(t, 200, got[1].status)
+				if len(got) == 3 {
+					wantError(t, got[2], 400, "invalid_argument")
+				}
 			}
 		})
 	}
@@ -265,8 +289,9 @@ func TestHostile_PipelinedRequestsWhoseAnswersNobodyReadsAreCutOff(t *testing.T)
 }
 
 func TestHostile_ExpectIsNoWayAroundTheChecks(t *testing.T) {
-	w := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
-	put := "PUT " + filesPrefix + "a HTTP/1.1\r\nHost: h\r\n"
+	open := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
+	closed, _ := overTLS(t, Config{HeaderTimeout: 300 * time.Millisecond, Tokens: testBearers})
+	put := "PUT " + filesPrefix + "a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer acme-rw\r\n"
 	for _, c := range []struct{ name, raw string }{
 		{"twice", put + "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc"},
 		{"a list", put + "Expect: 100-continue, 100-continue\r\nContent-Length: 3\r\n\r\nabc"},
@@ -276,16 +301,18 @@ func TestHostile_ExpectIsNoWayAroundTheChecks(t *testing.T) {
 		{"a body that is cut", put + "Expect: 100-continue\r\nContent-Length: 3\r\n\r\nab"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.t = t
-			var errs int
-			for _, r := range w.answers(c.raw, "PUT") {
-				if r.status != 100 {
-					wantError(t, r, 400, "invalid_argument")
-					errs++
+			for _, w := range []*world{open, closed} {
+				w.t = t
+				var errs int
+				for _, r := range w.answers(c.raw, "PUT") {
+					if r.status != 100 {
+						wantError(t, r, 400, "invalid_argument")
+						errs++
+					}
 				}
+				assert.Equal(t, 1, errs)
+				assert.Empty(t, w.gw.puts)
 			}
-			assert.Equal(t, 1, errs)
-			assert.Empty(t, w.gw.puts)
 		})
 	}
 }

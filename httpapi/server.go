@@ -138,37 +138,6 @@ func (s *Server) connections() (n int64) {
 	return n
 }
 
-// malformedRequest answers what could not be read as a request. The server
-// closes the connection after it.
-func (s *Server) malformedRequest(ctx *fasthttp.RequestCtx, err error) {
-	e := protocolError(err)
-	if own := connOf(ctx.Conn()); own != nil && e.Code != model.CodeDeadlineExceeded {
-		own.linger.Store(true)
-	}
-	id := s.appendRequestID(nil)
-	ctx.Response.Reset()
-	ctx.Response.Header.SetCanonical(headerRequestID, id)
-	writeError(&ctx.Response, e, appendError(nil, e, id))
-	s.malformed.observe(ctx.Response.StatusCode(), 0)
-}
-
-// protocolError is the answer to an error of the server below.
-func protocolError(err error) *model.Error {
-	const op = "read request"
-	var small *fasthttp.ErrSmallBuffer
-	var timeout net.Error
-	switch {
-	case errors.As(err, &small), errors.Is(err, fasthttp.ErrSmallReadBuffer):
-		return model.Errorf(model.CodeTooLarge, op, "the request line and headers are too large")
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return model.Errorf(model.CodeDeadlineExceeded, op, "the request did not arrive in time")
-	case errors.Is(err, fasthttp.ErrDuplicateContentLength):
-		return model.Errorf(model.CodeInvalidArgument, op, "Content-Length is given more than once")
-	}
-	return model.Errorf(model.CodeInvalidArgument, op,
-		"the request is malformed, or ended early; nothing was stored")
-}
-
 // expect judges a request that waits for 100 Continue, so that a refusal comes
 // before its body. It returns the status, which is 100 to go on. The server
 // sends the response that is set here with it.
@@ -208,9 +177,9 @@ func (s *Server) wholeAnswer(status string, e *model.Error) []byte {
 }
 
 // serverLog takes the few words of the server below as debug: what matters of
-// them reaches a client, a metric or our own log.
+// them reaches a client, a metric or our own log. They quote what was sent.
 type serverLog struct{ to *slog.Logger }
 
 func (l serverLog) Printf(format string, args ...any) {
-	l.to.Debug("http server", "detail", fmt.Sprintf(format, args...))
+	l.to.Debug("http server", "detail", withoutSecrets(fmt.Appendf(nil, format, args...)))
 }

@@ -34,7 +34,7 @@ func travellers() []protoreflect.MessageType {
 func targets(p *probe) []string {
 	out := []string{
 		"node", "node/member", "node/log", "node/catalog", actors.WorkerPath, actors.GatewayPath, "node/master",
-		"node/master/coordinator", "node/master/controller", "node/master/foreman", "node/master/compactor", "nobody", "",
+		"node/master/coordinator", "node/master/controller", "node/master/foreman", "node/master/compactor", "node/master/bursar", "node/master/archivist", "nobody", "",
 	}
 	for _, v := range p.story.catalogAt(0).Volumes() {
 		out = append(out, fmt.Sprintf("%s/volume/%d.%d", actors.WorkerPath, v.Id, v.Generation))

@@ -1,6 +1,7 @@
 package logconf
 
 import (
+	"fmt"
 	"slices"
 
 	"go.etcd.io/raft/v3/confchange"
@@ -41,7 +42,8 @@ func Fold(conf *raftpb.ConfState, index uint64, kind raftpb.EntryType, data []by
 	return next, nil
 }
 
-// Decode reads a configuration change of either version.
+// Decode reads a configuration change of either version. A transition that is none ends
+// Raft, so it is an error here.
 func Decode(kind raftpb.EntryType, data []byte) (*raftpb.ConfChangeV2, error) {
 	if kind == raftpb.EntryType_EntryConfChange {
 		var c raftpb.ConfChange
@@ -51,7 +53,11 @@ func Decode(kind raftpb.EntryType, data []byte) (*raftpb.ConfChangeV2, error) {
 		return c.AsV2(), nil
 	}
 	c := &raftpb.ConfChangeV2{}
-	return c, proto.Unmarshal(data, c)
+	err := proto.Unmarshal(data, c)
+	if _, known := raftpb.ConfChangeTransition_name[int32(c.GetTransition())]; err == nil && !known {
+		err = fmt.Errorf("there is no transition %d", c.GetTransition())
+	}
+	return c, err
 }
 
 func apply(conf *raftpb.ConfState, index uint64, c *raftpb.ConfChangeV2) (*raftpb.ConfState, error) {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/confchange"
 	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 )
 
 // betweenMembers are the kinds of messages that members of a log send each other. Others
@@ -15,6 +17,10 @@ var betweenMembers = map[raftpb.MessageType]bool{
 	raftpb.MessageType_MsgHeartbeat: true, raftpb.MessageType_MsgHeartbeatResp: true,
 	raftpb.MessageType_MsgTimeoutNow: true, raftpb.MessageType_MsgReadIndex: true, raftpb.MessageType_MsgReadIndexResp: true,
 }
+
+// No log comes near these. Raft counts on from the index of a snapshot and from the term of
+// a message, would come out at 0, and break on it: of the term at every election to come.
+const maxIndex, maxTerm = 1 << 62, 1 << 62
 
 // Refusal says why self, whose log ends at last, must not hand a message of another
 // member to Raft; empty: it may. Raft trusts its peers: some of what it would believe
@@ -27,6 +33,10 @@ func Refusal(m *raftpb.Message, self, last uint64) string {
 		return fmt.Sprintf("members do not send each other %s", m.GetType())
 	case m.GetTerm() == 0 && m.GetType() != raftpb.MessageType_MsgReadIndex && m.GetType() != raftpb.MessageType_MsgReadIndexResp:
 		return "it has no term"
+	case m.GetTerm() > maxTerm:
+		return fmt.Sprintf("its term is %d, which no election can have reached", m.GetTerm())
+	case m.GetTerm() != 0 && m.GetType() == raftpb.MessageType_MsgReadIndex:
+		return "it has a term, and Raft passes such a question on only without" // it would end itself
 	}
 	switch m.GetType() {
 	case raftpb.MessageType_MsgHeartbeat:
@@ -34,9 +44,7 @@ func Refusal(m *raftpb.Message, self, last uint64) string {
 			return fmt.Sprintf("it says that %d is committed, and the log here ends at %d", m.GetCommit(), last)
 		}
 	case raftpb.MessageType_MsgSnap:
-		if meta := m.GetSnapshot().GetMetadata(); meta.GetIndex() == 0 || len(meta.GetConfState().GetVoters()) == 0 {
-			return "its snapshot has no index or no voters"
-		}
+		return refuseSnapshot(m.GetSnapshot().GetMetadata())
 	case raftpb.MessageType_MsgApp:
 		return refuseEntries(m)
 	}
@@ -56,6 +64,28 @@ func refuseEntries(m *raftpb.Message) string {
 			return fmt.Sprintf("entry %d is of term %d, after %d, in a message of %d", index, e.GetTerm(), term, m.GetTerm())
 		}
 		term = e.GetTerm()
+	}
+	return ""
+}
+
+// refuseSnapshot wants one that ends where a log can, with voters that changes of voters
+// can have led to.
+func refuseSnapshot(meta *raftpb.SnapshotMetadata) string {
+	conf := meta.GetConfState()
+	switch {
+	case meta.GetIndex() == 0 || len(conf.GetVoters()) == 0:
+		return "its snapshot has no index or no voters"
+	case meta.GetIndex() > maxIndex:
+		return fmt.Sprintf("its snapshot ends at %d, where no log can be", meta.GetIndex())
+	}
+	changer := confchange.Changer{Tracker: tracker.MakeProgressTracker(1, 0), LastIndex: meta.GetIndex()}
+	cfg, progress, err := confchange.Restore(changer, conf)
+	if err == nil {
+		changer.Tracker.Config, changer.Tracker.Progress = cfg, progress
+		err = conf.Equivalent(changer.Tracker.ConfState())
+	}
+	if err != nil {
+		return fmt.Sprintf("its snapshot has voters that cannot be: %v", err)
 	}
 	return ""
 }

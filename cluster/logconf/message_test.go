@@ -45,6 +45,9 @@ func TestRefusal_KeepsFromRaftWhatItWouldBreakOn(t *testing.T) {
 		{"an order to forget the leader", message(raftpb.MessageType_MsgForgetLeader, nil), "do not send"},
 		{"an order to hand over", message(raftpb.MessageType_MsgTransferLeader, nil), "do not send"},
 		{"without a term", message(raftpb.MessageType_MsgVote, func(m *raftpb.Message) { m.Term = nil }), "no term"},
+		{"a term at the end of numbers", message(raftpb.MessageType_MsgVote, func(m *raftpb.Message) { m.Term = proto.Uint64(math.MaxUint64) }), "no election can have reached"},
+		{"a question with a term", message(raftpb.MessageType_MsgReadIndex, nil), "it has a term"},
+		{"a question without one", message(raftpb.MessageType_MsgReadIndex, func(m *raftpb.Message) { m.Term = nil }), ""},
 		{"committed as far as the log goes", message(beat, func(m *raftpb.Message) { m.Commit = proto.Uint64(last) }), ""},
 		{"committed beyond the log", message(beat, func(m *raftpb.Message) { m.Commit = proto.Uint64(last + 1) }), "the log here ends at 10"},
 		{"committed at the end of numbers", message(beat, func(m *raftpb.Message) { m.Commit = proto.Uint64(math.MaxUint64) }), "the log here ends at 10"},
@@ -52,6 +55,15 @@ func TestRefusal_KeepsFromRaftWhatItWouldBreakOn(t *testing.T) {
 		{"a snapshot without voters", message(snap, func(m *raftpb.Message) {
 			m.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: proto.Uint64(3)}}
 		}), "no voters"},
+		{"a snapshot at the end of numbers", message(snap, func(m *raftpb.Message) {
+			m.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: proto.Uint64(math.MaxUint64), ConfState: &raftpb.ConfState{Voters: []uint64{1}}}}
+		}), "where no log can be"},
+		{"a snapshot of a voter twice", message(snap, func(m *raftpb.Message) {
+			m.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: proto.Uint64(3), ConfState: &raftpb.ConfState{Voters: []uint64{1, 1}}}}
+		}), "voters that cannot be"},
+		{"a snapshot of nobody", message(snap, func(m *raftpb.Message) {
+			m.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: proto.Uint64(3), ConfState: &raftpb.ConfState{Voters: []uint64{0}}}}
+		}), "voters that cannot be"},
 		{"a snapshot", message(snap, func(m *raftpb.Message) {
 			m.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: proto.Uint64(3), ConfState: &raftpb.ConfState{Voters: []uint64{1}}}}
 		}), ""},
@@ -78,6 +90,9 @@ func TestRefusal_TakesEveryKindThatMembersSend(t *testing.T) {
 	for kind := range betweenMembers {
 		m := message(kind, func(m *raftpb.Message) {
 			m.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: proto.Uint64(3), ConfState: &raftpb.ConfState{Voters: []uint64{1}}}}
+			if kind == raftpb.MessageType_MsgReadIndex {
+				m.Term = nil
+			}
 		})
 		assert.Empty(t, Refusal(m, 1, 10), kind)
 		assert.False(t, raft.IsLocalMsg(kind), kind)

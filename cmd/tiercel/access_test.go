@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -52,7 +54,7 @@ func TestToken_IsShownOnceKeptAsAHashAndRevoked(t *testing.T) {
 
 	o = c.run("token", "create", "--file", file, "--name", "ops", "--role", "admin", "--cluster")
 	assert.Equal(t, exitFailed, o.status)
-	assert.Contains(t, o.stderr, "the name is given twice")
+	assert.Contains(t, o.stderr, `has a token "ops" already; give the new one another name, or replace it: 'tiercel token revoke ops --file `+file+"'")
 	assert.Empty(t, o.stdout, "a token that is in no file is not shown")
 	for say, args := range map[string][]string{
 		"--name":              {"--role", "admin", "--cluster"},
@@ -136,5 +138,33 @@ func TestToken_IsInClearOnlyWhereItLeavesTheMachineWithoutTLS(t *testing.T) {
 		"http://10.0.0.1:8880": true, "http://node-1.example:8880": true, "10.0.0.1:8880": true, "127.0.0.1:8880": false,
 	} {
 		assert.Equal(t, want, inClear(server), server)
+	}
+}
+
+func TestToken_InTheClearToAnotherMachineIsWarnedOf(t *testing.T) {
+	for server, warned := range map[string]bool{
+		"http://192.0.2.1:1": true, "192.0.2.1:1": true, "http://storage.example:1": true,
+		"https://192.0.2.1:1": false, "http://127.0.0.1:1": false, "http://[::1]:1": false, "http://localhost:1": false,
+	} {
+		for _, how := range []string{"--token", "TIERCEL_TOKEN"} {
+			for _, quiet := range []bool{false, true} {
+				var environ []string
+				args := []string{"quota", "list", "--server", server, "--timeout", "1ms"}
+				if how == "--token" {
+					args = append(args, "--token", "x")
+				} else {
+					environ = []string{"TIERCEL_TOKEN=x"}
+				}
+				if quiet {
+					args = append(args, "--quiet")
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				var stdout, stderr bytes.Buffer
+				(&app{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, environ: environ}).run(ctx, args)
+				cancel()
+				assert.Equal(t, warned && !quiet, strings.Contains(stderr.String(), "without TLS, and others on the way can read it"), "%s by %s: %s", server, how, stderr.String())
+				assert.Empty(t, stdout.String())
+			}
+		}
 	}
 }

@@ -26,7 +26,8 @@ Start a node with 'tiercel server', or a cluster to play with by 'tiercel dev', 
 put, get, ls, rm, mv and cp files; 'tiercel status' and 'tiercel workers' show how it
 is, 'tiercel explain' where things are and why, 'tiercel config' and 'tiercel tier'
 change how it behaves. The verbs find the server by --server or TIERCEL_SERVER, and
-are let in by --token or TIERCEL_TOKEN where it asks for one.
+are let in by --token or TIERCEL_TOKEN where it asks for one. They print tables, or
+JSON with --output json or TIERCEL_OUTPUT=json.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  tiercel dev --nodes 3
@@ -50,7 +51,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.quotaCommand(), a.configCommand(), a.explainCommand(), a.licenseCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoverCommand(), a.benchCommand(),
 	)
-	completeValues(root)
+	a.completeValues(root)
 	return root
 }
 

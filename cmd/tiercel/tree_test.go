@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -130,6 +131,34 @@ func TestTree_CompletionIsThereForEveryShellAndKnowsValues(t *testing.T) {
 	assert.Contains(t, c.must("__complete", "server", "--disk-type", ""), "nvme")
 	assert.Contains(t, c.must("__complete", "config", "get", ""), "placement.weights.io_load")
 	assert.Contains(t, c.must("__complete", "config", "set", ""), "rebalance.automatic=")
+}
+
+func TestTree_CompletionKnowsTiersAndAsksTheServerForWorkers(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("GET /cluster/workers", clienttest.Answer{Body: `{"workers":[{"worker_id":"n-aa","address":"h:1","state":"healthy","role":"master"},{"worker_id":"n-bb","address":"i:1","state":"degraded","role":"voter"}]}`})
+	for _, line := range []string{"tier set", "tier show", "tier move"} {
+		assert.Equal(t, "1\tcritical\n2\timportant\n3\trebuildable\n:4\n", c.must(append(append([]string{"__complete"}, strings.Fields(line)...), "")...), line)
+		assert.Equal(t, ":4\n", c.must(append(append([]string{"__complete"}, strings.Fields(line)...), "1", "")...), "what follows is no file of this machine")
+	}
+	for _, line := range []string{"drain", "workers show", "workers remove", "master promote"} {
+		args := append(append([]string{"__complete"}, strings.Fields(line)...), "--token", "x", "")
+		assert.Equal(t, "n-aa\tmaster, healthy, h:1\nn-bb\tvoter, degraded, i:1\n:4\n", c.must(args...), line)
+	}
+	// No server, one that refuses, one that is silent: nothing is offered, and nothing said.
+	c.server.Say("GET /cluster/workers", clienttest.Answer{Status: 403, Body: "permission_denied"})
+	nowhere := newCLI(t)
+	nowhere.environ = []string{"TIERCEL_SERVER=http://127.0.0.1:1"}
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	mute := newCLI(t)
+	mute.environ = []string{"TIERCEL_SERVER=http://" + silent.Addr().String(), "TIERCEL_TOKEN=x"}
+	for name, c := range map[string]*cli{"refused": c, "nowhere": nowhere, "silent": mute} {
+		o := c.run("__complete", "drain", "")
+		assert.Equal(t, exitDone, o.status, name)
+		assert.Equal(t, ":4\n", o.stdout, name)
+		assert.NotContains(t, o.stderr, "tiercel:", name)
+	}
 }
 
 func TestConfigKeys_ListsEveryKeyAndAsksNoServer(t *testing.T) {

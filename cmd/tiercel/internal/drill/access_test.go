@@ -36,6 +36,8 @@ type fortress struct {
 	admin       string
 	acme, other string // read-write tokens of two tenants
 	watcher     string // read-only token of the cluster
+	// Of the tenant acme, too: who may only read, and its admin.
+	reader, boss string
 	*procs.Cluster
 }
 
@@ -84,6 +86,7 @@ func newFortress(t *testing.T) *fortress {
 	}
 	f.admin, f.watcher = create("ops", "admin", "--cluster"), create("prometheus", "read-only", "--cluster")
 	f.acme, f.other = create("trainer", "read-write", "--tenant", "acme"), create("guest", "read-write", "--tenant", "umbrella")
+	f.reader, f.boss = create("reader", "read-only", "--tenant", "acme"), create("boss", "admin", "--tenant", "acme")
 	f.Cluster, err = procs.Start(procs.Options{
 		Binary: build(t), Dir: dir, Nodes: 3, Token: f.admin, TLS: &tls.Config{RootCAs: f.roots, MinVersion: tls.VersionTLS12},
 		Args:   []string{"--heartbeat-interval", "500ms"},
@@ -262,7 +265,9 @@ func TestAccess_AServerThatAsksClientsForCertificatesServesNobodyWithout(t *test
 	f.must("certs", "node", "node-1", "--dir", f.certs)
 	f.must("certs", "client", "laptop", "--dir", f.certs)
 	file := func(name string) string { return filepath.Join(f.certs, name) }
+	require.NoError(t, os.Chmod(file("node-1.key"), 0o644))
 	s := start(t, t.TempDir(), "--tls-ca", file("ca.crt"), "--tls-cert", file("node-1.crt"), "--tls-key", file("node-1.key"), "--tls-client-auth", "require")
+	assert.Contains(t, s.logs.String(), "anybody on this machine can read the key "+file("node-1.key"), "whoever starts it is told")
 	address := strings.TrimSuffix(strings.TrimPrefix(s.base, "http://"), "/api/v1/storage")
 	env := []string{"TIERCEL_SERVER=https://" + address, "TIERCEL_TLS_CA=" + file("ca.crt")}
 	stdout, errs, status := f.cli(append(env, "TIERCEL_TLS_CERT="+file("laptop.crt"), "TIERCEL_TLS_KEY="+file("laptop.key")), "workers")

@@ -30,6 +30,8 @@ type contract struct {
 	c         *procs.Cluster
 	validator validator.Validator
 	base      string
+	via       http.RoundTripper
+	token     func(*operation) string // of who sends an operation's example; nil: of who prepares it
 }
 
 // What the document's examples stand for.
@@ -79,13 +81,27 @@ var last = []string{"removeWorker"}
 
 func TestContract_EveryExampleInTheDocumentIsAnsweredAsItSays(t *testing.T) {
 	c := cluster(t, 3)
-	w := &contract{t: t, c: c, base: strings.TrimSuffix(c.Nodes[0].URL(), "/api/v1/storage")}
-	operations, v := readContract(t, w.base)
+	// The document says that a token is needed; one that nobody asks for does no harm.
+	nobody := func(*operation) string { return "asked-for-by-nobody" }
+	w := &contract{t: t, c: c, base: c.Nodes[0].Server(), via: http.DefaultTransport, token: nobody}
+	w.walk(w.read())
+}
+
+// read fetches the document and prepares its validator.
+func (w *contract) read() []*operation {
+	w.t.Helper()
+	operations, v := readContract(w.t, w.get("/openapi.json"))
 	w.validator = v
-	require.Greater(t, len(operations), 30)
+	require.Greater(w.t, len(operations), 30)
 	slices.SortStableFunc(operations, func(a, b *operation) int {
 		return slices.Index(last, a.OperationID) - slices.Index(last, b.OperationID)
 	})
+	return operations
+}
+
+// walk tries every operation, with what its example must have and with all it may have.
+func (w *contract) walk(operations []*operation) {
+	t := w.t
 	for _, o := range operations {
 		t.Run(o.OperationID, func(t *testing.T) {
 			w.t = t
@@ -97,6 +113,7 @@ func TestContract_EveryExampleInTheDocumentIsAnsweredAsItSays(t *testing.T) {
 			}
 		})
 	}
+	w.t = t
 }
 
 // try sends the example of an operation and holds the answer to the document.
@@ -112,6 +129,7 @@ func (w *contract) try(o *operation, everything bool) {
 		}
 		req, err := o.request(w.base, everything, strings.NewReplacer(pairs...))
 		require.NoError(w.t, err)
+		bear(req, w.token(o))
 		return req
 	})
 	want, isRefused := refused[o.OperationID]
@@ -126,13 +144,26 @@ func (w *contract) try(o *operation, everything bool) {
 			w.t.Errorf("the example request: %s: %s %v", p.Message, p.Reason, p.SchemaValidationErrors)
 		}
 	}
+	w.hold(req, resp, body)
+	w.record(o, resp, body)
+}
+
+// hold compares an answer with the document.
+func (w *contract) hold(req *http.Request, resp *http.Response, body []byte) {
+	w.t.Helper()
 	if valid, problems := w.validator.ValidateHttpResponse(req, resp); !valid {
 		for _, p := range problems {
 			w.t.Errorf("the answer %s: %s: %s %v", resp.Status, p.Message, p.Reason, p.SchemaValidationErrors)
 		}
 		w.t.Logf("it was %s", body)
 	}
-	w.record(o, resp, body)
+}
+
+// bear adds a token to a request; empty: none.
+func bear(req *http.Request, token string) {
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 }
 
 // send repeats a request while it is answered 503 or 429, as those answers ask for, or
@@ -143,7 +174,7 @@ func (w *contract) send(wait int, request func() *http.Request) (*http.Request, 
 	var body []byte
 	procs.Until(30*time.Second, func() bool {
 		var err error
-		resp, err = http.DefaultTransport.RoundTrip(request())
+		resp, err = w.via.RoundTrip(request())
 		require.NoError(w.t, err)
 		body, err = io.ReadAll(resp.Body)
 		require.NoError(w.t, err)
@@ -162,9 +193,23 @@ func (w *contract) do(method, path, body string) (int, []byte) {
 	_, resp, answer := w.send(0, func() *http.Request {
 		req, err := http.NewRequest(method, w.base+"/api/v1/storage"+path, strings.NewReader(body))
 		require.NoError(w.t, err)
+		bear(req, w.token(nil))
 		return req
 	})
 	return resp.StatusCode, answer
+}
+
+// get reads what is not below the base path.
+func (w *contract) get(path string) []byte {
+	w.t.Helper()
+	_, resp, answer := w.send(0, func() *http.Request {
+		req, err := http.NewRequest("GET", w.base+path, nil)
+		require.NoError(w.t, err)
+		bear(req, w.token(nil))
+		return req
+	})
+	require.Equal(w.t, 200, resp.StatusCode, "%s", answer)
+	return answer
 }
 
 func (w *contract) must(method, path, body string) []byte {

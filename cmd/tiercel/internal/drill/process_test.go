@@ -25,6 +25,15 @@ var (
 	buildErr  error
 )
 
+// TestMain takes away what build has made: it is large, and each run makes one.
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if binary != "" {
+		_ = os.RemoveAll(filepath.Dir(binary)) // it lies in the system's temporary directory
+	}
+	os.Exit(status)
+}
+
 // build compiles the server once for all drills.
 func build(t *testing.T) string {
 	t.Helper()

@@ -153,6 +153,19 @@ func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
 	assert.Greater(t, len(contents(t, c.Nodes[0])), len(want))
 }
 
+// requireToldToBeAWorker starts an old voter, which holds the log of a life that is over,
+// beside the recovered cluster: it ends, and says what to do.
+func requireToldToBeAWorker(t *testing.T, c *procs.Cluster, old, recovered *procs.Node) {
+	t.Helper()
+	old.Join = recovered
+	require.NoError(t, old.Start())
+	require.True(t, procs.Until(60*time.Second, func() bool { return !old.Running() }), "it goes on: %s", c.Logs(20))
+	log, err := os.ReadFile(filepath.Join(filepath.Dir(old.Dir()), old.String()+".log"))
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	require.Contains(t, lines[len(lines)-1], "tiercel recover --worker")
+}
+
 func TestRestore_ABackupInAnEmptyDirectoryHasTheFilesOfItsMoment(t *testing.T) {
 	c := cluster(t, 3)
 	change(t, c.Nodes[0], "first")
@@ -190,6 +203,7 @@ func TestRestore_ABackupInAnEmptyDirectoryHasTheFilesOfItsMoment(t *testing.T) {
 	require.NoError(t, n.WaitReady(30*time.Second), "%s\n%s", out, c.Logs(30))
 	status, answer := request(t, n, http.MethodGet, "/files/models/first-6", "")
 	assert.Equal(t, 503, status, "its content is on workers that are away: %s", answer)
+	requireToldToBeAWorker(t, c, c.Nodes[0], n)
 	for _, old := range c.Nodes[:3] {
 		out, err := runVerb(t, "recover", "--worker", "--discard-log", "--yes", "--data-dir", old.Dir())
 		require.NoError(t, err, out)

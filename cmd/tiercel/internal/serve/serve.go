@@ -140,6 +140,9 @@ func (s *serving) open(ctx context.Context) error {
 		return err
 	}
 	s.secrets.audit = audit.Open(s.cfg.DataDir, s.log)
+	for _, warning := range s.secretWarnings() { // the status has them later, and who starts a node looks here
+		s.log.Warn("who may speak to this node", "reason", warning)
+	}
 	close(s.secretsRead)
 	id := s.data.Dir.Identity()
 	s.node, err = live.New(live.Config{

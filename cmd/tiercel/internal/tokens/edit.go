@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -22,6 +23,10 @@ func Add(path string, e access.Entry) error {
 		l.Expires = e.Expires.UTC().Format(time.RFC3339)
 	}
 	return edit(op, path, true, func(list *yaml.Node) error {
+		if named(list, e.Name) >= 0 {
+			return model.Errorf(model.CodeConflict, op,
+				"%s has a token %q already; give the new one another name, or replace it: 'tiercel token revoke %s --file %s', then this again", path, e.Name, e.Name, path)
+		}
 		var made yaml.Node
 		if err := made.Encode(l); err != nil {
 			return err
@@ -36,14 +41,19 @@ func Add(path string, e access.Entry) error {
 func Remove(path, name string) error {
 	const op = "revoke a token"
 	return edit(op, path, false, func(list *yaml.Node) error {
-		for i, item := range list.Content {
-			var l line
-			if item.Decode(&l) == nil && l.Name == name {
-				list.Content = append(list.Content[:i:i], list.Content[i+1:]...)
-				return nil
-			}
+		if i := named(list, name); i >= 0 {
+			list.Content = append(list.Content[:i:i], list.Content[i+1:]...)
+			return nil
 		}
 		return model.Errorf(model.CodeNotFound, op, "there is no token %q in %s; 'tiercel token list' shows them", name, path)
+	})
+}
+
+// named finds the token of a name; -1: there is none.
+func named(list *yaml.Node, name string) int {
+	return slices.IndexFunc(list.Content, func(item *yaml.Node) bool {
+		var l line
+		return item.Decode(&l) == nil && l.Name == name
 	})
 }
 

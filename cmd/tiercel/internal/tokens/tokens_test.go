@@ -141,7 +141,10 @@ func TestEdit_KeepsWhatPeopleWroteAndChangesNothingThatIsWrong(t *testing.T) {
 	require.Len(t, table.Entries(), 2)
 	assert.Equal(t, entry, table.Entries()[1])
 
-	require.ErrorContains(t, tokens.Add(path, entry), "given twice")
+	err = tokens.Add(path, entry)
+	assert.Equal(t, model.CodeConflict, model.CodeOf(err))
+	require.ErrorContains(t, err, `has a token "b" already`)
+	require.ErrorContains(t, err, "tiercel token revoke b --file "+path, "how to replace it")
 	require.NoError(t, tokens.Remove(path, "a"))
 	table, err = tokens.Read(path)
 	require.NoError(t, err)
