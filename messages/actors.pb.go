@@ -2153,10 +2153,11 @@ type BeginItem struct {
 	Avoid         []uint64               `protobuf:"varint,5,rep,packed,name=avoid,proto3" json:"avoid,omitempty"`
 	Reserved      bool                   `protobuf:"varint,6,opt,name=reserved,proto3" json:"reserved,omitempty"` // compaction, which frees space: it may use half of the reserve
 	Path          string                 `protobuf:"bytes,7,opt,name=path,proto3" json:"path,omitempty"`
-	Write         uint64                 `protobuf:"varint,8,opt,name=write,proto3" json:"write,omitempty"`                             // of the session: one put, or all parts of an upload
-	WriteBytes    uint64                 `protobuf:"varint,9,opt,name=write_bytes,json=writeBytes,proto3" json:"write_bytes,omitempty"` // what the write needs up to this item, or in all if that is known
-	Upload        uint64                 `protobuf:"varint,10,opt,name=upload,proto3" json:"upload,omitempty"`                          // id in the log of the upload that it belongs to; 0: not there yet
-	Batch         uint64                 `protobuf:"varint,11,opt,name=batch,proto3" json:"batch,omitempty"`                            // items of one number (0: none) go to one volume, if one takes them all: one group commit
+	Write         uint64                 `protobuf:"varint,8,opt,name=write,proto3" json:"write,omitempty"`                                 // of the session: one put, or all parts of an upload
+	WriteBytes    uint64                 `protobuf:"varint,9,opt,name=write_bytes,json=writeBytes,proto3" json:"write_bytes,omitempty"`     // what the write needs up to this item, or in all if that is known
+	Upload        uint64                 `protobuf:"varint,10,opt,name=upload,proto3" json:"upload,omitempty"`                              // id in the log of the upload that it belongs to; 0: not there yet
+	ReserveOnly   bool                   `protobuf:"varint,12,opt,name=reserve_only,json=reserveOnly,proto3" json:"reserve_only,omitempty"` // no volume is wanted yet, only the room for write_bytes under the tenant's limit
+	Batch         uint64                 `protobuf:"varint,11,opt,name=batch,proto3" json:"batch,omitempty"`                                // items of one number (0: none) go to one volume, if one takes them all: one group commit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2259,6 +2260,13 @@ func (x *BeginItem) GetUpload() uint64 {
 		return x.Upload
 	}
 	return 0
+}
+
+func (x *BeginItem) GetReserveOnly() bool {
+	if x != nil {
+		return x.ReserveOnly
+	}
+	return false
 }
 
 func (x *BeginItem) GetBatch() uint64 {
@@ -13109,7 +13117,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05Begin\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12+\n" +
 	"\x05items\x18\x02 \x03(\v2\x15.tiercel.v1.BeginItemR\x05items\x12\x18\n" +
-	"\asession\x18\x03 \x01(\x04R\asession\"\x8c\x02\n" +
+	"\asession\x18\x03 \x01(\x04R\asession\"\xaf\x02\n" +
 	"\tBeginItem\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x04R\x04item\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\rR\x04tier\x12\x14\n" +
@@ -13122,7 +13130,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\vwrite_bytes\x18\t \x01(\x04R\n" +
 	"writeBytes\x12\x16\n" +
 	"\x06upload\x18\n" +
-	" \x01(\x04R\x06upload\x12\x14\n" +
+	" \x01(\x04R\x06upload\x12!\n" +
+	"\freserve_only\x18\f \x01(\bR\vreserveOnly\x12\x14\n" +
 	"\x05batch\x18\v \x01(\x04R\x05batch\"h\n" +
 	"\n" +
 	"BeginReply\x12*\n" +

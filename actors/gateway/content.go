@@ -81,7 +81,7 @@ func (g *Gateway) flushBegin(ctx *runtime.Context) {
 		g.to(ctx, o, beginning)
 		m.Items = append(m.Items, &messages.BeginItem{
 			Item: o.id, Tier: o.file.Tier, Bytes: uint64(len(o.body)), Tenant: o.file.Tenant, Avoid: o.avoid,
-			Path: o.file.Path, Write: o.write, WriteBytes: o.needs, Upload: o.upload.inLog(), Batch: o.batch,
+			Path: o.file.Path, Write: o.write, WriteBytes: o.needs, Upload: o.upload.inLog(), Batch: o.batch, ReserveOnly: o.opening,
 		})
 	}
 	clear(g.begin[len(rest):])
@@ -137,6 +137,10 @@ func (g *Gateway) onBegun(ctx *runtime.Context, m *messages.BeginReply) {
 		g.noteReserved(o, grant.Reserved)
 		if grant.Error != nil {
 			retry = g.refused(ctx, o, grant.Error.Err("begin")) || retry
+			continue
+		}
+		if o.opening {
+			g.finish(ctx, o, nil, nil)
 			continue
 		}
 		t := target{grant.Volume, grant.Generation, grant.Primary}

@@ -43,6 +43,7 @@ type op struct {
 	refusal           error // why there is no volume for it at the moment
 
 	upload   *upload
+	opening  bool // of the upload: no content, only room under the tenant's limit
 	part     uint64
 	batch    uint64 // that it came with: its volume too; 0: alone
 	write    uint64 // one number for all tries of a put, and for all parts of an upload

@@ -41,12 +41,13 @@ func (g *Gateway) onOpenUpload(ctx *runtime.Context, m *messages.OpenUpload) {
 	case !g.serving():
 		// The body of a large file is not read before there is somebody to take it.
 		if len(g.opens) < maxUploads {
-			g.opens = append(g.opens, &queuedOpen{from: ctx.Sender(), request: m.Header.GetRequest(), file: file, deadline: ctx.Now().Add(g.budget(m.Header))})
+			g.opens = append(g.opens, &queuedOpen{from: ctx.Sender(), header: m.Header, file: file, deadline: ctx.Now().Add(g.budget(m.Header))})
 			return
 		}
 		r.Error = messages.FromError(model.Errorf(model.CodeOverloaded, "open upload", "%d uploads wait for a master; try again", len(g.opens)))
 	default:
-		r.Upload = g.open(ctx, ctx.Sender(), file)
+		g.open(ctx, ctx.Sender(), m.Header, file)
+		return
 	}
 	ctx.Reply(r)
 }
@@ -54,15 +55,34 @@ func (g *Gateway) onOpenUpload(ctx *runtime.Context, m *messages.OpenUpload) {
 // queuedOpen is an upload that waits for a master.
 type queuedOpen struct {
 	from     *actor.PID
-	request  uint64
+	header   *messages.Header
 	file     *messages.FileAttributes
 	deadline time.Time
 }
 
-func (g *Gateway) open(ctx *runtime.Context, from *actor.PID, file *messages.FileAttributes) uint64 {
+// open makes an upload. Where its length is known, there is room for all of it under the
+// tenant's limit before it is answered, and so before its body is read.
+func (g *Gateway) open(ctx *runtime.Context, from *actor.PID, h *messages.Header, file *messages.FileAttributes) {
 	g.nextID++
-	g.uploads[g.nextID] = &upload{id: g.nextID, from: from, file: file, heard: ctx.Now()}
-	return g.nextID
+	u := &upload{id: g.nextID, from: from, file: file, heard: ctx.Now()}
+	g.uploads[u.id] = u
+	o := &op{
+		upload: u, opening: true, write: u.id, needs: file.SizeBytes,
+		file: &messages.FileAttributes{Tenant: file.Tenant, Path: file.Path, TierAsked: file.TierAsked},
+		reply: func(g *Gateway, ctx *runtime.Context, o *op, _ *messages.CommandResult, err error) {
+			if err != nil {
+				u.failed = true // dropped by the sweep
+			}
+			ctx.Send(from, &messages.OpenUploadReply{Header: messages.ReplyHeader(h), Upload: u.id, Error: messages.FromError(err)})
+		},
+	}
+	if file.SizeBytes == 0 {
+		o.reply(g, ctx, o, nil, nil)
+		return
+	}
+	if g.enqueue(ctx, h, o) {
+		g.queueBegin(ctx, o)
+	}
 }
 
 // flushOpens lets in the uploads that waited, in the order they came, and refuses
@@ -71,10 +91,11 @@ func (g *Gateway) flushOpens(ctx *runtime.Context) {
 	waiting := g.opens
 	g.opens = nil
 	for _, o := range waiting {
-		r := &messages.OpenUploadReply{Header: &messages.Header{Request: o.request}}
+		r := &messages.OpenUploadReply{Header: messages.ReplyHeader(o.header)}
 		switch {
 		case g.serving() && len(g.uploads) < maxUploads:
-			r.Upload = g.open(ctx, o.from, o.file)
+			g.open(ctx, o.from, o.header, o.file)
+			continue
 		case ctx.Now().After(o.deadline):
 			r.Error = messages.FromError(model.Errorf(model.CodeNoMaster, "open upload", "there was no master within the time allowed; nothing was read or stored"))
 		default:

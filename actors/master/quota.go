@@ -108,12 +108,12 @@ func (c *Coordinator) onBegin(ctx *runtime.Context, m *messages.Begin) {
 	for _, item := range m.Items {
 		switch {
 		case m.Session == 0:
-			reply.Grants = append(reply.Grants, c.grant(ctx, m.Session, item, given))
+			reply.Grants = append(reply.Grants, c.room(ctx, m.Session, item, given))
 		case c.desk.limited == nil:
 			reply.Grants = append(reply.Grants, &messages.BeginGrant{Item: item.Item, Error: messages.FromError(
 				model.Errorf(model.CodeUnavailable, "begin", "the master has just started and does not know the tenants' limits yet"))})
 		case !c.desk.limited[item.Tenant]:
-			reply.Grants = append(reply.Grants, c.grant(ctx, m.Session, item, given))
+			reply.Grants = append(reply.Grants, c.room(ctx, m.Session, item, given))
 		case len(c.desk.waiting) >= maxWaitingWrites:
 			reply.Grants = append(reply.Grants, &messages.BeginGrant{Item: item.Item, Error: messages.FromError(
 				model.Errorf(model.CodeOverloaded, "begin", "%d writes of tenants with limits wait; try again", maxWaitingWrites))})
@@ -214,7 +214,7 @@ func (c *Coordinator) judgeWrites(ctx *runtime.Context, judged []asking, r *mess
 			last.Grants = append(last.Grants, &messages.BeginGrant{Item: a.item.Item, Error: messages.FromError(err)})
 			continue
 		}
-		g := c.grant(ctx, a.session, a.item, given)
+		g := c.room(ctx, a.session, a.item, given)
 		if g.Reserved = held; held {
 			g.Write = a.item.Write
 		}
@@ -223,6 +223,14 @@ func (c *Coordinator) judgeWrites(ctx *runtime.Context, judged []asking, r *mess
 	for i, reply := range replies {
 		ctx.Send(askers[i], reply)
 	}
+}
+
+// room grants a volume to an item that wants one now.
+func (c *Coordinator) room(ctx *runtime.Context, session uint64, item *messages.BeginItem, given together) *messages.BeginGrant {
+	if item.ReserveOnly {
+		return &messages.BeginGrant{Item: item.Item}
+	}
+	return c.grant(ctx, session, item, given)
 }
 
 // onReleaseQuota ends the holds of writes that were given up.

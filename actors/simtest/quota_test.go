@@ -35,11 +35,16 @@ func (p *probe) quota() *messages.QuotaInfo {
 // openUpload begins a file of a declared size, 0 for none.
 func (p *probe) openUpload(path string, declared uint64) uint64 {
 	p.t.Helper()
-	r := ask[*messages.OpenUploadReply](p, gatewayPath, &messages.OpenUpload{
-		Header: p.header(), File: &messages.FileAttributes{Tenant: clientTenant, Path: path, SizeBytes: declared},
-	})
+	r := p.tryUpload(path, declared)
 	require.Nil(p.t, r.Error, "%v", r.Error)
 	return r.Upload
+}
+
+func (p *probe) tryUpload(path string, declared uint64) *messages.OpenUploadReply {
+	p.t.Helper()
+	return ask[*messages.OpenUploadReply](p, gatewayPath, &messages.OpenUpload{
+		Header: p.header(), File: &messages.FileAttributes{Tenant: clientTenant, Path: path, SizeBytes: declared},
+	})
 }
 
 func (p *probe) tryPart(upload, part uint64, bytes int) *messages.Error {
@@ -74,13 +79,14 @@ func TestStory_AWriteThatCannotFitIsRefusedBeforeItsBytesGoAnywhere(t *testing.T
 	refused := p.put("/models/c", "c", nil).Error
 	require.Equal(t, string(model.CodeQuotaExceeded), refused.GetCode(), "%v", refused)
 	assert.Equal(t, map[string]string{"tenant": "default", "limit_bytes": "250", "used_bytes": "200", "reserved_bytes": "0", "asked_bytes": "100"}, refused.Details)
-	id := p.openUpload("/models/d", 51)
-	require.Equal(t, string(model.CodeQuotaExceeded), p.tryPart(id, 0, 10).GetCode(), "10 would fit, but 51 are to come")
+	open := p.tryUpload("/models/d", 51)
+	require.Equal(t, string(model.CodeQuotaExceeded), open.Error.GetCode(), "before any of it has come")
+	require.NotNil(t, p.tryPart(open.Upload, 0, 10))
 	assert.Equal(t, before, p.appended(), "nothing was sent to a volume")
 	assert.Empty(t, p.value("/models/c"))
 
 	require.Nil(t, p.put("/models/a", "other", nil).Error, "as much in place of as much")
-	id = p.openUpload("/models/e", 0) // nobody knows how long it gets
+	id := p.openUpload("/models/e", 0) // nobody knows how long it gets
 	require.Nil(t, p.tryPart(id, 0, 40))
 	assert.EqualValues(t, 40, p.quota().ReservedBytes)
 	require.Equal(t, string(model.CodeQuotaExceeded), p.tryPart(id, 1, 11).GetCode())
@@ -102,14 +108,18 @@ func TestStory_AWriteUnderWayKeepsItsRoomUntilItEnds(t *testing.T) {
 	p := newProbe(t, 32)
 	p.limit(300)
 	id := p.openUpload("/models/large", 250)
+	assert.EqualValues(t, 250, p.quota().ReservedBytes, "all that was declared, before any of it has come")
 	require.Nil(t, p.tryPart(id, 0, 10))
-	assert.EqualValues(t, 250, p.quota().ReservedBytes, "all that was declared")
+	assert.EqualValues(t, 250, p.quota().ReservedBytes, "once")
 	refused := p.put("/models/a", "a", nil).Error
 	assert.Equal(t, "250", refused.GetDetails()["reserved_bytes"], "%v", refused)
 
 	ask[*messages.MutationReply](p, gatewayPath, &messages.DropUpload{Header: p.header(), Upload: id})
 	p.story.world.Run(time.Second)
 	assert.Zero(t, p.quota().ReservedBytes, "its client has gone")
+	p.openUpload("/models/large", 250)
+	p.story.world.Run(7 * time.Second)
+	assert.Zero(t, p.quota().ReservedBytes, "nothing of it came")
 	require.Nil(t, p.put("/models/a", "a", nil).Error)
 
 	// A put that was refused for another reason gives its room back at once.
