@@ -186,7 +186,7 @@ func loadFile(path string) (layer, Problems) {
 		return l, Problems{fmt.Errorf("config: %s cannot be read as YAML; each line must be \"key: value\": %w", path, err)}
 	}
 	if what := notSettings(doc); what != "" {
-		return l, Problems{fmt.Errorf("config: %s is %s; it must be settings, one a line, as in \"http: 127.0.0.1:8880\"", path, what)}
+		return l, Problems{fmt.Errorf("config: %s is not a YAML map of settings but %s; write one setting a line, as in \"http: 127.0.0.1:8880\"", path, what)}
 	}
 	var content map[string]yaml.Node
 	if err := doc.Decode(&content); err != nil {
