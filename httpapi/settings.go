@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +27,9 @@ type setting struct {
 
 const (
 	keyAutomatic = "rebalance.automatic"
+	keySpread    = "rebalance.spread"
+	// maxNestedShown bounds what a refusal repeats of a value.
+	maxNestedShown = 200
 	// keyWithoutEffect is told beside the settings and is none: a document that was read
 	// may be sent back with it.
 	keyWithoutEffect = "without_effect"
@@ -71,17 +76,17 @@ func settingsOf(s *messages.Settings) []setting {
 			share: &s.WeightLoad},
 		{key: "placement.weights.latency", about: "Weight of a network that is near.",
 			share: &s.WeightLatency},
-		{key: "disk.warn_used_share", about: "Used share of a disk from which on there is a warning. The three shares ascend.",
+		{key: "disk.warn_used_share", about: "Used share of a disk from which on there is a warning; 0: none. The three shares ascend.",
 			share: &s.WarnUsedShare},
-		{key: "disk.full_used_share", about: "Used share from which on a worker gets no new volumes.",
+		{key: "disk.full_used_share", about: "Used share from which on a worker gets no new volumes; 0: at none.",
 			share: &s.FullUsedShare},
-		{key: "disk.read_only_used_share", about: "Used share from which on a worker takes nothing new at all.",
+		{key: "disk.read_only_used_share", about: "Used share from which on a worker takes nothing new at all; 0: at none, and only the reserve of its disk stays free.",
 			share: &s.ReadOnlyUsedShare},
 		{key: "compaction.dead_share", about: "Share of a sealed volume that nothing names any more, from which on it is compacted; 0: never.",
 			share: &s.CompactDeadShare},
 		{key: "compaction.merge_below_bytes", about: "Sealed volumes smaller than this are merged; 0: never.",
 			whole: &s.MergeBelowBytes},
-		{key: "rebalance.spread", about: "Difference between the used shares of the fullest and the emptiest worker that is worth a rebalance.",
+		{key: keySpread, about: "Difference between the used shares of the fullest and the emptiest worker that is worth a rebalance; more than 0.",
 			share: &s.RebalanceSpread},
 		{key: keyAutomatic, about: "Whether a rebalance starts by itself at that spread, where the licence has auto rebalancing.",
 			flag: &s.AutoRebalance, feature: "auto_rebalancing"},
@@ -174,6 +179,8 @@ func applyPatch(p *problems, patch tree, prefix string, known []setting) (given 
 		f, branch := findSetting(known, key)
 		below, isTree := value.(tree)
 		switch {
+		case strings.Contains(name, ".") && prefix == "" && f != nil:
+			p.add(key, "settings are nested; send %s", nested(key, value))
 		case strings.Contains(name, ".") || f == nil && !branch:
 			p.add(key, "unknown setting%s", suggest(key, settingKeys(known)))
 		case branch && isTree:
@@ -185,7 +192,10 @@ func applyPatch(p *problems, patch tree, prefix string, known []setting) (given 
 		case f.whole != nil:
 			*f.whole = p.whole(key, value, 0, math.MaxInt64)
 		case f.share != nil:
-			*f.share = p.share(key, value)
+			before := len(p.list)
+			if *f.share = p.share(key, value); key == keySpread && *f.share == 0 && len(p.list) == before { // workers always differ by something
+				p.add(key, "must be more than 0; to have no rebalance start by itself set %s to false", keyAutomatic)
+			}
 		default:
 			*f.flag = p.flag(key, value)
 		}
@@ -194,6 +204,18 @@ func applyPatch(p *problems, patch tree, prefix string, known []setting) (given 
 		}
 	}
 	return given
+}
+
+// nested shows how a patch names the setting of a key with dots.
+func nested(key string, value any) string {
+	for _, name := range slices.Backward(strings.Split(key, ".")) {
+		value = tree{name: value}
+	}
+	text, err := json.Marshal(value)
+	if err != nil || len(text) > maxNestedShown {
+		return "an object for each part of the name"
+	}
+	return string(text)
 }
 
 // findSetting returns the field of a key, or that the key is a branch above fields.

@@ -30,6 +30,7 @@ func candidate(node string, row *messages.WorkerRow, s *space, cluster *messages
 	if r.AcceptsWrites {
 		w.Writable = r.WritableBytes - min(r.WritableBytes, s.granted)
 	}
+	w.ReadOnlyShare = cluster.GetSettings().GetReadOnlyUsedShare()
 	w.Low = r.WritableBytes < roomForVolume(r.TotalBytes)
 	if r.IoLoadKnown {
 		w.IOLoad = r.IoLoad

@@ -185,7 +185,7 @@ func (c *Coordinator) grant(ctx *runtime.Context, session uint64, item *messages
 			"a member of each open volume of tier %d is full; others are being opened elsewhere", item.Tier))
 	case full || c.allFull():
 		g.Error = messages.FromError(model.Errorf(model.CodeClusterFull, "begin",
-			"the disks are full up to their reserve; delete files or add space"))
+			"the disks are full %s; delete files or add space", c.fullUpTo()))
 	case c.allFailing() != "":
 		g.Error = messages.FromError(model.Errorf(model.CodeInsufficientReplicas, "begin", "no disk takes new content; that of %s", c.allFailing()))
 	case c.short[tier] != "" && tier == model.TierCritical:

@@ -2,6 +2,7 @@ package master
 
 import (
 	"slices"
+	"strings"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
@@ -74,6 +75,22 @@ func (c *Coordinator) allFull() bool {
 		}
 	}
 	return len(c.space) > 0
+}
+
+// fullUpTo says which bound the disks have met that take nothing new, once each.
+func (c *Coordinator) fullUpTo() string {
+	share, bounds := c.cluster.GetSettings().GetReadOnlyUsedShare(), []string(nil)
+	for _, node := range c.nodes {
+		if s := c.space[node]; s != nil && !s.report.AcceptsWrites && s.report.Failing == "" {
+			if to := placement.FullUpTo(s.report.TotalBytes, s.report.FreeBytes, share); !slices.Contains(bounds, to) {
+				bounds = append(bounds, to)
+			}
+		}
+	}
+	if len(bounds) == 0 { // they take something, but not this much
+		return "up to the reserve or to disk.read_only_used_share"
+	}
+	return strings.Join(bounds, " or ")
 }
 
 // allFailing names a worker whose disk fails, and how, when none takes new content.

@@ -8,7 +8,8 @@ import (
 	"tiercel/messages"
 )
 
-// tenant is a cached tenant row. It is made by the tenant's first file and stays.
+// tenant is a cached tenant row. It is made by the tenant's first file, limit or key,
+// and goes when nothing of these is left.
 type tenant struct {
 	marks
 	name string
@@ -162,7 +163,8 @@ func (c *Catalog) install(e entry, file *messages.FileAttributes, key string, ol
 
 // charge replaces old by row in the usage of a tenant; either may be nil.
 func (c *Catalog) charge(name string, row, old *messages.FileRow) {
-	t := c.tenantOf(name).row
+	cached := c.tenantOf(name)
+	t := cached.row
 	t.UsedBytes += quota.Charged(row) - quota.Charged(old)
 	if row != nil {
 		t.Files++
@@ -175,6 +177,7 @@ func (c *Catalog) charge(name string, row, old *messages.FileRow) {
 	if t.Files < 0 || t.UsedBytes < 0 {
 		c.halt(model.CodeCorrupt, "tenant %q would have %d files with %d bytes", name, t.Files, t.UsedBytes)
 	}
+	c.forgetEmpty(cached)
 }
 
 // releaseFile gives up what a file named.

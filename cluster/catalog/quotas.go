@@ -45,13 +45,19 @@ func (c *Catalog) removeQuota(remove *messages.RemoveQuota) *messages.CommandRes
 		t := c.tenantOf(name)
 		t.row.Limited, t.row.LimitBytes, t.row.UsedWhenLimitedBytes = false, 0, 0
 		delete(c.limited, name)
-		if proto.Equal(t.row, &messages.TenantRow{}) { // it has never stored anything, or nothing is left
-			t.gone = true
-			delete(c.tenants, name)
-			c.remove(t.key())
-		}
+		c.forgetEmpty(t)
 	}
 	return &messages.CommandResult{}
+}
+
+// forgetEmpty ends the row of a tenant of which nothing is left: no file, no limit and
+// no idempotency key. Its next file makes another.
+func (c *Catalog) forgetEmpty(t *tenant) {
+	if proto.Equal(t.row, &messages.TenantRow{}) {
+		t.gone = true
+		delete(c.tenants, t.name)
+		c.remove(t.key())
+	}
 }
 
 // Limited returns the tenants with a limit, by name.

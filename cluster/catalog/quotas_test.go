@@ -46,6 +46,28 @@ func TestQuota_IsSetLoweredAndTakenAway(t *testing.T) {
 	assert.Equal(t, []string{"new"}, r.c.Limited(), "over a restart")
 }
 
+func TestQuota_ATenantOfWhichNothingIsLeftHasNoRow(t *testing.T) {
+	r := newRig(t)
+	has := func() bool { _, ok := r.c.Tenant("default"); return ok }
+	r.mustDo(r.put("/a", 90))
+	r.mustDo(r.put("/b", 10))
+	r.mustDo(deleteFile("/a", nil))
+	assert.True(t, has(), "one file is left")
+	r.mustDo(deleteFile("/b", nil))
+	assert.False(t, has(), "its last file is gone")
+	r.c = catalog.New(r.ix)
+	assert.False(t, has(), "over a restart")
+
+	r.mustDo(r.put("/a", 7))
+	row, _ := r.c.Tenant("default")
+	assert.True(t, proto.Equal(&messages.TenantRow{UsedBytes: 7, Files: 1}, row), "it begins anew: %v", row)
+	r.limit(100)
+	r.mustDo(deleteFile("/a", nil))
+	assert.True(t, has(), "a limit stays without files")
+	r.mustDo(removeQuota("default"))
+	assert.False(t, has())
+}
+
 // countCopies makes a file count its size times the copies its tier wants: 3, 2 and 1.
 func (r *rig) countCopies(on bool) {
 	r.t.Helper()

@@ -19,7 +19,9 @@ type Worker struct {
 	Failing string // what its disk failed with; empty: it did not
 	// Watermark says that too much of the disk is used for new volumes; empty: it is not.
 	Watermark string
-	Reached   bool // it answered the newest round of reports
+	// ReadOnlyShare is the configured used share from which on it takes nothing; 0: none.
+	ReadOnlyShare float64
+	Reached       bool // it answered the newest round of reports
 	// Draining: it is being emptied on request.
 	Draining bool
 	// Writable is what new content may take, above the reserve, in bytes; Known is
@@ -170,7 +172,7 @@ func refuse(w *Worker, bytes uint64) (Refusal, string) {
 	case w.Watermark != "":
 		return AboveWatermark, w.Watermark
 	case w.Writable == 0:
-		return Full, "its disk is full up to the reserve"
+		return Full, "its disk is full " + FullUpTo(w.Total, w.Free, w.ReadOnlyShare)
 	case w.Low:
 		return Full, fmt.Sprintf("%d bytes are writable, too little for another volume", w.Writable)
 	case w.Writable < bytes:

@@ -23,14 +23,20 @@ type quotaInfo struct {
 	FullAt    *string `json:"forecast_full_at"`
 }
 
+// nothing reports that there is no such tenant: the server answers for any name.
+func (q quotaInfo) nothing() bool {
+	return q.Limit == nil && q.Used == 0 && q.Reserved == 0 && q.Files == 0
+}
+
 func (a *app) quotaCommand() *command {
 	var r remote
 	cmd := &command{
 		Use:   "quota",
 		Short: "Limit what tenants may store, and see how they stand",
 		Long: `A tenant's limit is on the bytes of its files together. A write that would go beyond it
-is refused before anything of it is placed, and leaves nothing behind. Without a verb it
-shows how all tenants stand.`,
+is refused before anything of it is placed, and leaves nothing behind; that is judged when
+the first 8 MiB of its body have arrived, or all of a smaller one, and from then on its
+whole declared length is RESERVED. Without a verb it shows how all tenants stand.`,
 		Example: "  tiercel quota\n  tiercel quota set research 10GiB\n  tiercel quota remove research\n  tiercel quota verify",
 		Args:    wantArgs(0, 0, ""),
 		RunE:    func(c *command, _ []string) error { return a.listQuotas(c, &r, "") },
@@ -45,7 +51,8 @@ func (a *app) listQuotasCommand() *command {
 	cmd := &command{
 		Use:   "list [TENANT]",
 		Short: "Show limits and usage of all tenants, or of one",
-		Long: `Shows every tenant that has files or a limit. RESERVED is set aside for writes under
+		Long: `Shows every tenant that has files or a limit; one TENANT that has neither, and no write
+under way, is not found, and the status is 1. RESERVED is set aside for writes under
 way. FULL is when the limit is reached if usage goes on as the present master has seen
 it go; - when it does not grow, or was not watched for long enough.`,
 		Example: "  tiercel quota list\n  tiercel quota list research --output json",
@@ -71,6 +78,8 @@ func (a *app) listQuotas(c *command, r *remote, tenant string) error {
 	switch {
 	case err != nil:
 		return err
+	case tenant != "" && (len(quotas) == 0 || quotas[0].nothing()):
+		return fmt.Errorf("tenant %s was not found: it has no files, no limit and no writes under way; list all with \"tiercel quota list\", or limit it with \"tiercel quota set %s SIZE\"", tenant, tenant)
 	case r.output == "json":
 		return a.printJSON(map[string]any{"quotas": quotas})
 	}

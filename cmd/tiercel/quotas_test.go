@@ -21,6 +21,18 @@ c none 7 B 0 B - 1 -`, lines(c.must("quota")))
 	c.server.Say("GET /quotas", said(`{"quotas":[{"tenant":"c","limit_bytes":null,"used_bytes":7,"reserved_bytes":0,"over_quota":false,"files":1,"forecast_full_at":null}],"next_cursor":""}`))
 	assert.JSONEq(t, `{"quotas":[{"tenant":"c","limit_bytes":null,"used_bytes":7,"reserved_bytes":0,"over_quota":false,"files":1,"forecast_full_at":null}]}`, c.must("quota", "list", "c", "-o", "json"))
 	assert.Equal(t, "GET /quotas?tenant=c", c.server.Asked[2].Line)
+
+	none := said(`{"quotas":[{"tenant":"nobody","limit_bytes":null,"used_bytes":0,"reserved_bytes":0,"over_quota":false,"files":0,"forecast_full_at":null}],"next_cursor":""}`)
+	limited := said(`{"quotas":[{"tenant":"nobody","limit_bytes":0,"used_bytes":0,"reserved_bytes":0,"over_quota":false,"files":0,"forecast_full_at":null}],"next_cursor":""}`)
+	c.server.Say("GET /quotas", none, none, limited)
+	for _, output := range []string{"table", "json"} {
+		o := c.run("quota", "list", "nobody", "-o", output)
+		assert.Equal(t, exitFailed, o.status, output)
+		assert.Empty(t, o.stdout, output)
+		assert.Contains(t, o.stderr, "tenant nobody was not found", output)
+		assert.Contains(t, o.stderr, "tiercel quota set nobody SIZE", output)
+	}
+	assert.Contains(t, c.must("quota", "list", "nobody"), "nobody", "a limit of nothing is one")
 }
 
 func TestQuota_SetsAndTakesAwayAndSaysWhatIsInForce(t *testing.T) {

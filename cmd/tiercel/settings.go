@@ -74,11 +74,7 @@ func (a *app) showConfig(c *command, r *remote, key string) error {
 	}
 	value, known := values[key]
 	if !known {
-		hint := ""
-		if near := config.Nearest(key, slices.Sorted(maps.Keys(values))); near != "" {
-			hint = "; did you mean " + near + "?"
-		}
-		return &usageError{err: fmt.Errorf("there is no key %q%s", key, hint)}
+		return &usageError{err: fmt.Errorf("there is no key %q%s", key, nearSettings(key, slices.Sorted(maps.Keys(values))))}
 	}
 	if why := idle[key]; why != "" { // not for the script that reads the value
 		fmt.Fprintf(a.stderr, "note: %s is %v and has no effect: %s\n", key, value, why)
@@ -88,6 +84,24 @@ func (a *app) showConfig(c *command, r *remote, key string) error {
 	}
 	_, err = fmt.Fprintln(a.stdout, value)
 	return err
+}
+
+// nearSettings ends a refusal of an unknown key: with all keys that begin or end with
+// it, or else with the nearest, and without any with where they are listed.
+func nearSettings(key string, known []string) string {
+	var near []string
+	for _, k := range known {
+		if strings.HasPrefix(k, key) || strings.HasSuffix(k, "."+key) {
+			near = append(near, k)
+		}
+	}
+	if one := config.Nearest(key, known); len(near) == 0 && one != "" {
+		near = []string{one}
+	}
+	if len(near) == 0 {
+		return "; \"tiercel config keys\" lists them"
+	}
+	return "; did you mean " + strings.Join(near, " or ") + "?"
 }
 
 // settingsOf are the values of a configuration by their full names, and why some of them

@@ -38,6 +38,14 @@ version 12`, lines(c.must("config")))
 	o := c.run("config", "get", "rebalance.spred")
 	assert.Equal(t, exitUsage, o.status)
 	assert.Contains(t, o.stderr, "did you mean rebalance.spread?")
+	for key, hint := range map[string]string{
+		"rebalance": "did you mean rebalance.automatic or rebalance.spread?", "rebalance.sp": "did you mean rebalance.spread?",
+		"spread": "did you mean rebalance.spread?", "colour": `"tiercel config keys" lists them`,
+	} {
+		o := c.run("config", "get", key)
+		assert.Equal(t, exitUsage, o.status, key)
+		assert.Contains(t, o.stderr, hint, key)
+	}
 
 	c.server.Say("PUT /cluster/config", said(`{"version":13}`), clienttest.Answer{Status: 412, Body: "precondition_failed"}, clienttest.Answer{Status: 400, Body: "invalid_argument"})
 	set := []string{"config", "set", "scrub_bytes_per_second=20MiB/s", "rebalance.spread=0.2", "rebalance.automatic=false", "compaction.merge_below_bytes=1KiB", "x.y=odd"}

@@ -181,9 +181,16 @@ func loadFile(path string) (layer, Problems) {
 		return l, Problems{fmt.Errorf("config: %w", err)}
 	}
 	// Nodes, because a value is what the file says: 010 is no 8 in the name of a rack.
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return l, Problems{fmt.Errorf("config: %s cannot be read as YAML; each line must be \"key: value\": %w", path, err)}
+	}
+	if what := notSettings(doc); what != "" {
+		return l, Problems{fmt.Errorf("config: %s is not a YAML map of settings but %s; write one setting a line, as in \"http: 127.0.0.1:8880\"", path, what)}
+	}
 	var content map[string]yaml.Node
-	if err := yaml.Unmarshal(data, &content); err != nil {
-		return l, Problems{fmt.Errorf("config: %s is not a YAML map of settings, each \"key: value\": %w", path, err)}
+	if err := doc.Decode(&content); err != nil {
+		return l, Problems{fmt.Errorf("config: the settings of %s cannot be told apart; each must be \"key: value\", once: %w", path, err)}
 	}
 	var problems Problems
 	keys := make([]string, 0, len(content))
@@ -205,6 +212,21 @@ func loadFile(path string) (layer, Problems) {
 		}
 	}
 	return l, problems
+}
+
+// notSettings says what a document is that is no map; a file without any is one without
+// settings.
+func notSettings(doc yaml.Node) string {
+	if len(doc.Content) == 0 {
+		return ""
+	}
+	switch n := doc.Content[0]; {
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null":
+		return "one plain value"
+	}
+	return ""
 }
 
 func checkFile(path string) error {

@@ -92,6 +92,9 @@ func TestLoad_RefusesWhatCannotBeMeant(t *testing.T) {
 		{name: "a map for a value", yaml: "http:\n  port: 1\n", want: "must be one plain value"},
 		{name: "key twice", yaml: "dc: a\ndc: b\n", want: "already defined"},
 		{name: "not a map", yaml: "- a\n", want: "is not a YAML map of settings"},
+		{name: "a list", yaml: "- http: 127.0.0.1:1\n", want: "but a list; write one setting a line, as in \"http: 127.0.0.1:8880\""},
+		{name: "a word", yaml: "http\n", want: "but one plain value; write one setting a line"},
+		{name: "no YAML", yaml: "http: [\n", want: "cannot be read as YAML"},
 		{name: "variable of a feature that is not there", env: []string{"TIERCEL_SHARDS=x"}, want: "unknown variable TIERCEL_SHARDS"},
 		{name: "variable with a slip", env: []string{"TIERCEL_DATADIR=x"}, want: "did you mean TIERCEL_DATA_DIR?"},
 		{name: "variable in lower case", env: []string{"TIERCEL_http=127.0.0.1:1"}, want: "did you mean TIERCEL_HTTP?"},
@@ -103,6 +106,7 @@ func TestLoad_RefusesWhatCannotBeMeant(t *testing.T) {
 			_, err := load(t, c.yaml, c.env, c.args...)
 			require.Error(t, err)
 			assert.Contains(t, err.Error(), c.want)
+			assert.NotContains(t, err.Error(), "!!", "no words of the library about its types")
 			assert.Len(t, err, 1, "one mistake is one problem: %v", err)
 		})
 	}
