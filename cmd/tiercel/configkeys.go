@@ -71,8 +71,8 @@ shall differ. It asks no server.`,
 	}
 }
 
-// checkServer says how a node would run, and starts nothing.
-func (a *app) checkServer(c *command, output string) error {
+// explainServer says how a node would run, and starts nothing.
+func (a *app) explainServer(c *command, output string) error {
 	list, err := config.Explain(c.Flags(), a.environ)
 	if err != nil {
 		return &usageError{err: err}

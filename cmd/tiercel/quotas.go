@@ -34,9 +34,10 @@ func (a *app) quotaCommand() *command {
 		Use:   "quota",
 		Short: "Limit what tenants may store, and see how they stand",
 		Long: `A tenant's limit is on the bytes of its files together. A write that would go beyond it
-is refused before anything of it is placed, and leaves nothing behind; that is judged when
-the first 8 MiB of its body have arrived, or all of a smaller one, and from then on its
-whole declared length is RESERVED. Without a verb it shows how all tenants stand.`,
+is refused before anything of it is placed, and leaves nothing behind. One that declares
+more than 8 MiB is judged before its body is read, and its length is RESERVED from then on;
+a smaller one when it has arrived; one that declares no length by each 8 MiB.
+Without a verb it shows how all tenants stand.`,
 		Example: "  tiercel quota\n  tiercel quota set research 10GiB\n  tiercel quota remove research\n  tiercel quota verify",
 		Args:    wantArgs(0, 0, ""),
 		RunE:    func(c *command, _ []string) error { return a.listQuotas(c, &r, "") },

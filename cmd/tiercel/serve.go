@@ -33,7 +33,8 @@ Logs go to standard error. Every flag is also an environment variable
 (data-dir: /srv/tiercel); 'tiercel config example' prints such a file. A flag wins
 over the environment, the environment over the file, the file over the default.
 Unknown names are refused, and all problems are told at once. With --check nothing
-is started: the settings are checked, and shown with where each comes from.
+is started: the settings and the files that they name are checked, and the settings
+shown with where each comes from.
 
 Exit status: 0 ended as asked, or --check found nothing wrong; 1 failed; 2 the
 settings are wrong.`,
@@ -48,12 +49,15 @@ settings are wrong.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			if check {
-				return a.checkServer(c, output)
-			}
 			cfg, err := config.Load(c.Flags(), a.environ)
-			if err != nil {
+			if err == nil {
+				err = checkFiles(cfg)
+			}
+			switch {
+			case err != nil:
 				return &usageError{err: err}
+			case check:
+				return a.explainServer(c, output)
 			}
 			return a.serve(c.Context(), cfg)
 		},

@@ -12,3 +12,6 @@ import (
 func runServer(ctx context.Context, cfg ServerConfig, stdout, stderr io.Writer) error {
 	return serve.Run(ctx, cfg, newLogger(cfg, stderr), stdout)
 }
+
+// checkFiles reads the files that the settings name.
+func checkFiles(cfg ServerConfig) error { return serve.CheckFiles(cfg) }

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"net"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -191,6 +193,34 @@ func TestServerCheck_ShowsEverySettingWithItsSourceOrAllProblems(t *testing.T) {
 		assert.Contains(t, o.stderr, want)
 	}
 	assert.Empty(t, o.stdout)
+}
+
+func TestServerCheck_ReadsTheFilesThatAreNamed(t *testing.T) {
+	c := newCLI(t)
+	dir := t.TempDir()
+	wrong := filepath.Join(dir, "wrong")
+	require.NoError(t, os.WriteFile(wrong, []byte("no: [such"), 0o600))
+	missing := func(name string) string { return filepath.Join(dir, name) }
+	for _, args := range [][]string{
+		{"--license", wrong, "--auth-tokens", missing("tokens"), "--tls-ca", missing("ca"), "--tls-cert", missing("crt"), "--tls-key", missing("key")},
+		{"--license", missing("license"), "--auth-tokens", wrong, "--tls-ca", wrong, "--tls-cert", wrong, "--tls-key", wrong},
+	} {
+		for _, start := range []bool{false, true} {
+			all := append([]string{"server", "--data-dir", missing("data")}, args...)
+			if !start {
+				all = append(all, "--check")
+			}
+			o := c.run(all...)
+			assert.Equal(t, exitUsage, o.status, "%v", all)
+			for i := 1; i < len(args); i += 2 {
+				if args[i-1] != "--tls-key" { // a pair is read together
+					assert.Contains(t, o.stderr, args[i], "%v", all)
+				}
+			}
+			assert.Empty(t, o.stdout)
+		}
+	}
+	assert.NoDirExists(t, missing("data"), "nothing was started")
 }
 
 func TestVerbs_RefuseAVariableThatIsNearlyTheirs(t *testing.T) {

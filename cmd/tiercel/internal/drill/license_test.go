@@ -358,10 +358,10 @@ func TestLicense_AFileThatIsNoLicenceIsToldAtTheStartAndOneThatHasEndedIsNot(t *
 	}
 	good := issue("--level", "standard", "--valid-for", "1s")
 	status, log := run(t, "--data-dir", t.TempDir(), "--license", file(strings.Replace(good, "level: standard", "level: enterprise", 1)))
-	assert.Equal(t, 1, status)
+	assert.Equal(t, 2, status)
 	assert.Contains(t, log, "changed after it was signed")
 	status, log = run(t, "--data-dir", t.TempDir(), "--license", filepath.Join(t.TempDir(), "none"))
-	assert.Equal(t, 1, status)
+	assert.Equal(t, 2, status)
 	assert.Contains(t, log, "cannot be read")
 
 	require.True(t, procs.Until(10*time.Second, func() bool { return exec.Command(build(t), "license", "verify", file(good)).Run() != nil }))

@@ -12,6 +12,7 @@ import (
 	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/audit"
 	"tiercel/cmd/tiercel/internal/certs"
+	"tiercel/cmd/tiercel/internal/config"
 	"tiercel/cmd/tiercel/internal/tokens"
 	"tiercel/cmd/tiercel/internal/watch"
 	"tiercel/httpapi"
@@ -44,7 +45,7 @@ func (s *serving) openSecrets() error {
 		s.watch(files, "tokens", path, sec.tokens.Reload)
 	}
 	if s.cfg.TLSCert != "" {
-		f := certs.Files{Cert: s.cfg.TLSCert, Key: s.cfg.TLSKey, CA: s.cfg.TLSCA, Clients: s.cfg.TLSClients == "require"}
+		f := certFiles(s.cfg)
 		files := watch.Files(f.Paths()...)
 		sec.certs, err = certs.Open(f, time.Now)
 		problems = append(problems, err)
@@ -54,6 +55,30 @@ func (s *serving) openSecrets() error {
 		return model.Errorf(model.CodeInvalidArgument, "read tokens and certificates", "%w", err)
 	}
 	return nil
+}
+
+// CheckFiles reads every file that the settings name, and lists what is wrong with all of
+// them. Nothing is kept open.
+func CheckFiles(cfg config.Server) error {
+	_, err := readLicense(cfg.License)
+	var coded *model.Error
+	if errors.As(err, &coded) {
+		err = errors.New(coded.Message)
+	}
+	problems := []error{err}
+	if cfg.AuthTokens != "" {
+		_, err = tokens.Open(cfg.AuthTokens)
+		problems = append(problems, err)
+	}
+	if cfg.TLSCert != "" {
+		_, err = certs.Open(certFiles(cfg), time.Now)
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+func certFiles(cfg config.Server) certs.Files {
+	return certs.Files{Cert: cfg.TLSCert, Key: cfg.TLSKey, CA: cfg.TLSCA, Clients: cfg.TLSClients == "require"}
 }
 
 // watch reads files again when they change, and on a hangup. Only where there is something
