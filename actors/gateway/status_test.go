@@ -1,0 +1,35 @@
+package gateway
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"tiercel/messages"
+)
+
+// status is what a gateway makes of the master's word.
+func status(capacity ...*messages.CapacityReport) *messages.ClusterStatusReply {
+	g := &Gateway{master: &messages.MasterReady{Ready: true, Capacity: capacity}, session: 1}
+	s := &messages.ClusterStatusReply{}
+	g.completeStatus(s)
+	return s
+}
+
+func TestStatus_SaysWhichDisksNeedSomebody(t *testing.T) {
+	well := &messages.CapacityReport{AcceptsWrites: true}
+	s := status(well)
+	assert.Equal(t, "healthy", s.State)
+	assert.Empty(t, s.Warnings)
+
+	s = status(well, &messages.CapacityReport{AcceptsWrites: true, BeyondWarning: []string{"n-1", "n-2"}})
+	assert.Equal(t, "healthy", s.State)
+	assert.Equal(t, []string{"the disk of n-1, n-2 is used beyond disk.warn_used_share; delete files, or add capacity or a worker"}, s.Warnings)
+
+	s = status(well, &messages.CapacityReport{FailingDisks: []string{"n-3 (it hangs)"}})
+	assert.Equal(t, "degraded", s.State)
+	assert.Equal(t, []string{"the disk of n-3 (it hangs) takes nothing new; if it does not recover, replace it: drain and remove the worker"}, s.Warnings)
+
+	assert.Equal(t, "healthy", status(well, &messages.CapacityReport{}).State, "one is full, others are not")
+	assert.Equal(t, "read_only", status(&messages.CapacityReport{}, &messages.CapacityReport{}).State)
+}
