@@ -346,3 +346,24 @@ func TestCluster_ReadsTheTableThatGivesPathsTheirTiers(t *testing.T) {
 	assert.Equal(t, model.TierRebuildable, tier)
 	assert.Equal(t, "the path begins with /cache/", reason)
 }
+
+// neverRead is a body that nobody may touch.
+type neverRead struct{ t *testing.T }
+
+func (b neverRead) Read([]byte) (int, error) {
+	b.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestPut_OfALargeFileThatDoesNotFitReadsNoByteOfIt(t *testing.T) {
+	n, stop := start(t, t.TempDir(), 64<<20)
+	defer stop()
+	limit := int64(1 << 20)
+	_, err := n.ChangeQuota(t.Context(), "default", &limit)
+	require.NoError(t, err)
+	_, err = n.Put(t.Context(), &model.PutRequest{Tenant: "default", Path: "/models/large", Size: 20 << 20, Body: neverRead{t}})
+	require.Equal(t, model.CodeQuotaExceeded, model.CodeOf(err), "%v", err)
+	q, err := n.Quotas(t.Context(), "default", "", 1)
+	require.NoError(t, err)
+	assert.Zero(t, q.Quotas[0].ReservedBytes)
+}

@@ -67,11 +67,11 @@ func (g *Gateway) open(ctx *runtime.Context, from *actor.PID, h *messages.Header
 	u := &upload{id: g.nextID, from: from, file: file, heard: ctx.Now()}
 	g.uploads[u.id] = u
 	o := &op{
-		upload: u, opening: true, write: u.id, needs: file.SizeBytes,
+		upload: u, opening: true, lanes: []string{uploadLane(u)}, write: u.id, needs: file.SizeBytes,
 		file: &messages.FileAttributes{Tenant: file.Tenant, Path: file.Path, TierAsked: file.TierAsked},
 		reply: func(g *Gateway, ctx *runtime.Context, o *op, _ *messages.CommandResult, err error) {
-			if err != nil {
-				u.failed = true // dropped by the sweep
+			if u.heard = ctx.Now(); err != nil {
+				u.failed = true // dropped by the sweep, with what may be reserved unheard
 			}
 			ctx.Send(from, &messages.OpenUploadReply{Header: messages.ReplyHeader(h), Upload: u.id, Error: messages.FromError(err)})
 		},
