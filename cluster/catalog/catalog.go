@@ -19,6 +19,7 @@ type Catalog struct {
 	nodes    []string          // of workers
 	ordered  bool              // nodes are
 	raftIDs  map[uint64]string // node by Raft id
+	labels   map[string]int    // workers that have not left, by datacenter
 	volumes  map[uint64]*volume
 	order    []uint64 // ids of volumes, ascending
 	tenants  map[string]*tenant

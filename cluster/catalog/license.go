@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"maps"
+	"slices"
+
 	"tiercel/cluster/license"
 	"tiercel/cluster/model"
 	"tiercel/messages"
@@ -92,11 +95,8 @@ func (c *Catalog) liftCopies() {
 // registered already are not asked.
 func (c *Catalog) checkNewWorker(row *messages.WorkerRow) *messages.CommandResult {
 	present := 0
-	_, rows := c.Workers()
-	for _, w := range rows {
-		if w.State != messages.WorkerState_LEFT {
-			present++
-		}
+	for _, n := range c.labels { // a sum: the order does not matter
+		present += n
 	}
 	if d := c.grant().DenyWorker(present); d != nil {
 		return c.unlicensed(d)
@@ -107,11 +107,11 @@ func (c *Catalog) checkNewWorker(row *messages.WorkerRow) *messages.CommandResul
 // checkDC refuses a worker that comes to another datacenter than the others are in, or
 // goes there by a changed label, where the licence is for one.
 func (c *Catalog) checkDC(node, dc string) *messages.CommandResult {
+	own := c.workers[node]
 	var others []string
-	nodes, rows := c.Workers()
-	for i, w := range rows {
-		if nodes[i] != node && w.State != messages.WorkerState_LEFT {
-			others = append(others, w.Dc)
+	for _, label := range slices.Sorted(maps.Keys(c.labels)) {
+		if n := c.labels[label]; n > 1 || own == nil || own.State == messages.WorkerState_LEFT || own.Dc != label {
+			others = append(others, label)
 		}
 	}
 	return c.unlicensed(c.grant().DenyDC(dc, others))

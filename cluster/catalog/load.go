@@ -18,6 +18,7 @@ func New(ix store.Index) *Catalog {
 		ix:       ix,
 		workers:  map[string]*messages.WorkerRow{},
 		raftIDs:  map[uint64]string{},
+		labels:   map[string]int{},
 		volumes:  map[uint64]*volume{},
 		tenants:  map[string]*tenant{},
 		sessions: map[uint64]*session{},

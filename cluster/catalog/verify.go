@@ -239,7 +239,7 @@ func (a *audit) caches() {
 		a.problem("the jobs differ from their rows")
 	}
 	have, _ := c.Workers()
-	if nodes, _ := fresh.Workers(); !slices.Equal(have, nodes) || !maps.Equal(c.raftIDs, fresh.raftIDs) {
+	if nodes, _ := fresh.Workers(); !slices.Equal(have, nodes) || !maps.Equal(c.raftIDs, fresh.raftIDs) || !maps.Equal(c.labels, fresh.labels) {
 		a.problem("the indexes of workers differ from their rows")
 	}
 }

@@ -24,8 +24,17 @@ func (c *Catalog) setWorker(node string, row *messages.WorkerRow) {
 // indexWorker keeps a worker's row, and what finds it. A Raft id that a node has got
 // stays its own: registerWorker refuses another.
 func (c *Catalog) indexWorker(node string, row *messages.WorkerRow) {
-	if _, known := c.workers[node]; !known {
+	old, known := c.workers[node]
+	if !known {
 		c.nodes, c.ordered = append(c.nodes, node), false
+	}
+	if known && old.State != messages.WorkerState_LEFT {
+		if c.labels[old.Dc]--; c.labels[old.Dc] == 0 {
+			delete(c.labels, old.Dc)
+		}
+	}
+	if row.State != messages.WorkerState_LEFT {
+		c.labels[row.Dc]++
 	}
 	if row.RaftId != 0 {
 		c.raftIDs[row.RaftId] = node
