@@ -30,3 +30,32 @@ func TestStory_AnUploadOfANodeThatWasAwayForLongIsToBeSentAgain(t *testing.T) {
 	require.Nil(t, p.put("/models/large", "whole", nil).Error)
 	assert.Equal(t, "whole", p.value("/models/large"))
 }
+
+// Found by a seed: the outcome of an upload's first part was lost, its gateway knew no id
+// to give it up by, and what was staged and reserved stayed as long as the gateway lived.
+func TestStory_AnUploadThatBeganUnheardIsGivenUp(t *testing.T) {
+	p := newProbeOf(t, Params{Seed: 531, Nodes: 3, Still: true})
+	p.story.world.Run(time.Minute) // the lead is where it stays
+	p.limit(300_000)
+	master := p.story.master()
+	p.host = p.story.hosts[slices.IndexFunc(p.story.hosts, func(h *host) bool { return h != master })]
+	upload := p.openUpload("/models/large", 200_000)
+	p.got = nil
+	short := &messages.Header{Request: p.header().Request, BudgetMs: 300}
+	p.send(gatewayPath, &messages.UploadPart{Header: short, Upload: upload, Body: blob("part", 100_000)})
+	staged := func() bool { return len(master.catalog.StagedByLimited()) > 0 }
+	require.True(t, p.story.world.RunUntil(staged, time.Second))
+	p.story.world.Cut(master.name, p.host.name) // its outcome is on the way
+	p.story.world.Run(500 * time.Millisecond)
+	p.story.world.Heal(master.name, p.host.name)
+	require.True(t, p.story.world.RunUntil(func() bool { return len(p.got) > 0 }, 5*time.Second))
+	reply, ok := p.got[0].(*messages.UploadPartReply)
+	require.True(t, ok, "%T", p.got[0])
+	require.Equal(t, string(model.CodeOutcomeUnknown), reply.Error.GetCode(), "%v", reply)
+
+	require.Equal(t, master, p.story.master(), "it has not been away")
+	require.True(t, p.story.world.RunUntil(func() bool { return !staged() }, 20*time.Second), "what was staged stays")
+	p.story.world.Run(time.Second)
+	assert.Zero(t, p.quota().ReservedBytes)
+	assert.Empty(t, p.story.bad)
+}
