@@ -179,7 +179,7 @@ func applyPatch(p *problems, patch tree, prefix string, known []setting) (given 
 		f, branch := findSetting(known, key)
 		below, isTree := value.(tree)
 		switch {
-		case strings.Contains(name, ".") && prefix == "" && f != nil:
+		case strings.Contains(name, ".") && (f != nil || branch):
 			p.add(key, "settings are nested; send %s", nested(key, value))
 		case strings.Contains(name, ".") || f == nil && !branch:
 			p.add(key, "unknown setting%s", suggest(key, settingKeys(known)))

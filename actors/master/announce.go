@@ -31,7 +31,7 @@ func (c *Coordinator) judgeReady(ctx *runtime.Context) {
 		}
 	}
 	if full {
-		reason = "every disk is full, up to its reserve or to disk.read_only_used_share; reads and deletes go on"
+		reason = "every disk is full " + c.fullUpTo() + "; reads and deletes go on"
 	}
 	if ready == c.ready && reason == c.reason {
 		return

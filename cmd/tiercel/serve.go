@@ -50,9 +50,7 @@ settings are wrong.`,
 				return err
 			}
 			cfg, err := config.Load(c.Flags(), a.environ)
-			if err == nil {
-				err = checkFiles(cfg)
-			}
+			err = errors.Join(err, checkFiles(cfg))
 			switch {
 			case err != nil:
 				return &usageError{err: err}

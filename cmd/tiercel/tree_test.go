@@ -221,6 +221,11 @@ func TestServerCheck_ReadsTheFilesThatAreNamed(t *testing.T) {
 		}
 	}
 	assert.NoDirExists(t, missing("data"), "nothing was started")
+	o := c.run("server", "--check", "--disk-type", "tape", "--license", missing("license"))
+	assert.Equal(t, exitUsage, o.status)
+	for _, want := range []string{`"tape" is not one of`, missing("license")} {
+		assert.Contains(t, o.stderr, want, "all problems at once")
+	}
 }
 
 func TestVerbs_RefuseAVariableThatIsNearlyTheirs(t *testing.T) {

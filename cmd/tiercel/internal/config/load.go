@@ -64,7 +64,8 @@ type layer struct {
 }
 
 // Load merges flags, environ (as of os.Environ) and the file named by --config
-// or TIERCEL_CONFIG, and checks the whole. The error is Problems.
+// or TIERCEL_CONFIG, and checks the whole. The error is Problems; the settings beside it
+// are those that could be read, for whoever has more to check.
 func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
 	layers, problems := loadLayers(flags, environ)
 	var s Server
@@ -73,7 +74,7 @@ func Load(flags *pflag.FlagSet, environ []string) (Server, error) {
 	problems = append(problems, checkAccess(&s)...)
 	problems = append(problems, checkDiscovery(&s)...)
 	if len(problems) > 0 {
-		return Server{}, problems
+		return s, problems
 	}
 	return s, nil
 }

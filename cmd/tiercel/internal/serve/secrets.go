@@ -70,7 +70,7 @@ func CheckFiles(cfg config.Server) error {
 		_, err = tokens.Open(cfg.AuthTokens)
 		problems = append(problems, err)
 	}
-	if cfg.TLSCert != "" {
+	if cfg.TLSCert != "" && cfg.TLSKey != "" { // one of them alone is told already
 		_, err = certs.Open(certFiles(cfg), time.Now)
 		problems = append(problems, err)
 	}
