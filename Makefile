@@ -19,8 +19,8 @@ SEED     ?= 1
 FRESH_SEEDS ?= 400
 CLUSTER_SEEDS ?= 80
 FRESH_SEED  := $(shell date +%s)
-# Of the planted bugs make test tries a quarter, another one each time.
-PLANTED     ?= $(shell expr $(FRESH_SEED) % 4 + 1)/4
+# Of the planted bugs make test tries a sixth, another one each time.
+PLANTED     ?= $(shell expr $(FRESH_SEED) % 6 + 1)/6
 # Packages that run on real threads, where the race detector pays.
 # actors/runtime/live is raced through actors/edge: its own tests start two networked
 # nodes in one process, and protoactor's remote sets gRPC's global logger without a

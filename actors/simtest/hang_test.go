@@ -16,7 +16,7 @@ import (
 // A disk that hangs fails nothing and answers nothing, and its process goes on sending
 // heartbeats. Found with a frozen file system under a real node: tier 1 stood still.
 func TestStory_WritesGoOnWhileADiskHangs(t *testing.T) {
-	const hang = 40 * time.Second
+	const hang = 18 * time.Second
 	for i := range 4 {
 		t.Run(fmt.Sprint("node ", i+1), func(t *testing.T) {
 			p := newProbeOf(t, Params{Seed: 1200, Nodes: 4, Still: true})
@@ -41,7 +41,7 @@ func TestStory_WritesGoOnWhileADiskHangs(t *testing.T) {
 			hung.node.HangDisk(hang)
 			ends := p.story.world.Elapsed() + hang
 			round := 1
-			for ; p.story.world.Elapsed() < ends-10*time.Second; round++ {
+			for ; p.story.world.Elapsed() < ends-8*time.Second; round++ {
 				for _, h := range p.story.hosts {
 					through(h, round)
 				}
@@ -50,7 +50,7 @@ func TestStory_WritesGoOnWhileADiskHangs(t *testing.T) {
 			status := ask[*messages.ClusterStatusReply](p, gatewayPath, &messages.ClusterStatus{Header: p.header()})
 			assert.Contains(t, strings.Join(status.Warnings, "\n"), "the disk of "+string(hung.name)+" (it has not answered since ")
 			assert.Equal(t, "degraded", status.State)
-			assert.Greater(t, round, 100, "the disk is left alone while it hangs")
+			assert.Greater(t, round, 30, "the disk is left alone while it hangs")
 			p.story.world.Run(hang)
 			for path, value := range stored {
 				assert.Equal(t, value, p.value(path))
