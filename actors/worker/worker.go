@@ -292,7 +292,7 @@ func (w *Worker) fenceVolume(ctx *runtime.Context, to *actor.PID, m *messages.Fe
 		ctx.Send(o.pid, m)
 	}
 	volumes := w.cfg.Volumes
-	w.atDisk(ctx, func() any {
+	ctx.Offload(func() any { // the digest of a large volume may take long on a healthy disk
 		id := model.VolumeID(m.Volume)
 		watermark, err := volumes.Fence(id)
 		f := &volumeFenced{to: to, ask: m, watermark: watermark, err: err}
