@@ -79,9 +79,14 @@ func (m *MemFS) SetCapacity(bytes int64) {
 // What they should have made durable can still be read, but neither a later Sync
 // nor anything short of writing it again makes it survive a power loss.
 // match is a glob over the whole name, or over the base name if it has no slash.
+// With n 0 none fails any more, whatever it matches.
 func (m *MemFS) FailNextSync(match string, n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if n == 0 {
+		m.syncFails = nil
+		return
+	}
 	m.syncFails = append(m.syncFails, memSyncFail{match: match, left: n})
 }
 

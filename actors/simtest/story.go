@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tiercel/actors"
@@ -155,7 +156,7 @@ func (s *story) violate(format string, args ...any) {
 func (s *story) settle() {
 	s.calm = true
 	s.heal()
-	if !s.world.RunUntil(func() bool { return s.working == 0 && s.serving() }, 5*time.Minute) {
+	if !s.world.RunUntil(func() bool { return s.working == 0 && s.serving() && !s.hanging() }, 5*time.Minute) {
 		s.violate("no progress: %d clients still wait; %s", s.working, s.state())
 		return
 	}
@@ -184,6 +185,11 @@ func (s *story) settle() {
 	s.bad = append(s.bad, checkLinear(s.history)...)
 }
 
+// hanging reports whether a disk still does: that ends by itself.
+func (s *story) hanging() bool {
+	return slices.ContainsFunc(s.living(), func(h *host) bool { return h.node.DiskHangs() })
+}
+
 // heal ends every lasting fault.
 func (s *story) heal() {
 	s.world.SetChaos(sim.Chaos{})
@@ -191,6 +197,7 @@ func (s *story) heal() {
 	for _, h := range s.living() {
 		h.node.SetClockRate(1)
 		h.node.FS().CrashAfter(0, nil)
+		h.node.FS().FailNextSync("", 0)
 		h.node.FS().SetCapacity(0)
 		for _, other := range s.living() {
 			if h != other {

@@ -138,6 +138,9 @@ func (n *Node) HangDisk(d time.Duration) {
 	n.world.record(n.proc, "", "disk hangs", "", nil)
 }
 
+// DiskHangs reports whether the disk answers nothing at the moment.
+func (n *Node) DiskHangs() bool { return n.world.now < n.diskHangsUntil }
+
 // SetClockRate lets the node's clock run rate times as fast as the world's.
 // Timers that are already pending keep their moment.
 func (n *Node) SetClockRate(rate float64) {
