@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -127,17 +128,27 @@ func TestEtcd_NodesFindEachOtherAndAnOutageHarmsNobody(t *testing.T) {
 	}, 60*time.Second, 100*time.Millisecond)
 
 	// Registrations that run out, under a pause of their nodes say, return.
-	revokeAll(t, client)
-	assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.NotContains(c, before.now(), "127.0.0.1:7012") }, 30*time.Second, time.Millisecond)
+	asked := connected(t, client)
+	first := revokeAll(t, asked, "127.0.0.1:7012")
+	assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.Greater(c, registered(t, asked, "127.0.0.1:7012"), first) }, 30*time.Second, 50*time.Millisecond)
 	assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.Contains(c, before.now(), "127.0.0.1:7012") }, 30*time.Second, 50*time.Millisecond)
 }
 
-// revokeAll ends every lease of an etcd.
-func revokeAll(t *testing.T, address string) {
+// connected is a client of an etcd.
+func connected(t *testing.T, address string) *clientv3.Client {
 	t.Helper()
 	client, err := clientv3.New(clientv3.Config{Endpoints: []string{address}, Logger: zap.NewNop()})
 	require.NoError(t, err)
-	defer client.Close()
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// revokeAll ends every lease of an etcd, and returns the revision at which a node was
+// registered before that. It may be registered again before anybody has seen it away.
+func revokeAll(t *testing.T, client *clientv3.Client, node string) (revision int64) {
+	t.Helper()
+	revision = registered(t, client, node)
+	require.NotZero(t, revision)
 	leases, err := client.Leases(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, leases.Leases)
@@ -145,6 +156,22 @@ func revokeAll(t *testing.T, address string) {
 		_, err := client.Revoke(t.Context(), l.ID)
 		require.NoError(t, err)
 	}
+	return revision
+}
+
+// registered is the revision at which the entry of a node was made; 0: there is none.
+func registered(t *testing.T, client *clientv3.Client, node string) (revision int64) {
+	t.Helper()
+	all, err := client.Get(t.Context(), "", clientv3.WithPrefix())
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(node)
+	require.NoError(t, err)
+	for _, kv := range all.Kvs {
+		if bytes.Contains(append(kv.Key, kv.Value...), []byte(port)) {
+			revision = max(revision, kv.CreateRevision)
+		}
+	}
+	return revision
 }
 
 func TestConsul_NodesFindEachOtherAndAForgottenOneIsToldAgain(t *testing.T) {

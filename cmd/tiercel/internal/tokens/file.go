@@ -94,7 +94,7 @@ func decode(text []byte) (*access.Table, []error) {
 		return nil, []error{errors.New("it is empty; write \"tokens: []\" if nobody shall have access")}
 	case errors.As(err, &wrong):
 		for _, text := range wrong.Errors {
-			problems = append(problems, errors.New(text))
+			problems = append(problems, errors.New(inWords(text)))
 		}
 	case err != nil:
 		return nil, []error{err}
@@ -143,4 +143,14 @@ func ParseTime(text string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is neither a time such as 2027-01-31T12:00:00Z nor a day such as 2027-01-31", text)
+}
+
+// inWords tells what YAML says of a type without the content that it quotes: in this file
+// that may be a secret.
+func inWords(text string) string {
+	line, _, kind := strings.Cut(text, ": cannot unmarshal ")
+	if !kind {
+		return text
+	}
+	return line + ": something else belongs here; the file is \"tokens:\" and below it a list, as 'tiercel token create' writes it"
 }

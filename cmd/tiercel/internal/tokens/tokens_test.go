@@ -93,6 +93,17 @@ func TestRead_RefusesAFileAsAWholeAndListsAllProblems(t *testing.T) {
 	assert.ErrorContains(t, err, "not a regular file")
 }
 
+// A file of another kind may be a secret itself, pasted where the file's name belongs.
+func TestRead_RepeatsNothingOfAFileOfAnotherKind(t *testing.T) {
+	for _, text := range []string{"tiercel_verysecretindeed", "[tiercel_verysecretindeed]", "tokens: tiercel_verysecretindeed", "tokens: [tiercel_verysecretindeed]"} {
+		_, err := tokens.Read(write(t, text))
+		require.Error(t, err, text)
+		assert.NotContains(t, err.Error(), "tiercel_", text)
+		assert.NotContains(t, err.Error(), "!!", text)
+		assert.Contains(t, err.Error(), "below it a list", text)
+	}
+}
+
 func TestLive_ABadFileLeavesTheTokensInForceAndWarns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tokens.yaml")
 	secret, err := access.NewSecret(strings.NewReader(strings.Repeat("s", 32)))
