@@ -18,8 +18,14 @@ import (
 // cluster starts n nodes with short heartbeats.
 func cluster(t *testing.T, n int, args ...string) *procs.Cluster {
 	t.Helper()
+	return clusterIn(t, t.TempDir(), n, args...)
+}
+
+// clusterIn is cluster with the data below dir, where some nodes may have disks already.
+func clusterIn(t *testing.T, dir string, n int, args ...string) *procs.Cluster {
+	t.Helper()
 	args = append([]string{"--heartbeat-interval", "500ms", "--log-level", "info"}, args...)
-	c, err := procs.Start(procs.Options{Binary: build(t), Dir: t.TempDir(), Nodes: n, Args: args})
+	c, err := procs.Start(procs.Options{Binary: build(t), Dir: dir, Nodes: n, Args: args})
 	require.NoError(t, err)
 	t.Cleanup(c.Kill)
 	return c

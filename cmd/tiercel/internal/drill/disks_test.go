@@ -94,49 +94,45 @@ func (d *disk) hangs(do func()) {
 	thaw()
 }
 
-// withDisks starts n nodes in dir, where some have disks already.
-func withDisks(t *testing.T, dir string, n int) *procs.Cluster {
-	t.Helper()
-	c, err := procs.Start(procs.Options{Binary: build(t), Dir: dir, Nodes: n, Args: []string{"--heartbeat-interval", "500ms", "--log-level", "info"}})
-	require.NoError(t, err)
-	t.Cleanup(c.Kill)
-	return c
+// eachRole runs do for a disk of the master, which is the first node, and of a worker.
+func eachRole(t *testing.T, do func(t *testing.T, number int)) {
+	for _, c := range []struct {
+		name   string
+		number int
+	}{{"of the master", 1}, {"of a worker", 3}} {
+		t.Run(c.name, func(t *testing.T) { do(t, c.number) })
+	}
 }
 
 func TestDisk_OneThatHangsIsNoYesAndTheClusterGoesOn(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		of   int
-	}{{"of the master", 1}, {"of a worker", 3}} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			d := ext4(t, dir, c.of)
-			cluster := withDisks(t, dir, 4)
-			require.Equal(t, cluster.Nodes[0], masterOf(t, cluster))
-			load := procs.StartLoad(cluster, 8, uint64(time.Now().UnixNano()))
-			load.For(2 * time.Second)
-			d.hangs(func() {
-				load.Mark()
-				took, err := load.FirstAck(20 * time.Second)
-				require.NoError(t, err, "%s", cluster.Logs(40))
-				before := load.Acknowledged.Load()
-				load.For(8 * time.Second)
-				t.Logf("first write acknowledged after %v, %d more in 8 s; slowest request %v: %s", took, load.Acknowledged.Load()-before, load.Slowest(), load.SlowestWhat())
-				assert.Less(t, load.Slowest(), 15*time.Second)
-				assert.Greater(t, load.Acknowledged.Load(), before+100, "the cluster goes on")
-			})
-			for _, n := range cluster.Nodes {
-				if !n.Running() { // it had enough of its disk
-					t.Logf("%s had ended", n)
-					require.NoError(t, n.Start())
-				}
-			}
-			require.NoError(t, cluster.WaitFormed(time.Minute), "%s", cluster.Logs(40))
-			load.For(time.Second)
-			settled(t, cluster, load)
-			t.Logf("%d acknowledged writes, none lost or failed; slowest request %v: %s", load.Acknowledged.Load(), load.Slowest(), load.SlowestWhat())
+	eachRole(t, func(t *testing.T, of int) {
+		dir := t.TempDir()
+		d := ext4(t, dir, of)
+		cluster := clusterIn(t, dir, 4)
+		require.Equal(t, cluster.Nodes[0], masterOf(t, cluster))
+		load := procs.StartLoad(cluster, 8, uint64(time.Now().UnixNano()))
+		load.For(2 * time.Second)
+		d.hangs(func() {
+			load.Mark()
+			took, err := load.FirstAck(20 * time.Second)
+			require.NoError(t, err, "%s", cluster.Logs(40))
+			before := load.Acknowledged.Load()
+			load.For(8 * time.Second)
+			t.Logf("first write acknowledged after %v, %d more in 8 s; slowest request %v: %s", took, load.Acknowledged.Load()-before, load.Slowest(), load.SlowestWhat())
+			assert.Less(t, load.Slowest(), 15*time.Second)
+			assert.Greater(t, load.Acknowledged.Load(), before+100, "the cluster goes on")
 		})
-	}
+		for _, n := range cluster.Nodes {
+			if !n.Running() { // it had enough of its disk
+				t.Logf("%s had ended", n)
+				require.NoError(t, n.Start())
+			}
+		}
+		require.NoError(t, cluster.WaitFormed(time.Minute), "%s", cluster.Logs(40))
+		load.For(time.Second)
+		settled(t, cluster, load)
+		t.Logf("%d acknowledged writes, none lost or failed; slowest request %v: %s", load.Acknowledged.Load(), load.Slowest(), load.SlowestWhat())
+	})
 }
 
 // stoppable is a disk that is a process (a file system in user space): stopped, it
@@ -166,7 +162,7 @@ func stoppable(t *testing.T, dir string, n int) (stop, resume func()) {
 func TestDisk_WhatLiesOnOneThatAnswersNothingIsReadElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	stop, resume := stoppable(t, dir, 3)
-	cluster := withDisks(t, dir, 4)
+	cluster := clusterIn(t, dir, 4)
 	load := procs.StartLoad(cluster, 4, uint64(time.Now().UnixNano()))
 	h := &healing{t: t, c: cluster, via: cluster.Nodes[0], sums: make(map[string][32]byte)}
 	h.fillIn(4, "models", "sessions")
@@ -197,50 +193,45 @@ func TestDisk_WhatLiesOnOneThatAnswersNothingIsReadElsewhere(t *testing.T) {
 }
 
 func TestDisk_OneThatFailsIsNoYesAndTheClusterGoesOn(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		of   int
-	}{{"of the master", 1}, {"of a worker", 3}} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			d := ext4(t, dir, c.of)
-			cluster := withDisks(t, dir, 4)
-			// Of tier 3, what was not synced yet is lost with the disk's buffers.
-			load := procs.StartLoadIn(cluster, 8, uint64(time.Now().UnixNano()), "/models", "/sessions")
-			load.For(2 * time.Second)
-			failing := cluster.Nodes[c.of-1]
-			d.ask(ext4Shutdown, noLogFlush)
-			load.Mark()
-			took, err := load.FirstAck(20 * time.Second)
-			require.NoError(t, err, "%s", cluster.Logs(40))
-			before := load.Acknowledged.Load()
-			load.For(5 * time.Second)
-			t.Logf("first write acknowledged after %v, %d more in 5 s", took, load.Acknowledged.Load()-before)
-			assert.Greater(t, load.Acknowledged.Load(), before+100, "the cluster goes on")
-			if status, err := failing.WaitEnd(5 * time.Second); err == nil {
-				assert.Equal(t, 1, status)
-				assert.Contains(t, cluster.Logs(100), "node halted")
-			} else { // of four nodes one does not vote, and has no log
-				require.NotEqual(t, 1, c.of, "a node without its log ends")
-				failing.Kill()
-			}
-			// The disk is what it was at the moment it failed.
-			command(t, "umount", d.at)
-			command(t, "mount", "-o", "loop", filepath.Join(dir, fmt.Sprintf("disk-%d", c.of)), d.at)
-			require.NoError(t, failing.Start())
-			require.NoError(t, failing.WaitReady(time.Minute))
-			require.NoError(t, cluster.WaitFormed(time.Minute), "%s", cluster.Logs(40))
-			load.For(time.Second)
-			settled(t, cluster, load)
-			t.Logf("%d acknowledged writes, none lost or failed; slowest request %v: %s", load.Acknowledged.Load(), load.Slowest(), load.SlowestWhat())
-		})
-	}
+	eachRole(t, func(t *testing.T, of int) {
+		dir := t.TempDir()
+		d := ext4(t, dir, of)
+		cluster := clusterIn(t, dir, 4)
+		// Of tier 3, what was not synced yet is lost with the disk's buffers.
+		load := procs.StartLoadIn(cluster, 8, uint64(time.Now().UnixNano()), "/models", "/sessions")
+		load.For(2 * time.Second)
+		failing := cluster.Nodes[of-1]
+		d.ask(ext4Shutdown, noLogFlush)
+		load.Mark()
+		took, err := load.FirstAck(20 * time.Second)
+		require.NoError(t, err, "%s", cluster.Logs(40))
+		before := load.Acknowledged.Load()
+		load.For(5 * time.Second)
+		t.Logf("first write acknowledged after %v, %d more in 5 s", took, load.Acknowledged.Load()-before)
+		assert.Greater(t, load.Acknowledged.Load(), before+100, "the cluster goes on")
+		if status, err := failing.WaitEnd(5 * time.Second); err == nil {
+			assert.Equal(t, 1, status)
+			assert.Contains(t, cluster.Logs(100), "node halted")
+		} else { // of four nodes one does not vote, and has no log
+			require.NotEqual(t, 1, of, "a node without its log ends")
+			failing.Kill()
+		}
+		// The disk is what it was at the moment it failed.
+		command(t, "umount", d.at)
+		command(t, "mount", "-o", "loop", filepath.Join(dir, fmt.Sprintf("disk-%d", of)), d.at)
+		require.NoError(t, failing.Start())
+		require.NoError(t, failing.WaitReady(time.Minute))
+		require.NoError(t, cluster.WaitFormed(time.Minute), "%s", cluster.Logs(40))
+		load.For(time.Second)
+		settled(t, cluster, load)
+		t.Logf("%d acknowledged writes, none lost or failed; slowest request %v: %s", load.Acknowledged.Load(), load.Slowest(), load.SlowestWhat())
+	})
 }
 
 func TestDisk_OneThatIsFullIsNoYesAndTheClusterGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	d := mounted(t, dir, 3, "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", fullDiskBytes), "tmpfs")
-	cluster := withDisks(t, dir, 4)
+	cluster := clusterIn(t, dir, 4)
 	load := procs.StartLoad(cluster, 4, uint64(time.Now().UnixNano()))
 	h := &healing{t: t, c: cluster, via: cluster.Nodes[0], sums: make(map[string][32]byte)}
 	body := bytes.Repeat([]byte("full"), 2*mib)
