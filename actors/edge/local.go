@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// localPatience is how long a read of this node's disk may take before the next ones
-	// ask other members first.
+	// localPatience is how long a read of this node's disk may take where other members
+	// have the content: then they are asked, and by the reads behind it at once.
 	localPatience = time.Second
 	// localPause is how long reads go on after one that was answered, and how often one is
 	// tried while none is.
 	localPause = time.Second
 )
 
-// localReads knows whether this node's disk answers. A read that hangs cannot be given
-// up; those that come after it need not follow it.
+// localReads knows whether this node's disk answers. A system call that hangs cannot be
+// ended: who waits for it goes elsewhere, and those behind need not wait as long first.
 type localReads struct {
 	slots [64]atomic.Int64 // when a read began, in unix nanoseconds; 0: free
 	next  atomic.Uint32
