@@ -390,8 +390,11 @@ type PutReply struct {
 	ReplicationFactor uint32         `protobuf:"varint,8,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"` // N, for the receipt's copies_wanted
 	InSync            []string       `protobuf:"bytes,10,rep,name=in_sync,json=inSync,proto3" json:"in_sync,omitempty"`                                  // members that held it when it was acknowledged
 	CopiesWanted      uint32         `protobuf:"varint,11,opt,name=copies_wanted,json=copiesWanted,proto3" json:"copies_wanted,omitempty"`               // by the tier's row; 0: by the replication factor
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The result is that of an entry of the log before this request's: of an earlier
+	// request with the same Idempotency-Key, perhaps, whose content lies elsewhere.
+	Earlier       bool `protobuf:"varint,12,opt,name=earlier,proto3" json:"earlier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PutReply) Reset() {
@@ -499,6 +502,13 @@ func (x *PutReply) GetCopiesWanted() uint32 {
 		return x.CopiesWanted
 	}
 	return 0
+}
+
+func (x *PutReply) GetEarlier() bool {
+	if x != nil {
+		return x.Earlier
+	}
+	return false
 }
 
 // Stores many whole small bodies: their Begin, Append and Commit travel together, so that
@@ -12965,7 +12975,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12.\n" +
 	"\x04file\x18\x02 \x01(\v2\x1a.tiercel.v1.FileAttributesR\x04file\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x12'\n" +
-	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\xbe\x03\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\xd8\x03\n" +
 	"\bPutReply\x12\x1b\n" +
 	"\tbody_held\x18\t \x01(\bR\bbodyHeld\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
@@ -12979,7 +12989,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x12replication_factor\x18\b \x01(\rR\x11replicationFactor\x12\x17\n" +
 	"\ain_sync\x18\n" +
 	" \x03(\tR\x06inSync\x12#\n" +
-	"\rcopies_wanted\x18\v \x01(\rR\fcopiesWanted\"]\n" +
+	"\rcopies_wanted\x18\v \x01(\rR\fcopiesWanted\x12\x18\n" +
+	"\aearlier\x18\f \x01(\bR\aearlier\"]\n" +
 	"\bPutBatch\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12%\n" +
 	"\x05items\x18\x02 \x03(\v2\x0f.tiercel.v1.PutR\x05items\"\x90\x01\n" +

@@ -10,12 +10,14 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors"
 	"tiercel/actors/edge"
@@ -30,7 +32,21 @@ import (
 // node is a live node in this process.
 type node struct {
 	*edge.Client
-	data *actors.Data
+	data  *actors.Data
+	stats atomic.Int64 // asked of the gateway
+}
+
+// counting counts what the client asks.
+type counting struct {
+	edge.Asker
+	stats *atomic.Int64
+}
+
+func (c counting) Ask(ctx context.Context, to *actor.PID, msg live.AskMessage) (proto.Message, error) {
+	if _, ok := msg.(*messages.Stat); ok {
+		c.stats.Add(1)
+	}
+	return c.Asker.Ask(ctx, to, msg)
 }
 
 // start runs a node on dir; stop ends it cleanly.
@@ -67,11 +83,12 @@ func startOn(t *testing.T, dir string, credit int64, between func(store.FS) stor
 	}
 	_, err = actors.Start(rt, data, opt)
 	require.NoError(t, err)
-	n = &node{data: data, Client: edge.New(edge.Config{
+	n = &node{data: data}
+	n.Client = edge.New(edge.Config{
 		Node: string(rt.Node()), Worker: func(id model.NodeID) *actor.PID { return rt.Peer(id, actors.WorkerPath) },
-		Asker: rt.Edge(), Gateway: rt.Local(actors.GatewayPath), Volumes: data.Volumes, BodyCredit: credit,
+		Asker: counting{rt.Edge(), &n.stats}, Gateway: rt.Local(actors.GatewayPath), Volumes: data.Volumes, BodyCredit: credit,
 		StepTimeout: 10 * time.Second, Ready: func() (bool, string) { return true, "" },
-	})}
+	})
 	stopped := false
 	stop = func() {
 		if !stopped {
@@ -218,11 +235,20 @@ func TestClient_AnIdempotencyKeyMakesARetryHarmless(t *testing.T) {
 			path = "/models/large"
 			keyed = func(r *model.PutRequest) { r.IdempotencyKey = "k2" }
 		}
+		n.stats.Store(0)
 		first, err := n.Put(t.Context(), put(path, content(size), keyed))
 		require.NoError(t, err)
+		if size <= model.MaxExtentBytes {
+			// A read waits for a master; this write is done, and nobody knows more of it.
+			assert.Zero(t, n.stats.Load(), "reads before the answer")
+		}
 		again, err := n.Put(t.Context(), put(path, content(size), keyed))
 		require.NoError(t, err)
 		assert.Equal(t, first.Result.Version, again.Result.Version)
+		require.Equal(t, len(first.Row.Extents), len(again.Row.Extents))
+		for i, e := range first.Row.Extents {
+			assert.Equal(t, e.Offset, again.Row.Extents[i].Offset, "not where the second body went")
+		}
 		_, err = n.Put(t.Context(), put(path, content(size+1), keyed))
 		assert.Equal(t, model.CodeConflict, model.CodeOf(err))
 	}

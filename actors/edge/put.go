@@ -261,9 +261,12 @@ func (p *putting) finishUpload(ctx context.Context) (*messages.PutReply, error) 
 }
 
 // complete adds to the reply what only the catalog knows: the volumes of a large
-// file, or the row that an earlier request with the same key made.
+// file, or the row that an earlier request with the same key made. Nobody else waits
+// for it: a read takes as long as a master is away, and the write is done.
 func (p *putting) complete(ctx context.Context, reply *messages.PutReply) *messages.PutReply {
-	if !p.uploads && p.req.IdempotencyKey == "" {
+	if reply.Earlier {
+		reply.Row.Extents, reply.Volumes = nil, nil // where this request's content is, which nothing names
+	} else if !p.uploads {
 		return reply
 	}
 	if s, err := p.client.Stat(ctx, p.req.Tenant, p.req.Path, true); err == nil && s.Row.Version == reply.Result.Version {

@@ -302,6 +302,7 @@ func (g *Gateway) onCommitted(ctx *runtime.Context, m *messages.CommitReply) {
 			o.since = ctx.Now().Add(retryPause - stepPatience)
 			continue
 		}
+		o.index = out.Index
 		g.settle(ctx, o, out.Result)
 	}
 }

@@ -51,6 +51,7 @@ type op struct {
 	reserved bool   // the master holds a quota reservation for the write
 	sequence uint64
 	command  *messages.Command
+	index    uint64                        // of the log, where its outcome comes from
 	build    func(o *op) *messages.Command // the command, once the content is durable
 	reply    func(g *Gateway, ctx *runtime.Context, o *op, result *messages.CommandResult, err error)
 }

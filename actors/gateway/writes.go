@@ -105,6 +105,7 @@ func (g *Gateway) outcomeOfPut(o *op, result *messages.CommandResult, err error)
 			r.Row.Extents = []*messages.Extent{o.extent}
 			r.Volumes = []*messages.VolumeRow{v}
 		}
+		r.Earlier = result.Version != o.index
 		r.EpochGeneration, r.EpochTerm = g.master.EpochGeneration, g.master.EpochTerm
 		cluster := g.master.Cluster
 		r.ReplicationFactor = cluster.GetReplicationFactor()

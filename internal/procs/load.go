@@ -18,26 +18,26 @@ import (
 // a client library does; any refusal is a failure.
 type Load struct {
 	cluster *Cluster
+	nodes   []*Node // that are asked
 	seed    uint64
+	others  uint64 // loads that were started beside it
 	writers []*writer
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
 
 	Acknowledged atomic.Int64
 	mu           sync.Mutex
-	mark, first  time.Time // of FirstAckAfter: requests sent after mark; the first one's answer
+	mark, first  time.Time // of FirstAck: requests sent after mark; the first one's answer
 	failures     []string
 	slowest      time.Duration
 	slowestAt    string
-	versions     map[uint64]string // of acknowledged puts: each is one place in the log
-	acks         []ack
+	versions     *versions
 }
 
-// ack is one acknowledged put.
-type ack struct {
-	node *Node
-	at   time.Time
-	what string
+// versions are those of acknowledged puts: each is one place in the log.
+type versions struct {
+	mu    sync.Mutex
+	given map[uint64]string // to which key
 }
 
 // writer changes its own paths, one after the other.
@@ -67,12 +67,23 @@ func StartLoad(c *Cluster, n int, seed uint64) *Load {
 
 // StartLoadIn starts n writers below the prefixes.
 func StartLoadIn(c *Cluster, n int, seed uint64, prefixes ...string) *Load {
+	return start(&Load{cluster: c, nodes: c.Nodes, seed: seed, versions: &versions{given: make(map[uint64]string)}}, n, prefixes)
+}
+
+// Through starts n more writers, with paths of their own, that ask only these nodes.
+// What both loads were given must fit together.
+func (l *Load) Through(nodes []*Node, n int) *Load {
+	l.others++
+	return start(&Load{cluster: l.cluster, nodes: nodes, seed: l.seed + l.others, versions: l.versions}, n, loadPrefixes[:])
+}
+
+func start(l *Load, n int, prefixes []string) *Load {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Load{cluster: c, seed: seed, stop: cancel, versions: make(map[uint64]string)}
+	l.stop, l.mark = cancel, time.Now()
 	for i := range n {
-		w := &writer{load: l, number: i, random: rand.New(rand.NewPCG(seed, uint64(i))), client: &http.Client{Timeout: 60 * time.Second, Transport: c.client.Transport}}
+		w := &writer{load: l, number: i, random: rand.New(rand.NewPCG(l.seed, uint64(i))), client: &http.Client{Timeout: 60 * time.Second, Transport: l.cluster.client.Transport}}
 		for j, prefix := range prefixes {
-			w.files = append(w.files, &file{path: fmt.Sprintf("%s/load-%d/w%d/f%d", prefix, seed, i, j)})
+			w.files = append(w.files, &file{path: fmt.Sprintf("%s/load-%d/w%d/f%d", prefix, l.seed, i, j)})
 		}
 		l.writers = append(l.writers, w)
 		l.wg.Go(func() { w.run(ctx) })
@@ -110,7 +121,8 @@ func (l *Load) SlowestWhat() string {
 	return l.slowestAt
 }
 
-// Mark begins the wait of FirstAck: only requests that are sent from now on count.
+// Mark begins the wait of FirstAck: only requests that are sent from now on count. The
+// first mark is the start of the load.
 func (l *Load) Mark() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,7 +180,7 @@ func (w *writer) do(method string, f *file, body []byte, want map[int]bool) bool
 	key := fmt.Sprintf("%d-%d-%d", w.load.seed, w.number, w.puts)
 	began := time.Now()
 	for time.Since(began) < time.Minute {
-		n := w.load.cluster.Nodes[w.random.IntN(len(w.load.cluster.Nodes))]
+		n := w.load.nodes[w.random.IntN(len(w.load.nodes))]
 		if !n.Running() {
 			time.Sleep(time.Millisecond)
 			continue
@@ -222,26 +234,13 @@ func (l *Load) noteVersion(n *Node, path, key, answer string) {
 		l.fail("PUT %s through %s: no version in %.200q", path, n, answer)
 		return
 	}
-	l.mu.Lock()
-	other, taken := l.versions[row.Version]
-	l.versions[row.Version] = key
-	l.acks = append(l.acks, ack{n, time.Now(), fmt.Sprintf("%s, key %s, version %d", path, key, row.Version)})
-	l.mu.Unlock()
+	l.versions.mu.Lock()
+	other, taken := l.versions.given[row.Version]
+	l.versions.given[row.Version] = key
+	l.versions.mu.Unlock()
 	if taken && other != key {
 		l.fail("PUT %s through %s: version %d was given to another write, too", path, n, row.Version)
 	}
-}
-
-// AcksOf lists the puts that a node acknowledged in a span of time.
-func (l *Load) AcksOf(n *Node, from, to time.Time) (acks []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, a := range l.acks {
-		if a.node == n && a.at.After(from) && a.at.Before(to) {
-			acks = append(acks, fmt.Sprintf("%v after the beginning: %s", a.at.Sub(from).Round(time.Millisecond), a.what))
-		}
-	}
-	return acks
 }
 
 func (w *writer) send(n *Node, method, path string, body []byte, key string) (int, string, error) {
