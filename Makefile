@@ -41,7 +41,7 @@ build:
 # at a time: tests of real nodes and processes should not compete for two cores.
 test: lint build race-if-possible sim-fresh drill-partitions drill-disks
 	@echo "planted bugs: share $(PLANTED); make planted tries them all"
-	PLANTED_SHARE=$(PLANTED) go test -p 1 -count=1 -timeout 15m ./...
+	PLANTED_SHARE=$(PLANTED) go test -p 1 -count=1 -timeout 40m ./...
 
 planted:
 	go test -count=1 -timeout 60m ./internal/planted
@@ -70,7 +70,7 @@ bin/golangci-lint: .ci/golangci/go.mod
 	go -C .ci/golangci build -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 race:
-	go test -p 1 -race -short -count=1 -timeout 10m $(RACED)
+	go test -p 1 -race -short -count=1 -timeout 20m $(RACED)
 
 # The race detector needs a C compiler, which a user's machine may not have.
 race-if-possible:

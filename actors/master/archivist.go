@@ -169,11 +169,18 @@ func (a *Archivist) onListed(ctx *runtime.Context, m *messages.LookupReply) {
 		a.task = nil
 		return
 	}
+	var written int64
 	for _, f := range page.Files {
 		if item, ok := archive.Parse(f.Path); ok {
 			item.Bytes = f.Row.GetSizeBytes()
 			a.items[f.Path] = item
+			written = max(written, f.Row.GetModifiedUnixMs())
 		}
+	}
+	if a.covers == 0 && written > 0 {
+		// An earlier master has come this far, and what it did not write may be older than
+		// this one's start.
+		a.coverAt = time.UnixMilli(written)
 	}
 	if page.Next != "" {
 		a.list(ctx, page.Next)

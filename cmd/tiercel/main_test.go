@@ -179,7 +179,7 @@ func TestStatus_WhenTheTimeRunsOutTheLastRefusalIsTheReason(t *testing.T) {
 	c.server.Fault = func(*http.Request) clienttest.Fault {
 		return clienttest.Fault{Status: 503, Code: "no_master"}
 	}
-	o := c.run("status", "--timeout", "1s", "--quiet")
+	o := c.run("status", "--timeout", "5s", "--quiet")
 	assert.Equal(t, exitFailed, o.status)
 	assert.Contains(t, o.stderr, "the last: injected (no_master, request r-1)")
 }

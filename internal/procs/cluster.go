@@ -39,14 +39,15 @@ type Options struct {
 	// plain HTTP.
 	Token string
 	TLS   *tls.Config
-	// ReadyWithin bounds each start; 0: 60 s.
+	// ReadyWithin bounds each start; 0: Patience.
 	ReadyWithin time.Duration
 }
 
 // Cluster is a number of server processes that joined each other.
 type Cluster struct {
 	opt    Options
-	client *http.Client
+	client *http.Client // waits for what a node may wait for: a master, 30 s
+	quick  *http.Client // of questions that are asked again and again
 	Nodes  []*Node
 	later  []*Node
 }
@@ -63,13 +64,18 @@ func Build(dir string) (string, error) {
 // diskTypes and racks are given out in turn.
 var diskTypes = [...]string{"nvme", "ssd", "hdd"}
 
+// Patience is for what must come, on a machine that is slow: processes may have to wait
+// for seconds, and so may each sync of the disk.
+const Patience = 2 * time.Minute
+
 // Start starts n nodes, the first one founding the cluster, and waits until all
 // of them serve and know each other.
 func Start(opt Options) (*Cluster, error) {
 	if opt.ReadyWithin == 0 {
-		opt.ReadyWithin = time.Minute
+		opt.ReadyWithin = Patience
 	}
-	c := &Cluster{opt: opt, client: &http.Client{Timeout: 5 * time.Second, Transport: opt.transport()}}
+	c := &Cluster{opt: opt, client: &http.Client{Timeout: time.Minute, Transport: opt.transport()}}
+	c.quick = &http.Client{Timeout: 5 * time.Second, Transport: c.client.Transport}
 	if err := c.issueLicense(); err != nil {
 		return nil, err
 	}
@@ -180,7 +186,7 @@ func (c *Cluster) formed() error {
 			State, Role string
 		}
 	}
-	if err := c.Get(c.Nodes[0], "/cluster/workers", &list); err != nil {
+	if err := c.get(c.quick, c.Nodes[0], "/cluster/workers", &list); err != nil {
 		return err
 	}
 	healthy, voters := 0, 0
@@ -205,8 +211,19 @@ func (c *Cluster) formed() error {
 }
 
 // Get reads a JSON document of the API from a node.
-func (c *Cluster) Get(n *Node, path string, into any) error {
-	resp, err := c.client.Get(n.URL() + path)
+func (c *Cluster) Get(n *Node, path string, into any) error { return c.get(c.client, n, path, into) }
+
+// Soon is Get, again and again until there is an answer: a new master may just come.
+func (c *Cluster) Soon(n *Node, path string, into any) (err error) {
+	Until(Patience, func() bool {
+		err = c.Get(n, path, into)
+		return err == nil
+	})
+	return err
+}
+
+func (c *Cluster) get(client *http.Client, n *Node, path string, into any) error {
+	resp, err := client.Get(n.URL() + path)
 	if err != nil {
 		return err
 	}
@@ -228,30 +245,40 @@ func Until(within time.Duration, so func() bool) bool {
 }
 
 // Do sends a request with a JSON body, or none, and reads the JSON answer into into, if
-// that is not nil; any status but 2xx is an error with the answer in it.
-func (c *Cluster) Do(n *Node, method, path string, header http.Header, body string, into any) error {
+// that is not nil; any status but 2xx is an error with the answer in it. As long as there
+// is no master to answer, it is sent again.
+func (c *Cluster) Do(n *Node, method, path string, header http.Header, body string, into any) (err error) {
+	Until(Patience, func() bool {
+		var status int
+		status, err = c.once(n, method, path, header, body, into)
+		return status != http.StatusServiceUnavailable
+	})
+	return err
+}
+
+func (c *Cluster) once(n *Node, method, path string, header http.Header, body string, into any) (status int, err error) {
 	req, err := http.NewRequest(method, n.URL()+path, strings.NewReader(body))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for name, values := range header {
 		req.Header[name] = values
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	switch {
 	case err != nil:
-		return err
+		return resp.StatusCode, err
 	case resp.StatusCode/100 != 2:
-		return fmt.Errorf("%s %s of %s: %s %.500s", method, path, n, resp.Status, answer)
+		return resp.StatusCode, fmt.Errorf("%s %s of %s: %s %.500s", method, path, n, resp.Status, answer)
 	case into == nil:
-		return nil
+		return resp.StatusCode, nil
 	}
-	return json.Unmarshal(answer, into)
+	return resp.StatusCode, json.Unmarshal(answer, into)
 }
 
 // Master is the node that the others call master, asked of each until one knows.
@@ -264,7 +291,7 @@ func (c *Cluster) Master(ctx context.Context) (*Node, error) {
 			var m struct {
 				Address string
 			}
-			if err := c.Get(n, "/cluster/master", &m); err != nil {
+			if err := c.get(c.quick, n, "/cluster/master", &m); err != nil {
 				continue
 			}
 			for _, candidate := range c.All() {

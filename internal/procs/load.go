@@ -174,12 +174,15 @@ func (w *writer) body() []byte {
 	return b
 }
 
+// queuedFor is less than a gateway keeps a write while there is no master.
+const queuedFor = 25 * time.Second
+
 // do sends one request until it is answered.
 func (w *writer) do(method string, f *file, body []byte, want map[int]bool) bool {
 	w.puts++
 	key := fmt.Sprintf("%d-%d-%d", w.load.seed, w.number, w.puts)
 	began := time.Now()
-	for time.Since(began) < time.Minute {
+	for time.Since(began) < Patience {
 		n := w.load.nodes[w.random.IntN(len(w.load.nodes))]
 		if !n.Running() {
 			time.Sleep(time.Millisecond)
@@ -197,6 +200,15 @@ func (w *writer) do(method string, f *file, body []byte, want map[int]bool) bool
 			time.Sleep(5 * time.Millisecond)
 			continue // the process is gone; another one is asked
 		}
+		if status == http.StatusServiceUnavailable && time.Since(sent) > queuedFor {
+			// It stood in the queue as long as a write may. On a machine that is slow, the
+			// new master is still on its way.
+			if method == http.MethodDelete {
+				f.path += "x"
+				return true
+			}
+			continue
+		}
 		w.load.note(began, sent, want[status], method+" "+f.path+" through "+n.String())
 		if method == http.MethodPut && want[status] {
 			w.load.noteVersion(n, f.path, key, answer)
@@ -206,7 +218,7 @@ func (w *writer) do(method string, f *file, body []byte, want map[int]bool) bool
 		}
 		return want[status]
 	}
-	w.load.fail("%s %s: no answer in a minute", method, f.path)
+	w.load.fail("%s %s: no answer in %v", method, f.path, Patience)
 	return false
 }
 
@@ -274,22 +286,32 @@ func (l *Load) Verify() error {
 	return nil
 }
 
-func (w *writer) verify(n *Node, f *file) error {
+// verify looks at one path, again when its only copy cannot be read at the moment.
+func (w *writer) verify(n *Node, f *file) (err error) {
+	Until(Patience, func() bool {
+		var again bool
+		again, err = w.look(n, f)
+		return !again
+	})
+	return err
+}
+
+func (w *writer) look(n *Node, f *file) (again bool, err error) {
 	resp, err := w.client.Get(n.URL() + "/files" + f.path)
 	if err != nil {
-		return fmt.Errorf("GET %s through %s: %w", f.path, n, err)
+		return false, fmt.Errorf("GET %s through %s: %w", f.path, n, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	got, err := io.ReadAll(resp.Body)
 	switch {
 	case err != nil:
-		return fmt.Errorf("GET %s through %s: %w", f.path, n, err)
+		return false, fmt.Errorf("GET %s through %s: %w", f.path, n, err)
 	case f.content == nil && resp.StatusCode == http.StatusNotFound:
-		return nil
+		return false, nil
 	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("GET %s through %s: %d %.300s; %d bytes were acknowledged", f.path, n, resp.StatusCode, got, len(f.content))
+		return resp.StatusCode == http.StatusServiceUnavailable, fmt.Errorf("GET %s through %s: %d %.300s; %d bytes were acknowledged", f.path, n, resp.StatusCode, got, len(f.content))
 	case !bytes.Equal(got, f.content):
-		return fmt.Errorf("GET %s through %s: %d bytes, not the %d that were acknowledged", f.path, n, len(got), len(f.content))
+		return false, fmt.Errorf("GET %s through %s: %d bytes, not the %d that were acknowledged", f.path, n, len(got), len(f.content))
 	}
-	return nil
+	return false, nil
 }

@@ -163,7 +163,7 @@ func (n *Node) WaitReady(within time.Duration) error {
 
 // Ready asks the node whether it can serve.
 func (n *Node) Ready() bool {
-	resp, err := n.cluster.client.Get(n.Server() + "/readyz")
+	resp, err := n.cluster.quick.Get(n.Server() + "/readyz")
 	if err != nil {
 		return false
 	}

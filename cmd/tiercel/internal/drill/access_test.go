@@ -227,11 +227,11 @@ func (f *fortress) certificatesAreReplacedWhileItRuns() {
 	for i := range 3 {
 		f.must("certs", "node", fmt.Sprintf("node-%d", i+1), "--dir", f.certs, "--names", "127.0.0.1", "--replace")
 	}
-	require.True(t, procs.Until(20*time.Second, func() bool { return shown() != before }), "%s", f.Logs(20))
+	require.True(t, procs.Until(procs.Patience, func() bool { return shown() != before }), "%s", f.Logs(20))
 	// New connections between nodes, either way.
-	require.NoError(t, f.Nodes[2].Stop(30*time.Second))
+	require.NoError(t, f.Nodes[2].Stop(procs.Patience))
 	require.NoError(t, f.Nodes[2].Start())
-	require.NoError(t, f.WaitFormed(time.Minute), "%s", f.Logs(20))
+	require.NoError(t, f.WaitFormed(procs.Patience), "%s", f.Logs(20))
 	assert.Equal(t, 3, f.workers(), "those that were kept out have not joined meanwhile")
 }
 
@@ -245,13 +245,13 @@ func (f *fortress) tokensAreReadAgainAndABadFileChangesNothing() {
 	good, err := os.ReadFile(f.tokens)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(f.tokens, append(bytes.Clone(good), "  - {name: oops}\n"...), 0o600))
-	require.True(t, procs.Until(20*time.Second, warned), "%s", f.Logs(20))
+	require.True(t, procs.Until(procs.Patience, warned), "%s", f.Logs(20))
 	assert.True(t, lets(f.acme), "the tokens read before are in force")
 	require.NoError(t, os.WriteFile(f.tokens, good, 0o600))
-	require.True(t, procs.Until(20*time.Second, func() bool { return !warned() }))
+	require.True(t, procs.Until(procs.Patience, func() bool { return !warned() }))
 	f.must("token", "revoke", "guest", "--file", f.tokens)
 	first.Hangup()
-	require.True(t, procs.Until(20*time.Second, func() bool { return !lets(f.other) }), "%s", f.Logs(20))
+	require.True(t, procs.Until(procs.Patience, func() bool { return !lets(f.other) }), "%s", f.Logs(20))
 	assert.True(t, lets(f.acme))
 
 	_, errs, status := f.cli(nil, "server", "--data-dir", t.TempDir(), "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--auth-tokens", filepath.Join(f.certs, "ca.crt"))
@@ -267,7 +267,8 @@ func TestAccess_AServerThatAsksClientsForCertificatesServesNobodyWithout(t *test
 	file := func(name string) string { return filepath.Join(f.certs, name) }
 	require.NoError(t, os.Chmod(file("node-1.key"), 0o644))
 	s := start(t, t.TempDir(), "--tls-ca", file("ca.crt"), "--tls-cert", file("node-1.crt"), "--tls-key", file("node-1.key"), "--tls-client-auth", "require")
-	assert.Contains(t, s.logs.String(), "anybody on this machine can read the key "+file("node-1.key"), "whoever starts it is told")
+	warned := "anybody on this machine can read the key " + file("node-1.key")
+	assert.True(t, procs.Until(procs.Patience, func() bool { return strings.Contains(s.logs.String(), warned) }), "whoever starts it is told: %s", s.logs)
 	address := strings.TrimSuffix(strings.TrimPrefix(s.base, "http://"), "/api/v1/storage")
 	env := []string{"TIERCEL_SERVER=https://" + address, "TIERCEL_TLS_CA=" + file("ca.crt")}
 	stdout, errs, status := f.cli(append(env, "TIERCEL_TLS_CERT="+file("laptop.crt"), "TIERCEL_TLS_KEY="+file("laptop.key")), "workers")

@@ -78,10 +78,14 @@ func TestBench_OnARealServer(t *testing.T) {
 	for lines.Scan() && lines.Text() != "tiercel: put: 1h0m0s" {
 	}
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	late := false
 	for lines.Scan() {
+		late = late || strings.Contains(lines.Text(), "take effect later")
 	}
 	assert.Error(t, cmd.Wait())
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 	assert.Contains(t, parse([]byte(stdout.String())).Stopped, "interrupted")
-	assert.Empty(t, left(), "cleaned up after the interruption")
+	if !late { // a write without an answer may be done after the cleaning, as was said
+		assert.Empty(t, left(), "cleaned up after the interruption")
+	}
 }

@@ -43,7 +43,7 @@ func rounds(t *testing.T, name string, otherwise int) int {
 
 func masterOf(t *testing.T, c *procs.Cluster) *procs.Node {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), procs.Patience)
 	defer cancel()
 	m, err := c.Master(ctx)
 	require.NoError(t, err, "%s", c.Logs(10))
@@ -71,11 +71,11 @@ func TestFailover_KillingTheMasterLosesAndFailsNoWrite(t *testing.T) {
 		master := masterOf(t, c)
 		load.Mark()
 		master.Kill()
-		d, err := load.FirstAck(time.Minute)
+		d, err := load.FirstAck(procs.Patience)
 		require.NoError(t, err, "%s", c.Logs(30))
 		took = append(took, d)
 		require.NoError(t, master.Start())
-		require.NoError(t, c.WaitFormed(time.Minute))
+		require.NoError(t, c.WaitFormed(procs.Patience))
 		require.Empty(t, load.Failures())
 	}
 	settled(t, c, load)
@@ -92,7 +92,7 @@ func TestFailover_APausedMasterAcknowledgesNothingAfterTheNewOneHasStarted(t *te
 	old.Pause()
 	load.For(20 * time.Second)
 	old.Resume()
-	require.NoError(t, c.WaitFormed(time.Minute), "%s", c.Logs(30))
+	require.NoError(t, c.WaitFormed(procs.Patience), "%s", c.Logs(30))
 	load.For(time.Second)
 	settled(t, c, load)
 }
@@ -101,9 +101,9 @@ func TestRollingRestart_FailsNoRequest(t *testing.T) {
 	c := cluster(t, 5)
 	load := procs.StartLoad(c, 8, uint64(time.Now().UnixNano()))
 	for _, n := range c.Nodes {
-		require.NoError(t, n.Stop(30*time.Second))
+		require.NoError(t, n.Stop(procs.Patience))
 		require.NoError(t, n.Start())
-		require.NoError(t, c.WaitFormed(time.Minute), "%s", c.Logs(30))
+		require.NoError(t, c.WaitFormed(procs.Patience), "%s", c.Logs(30))
 		require.Empty(t, load.Failures())
 	}
 	settled(t, c, load)

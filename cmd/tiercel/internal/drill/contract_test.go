@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/stretchr/testify/assert"
@@ -172,7 +171,7 @@ func (w *contract) send(wait int, request func() *http.Request) (*http.Request, 
 	w.t.Helper()
 	var resp *http.Response
 	var body []byte
-	procs.Until(30*time.Second, func() bool {
+	procs.Until(procs.Patience, func() bool {
 		var err error
 		resp, err = w.via.RoundTrip(request())
 		require.NoError(w.t, err)

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,14 @@ func (e *etcd) start() {
 	e.cmd = exec.Command(e.program, "--data-dir", e.dir, "--listen-client-urls", url, "--advertise-client-urls", url,
 		"--listen-peer-urls", e.peers, "--initial-advertise-peer-urls", e.peers, "--initial-cluster", "default="+e.peers)
 	require.NoError(e.t, e.cmd.Start())
+	require.True(e.t, procs.Until(procs.Patience, func() bool {
+		resp, err := http.Get(url + "/health")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode == http.StatusOK
+	}), "etcd does not get healthy")
 }
 
 func (e *etcd) kill() {
@@ -73,27 +82,27 @@ func TestDiscovery_NodesFindEachOtherThroughEtcdAndDoNotNeedItAfterwards(t *test
 	victim := c.Nodes[2]
 	victim.Kill()
 	require.NoError(t, victim.Start())
-	require.NoError(t, c.WaitFormed(time.Minute), "%s", c.Logs(30))
+	require.NoError(t, c.WaitFormed(procs.Patience), "%s", c.Logs(30))
 	late, err := c.Add()
 	require.NoError(t, err)
 	assert.Error(t, late.WaitReady(5*time.Second), "it knows nobody")
 	e.start()
-	require.NoError(t, late.WaitReady(time.Minute), "%s", c.Logs(30))
+	require.NoError(t, late.WaitReady(procs.Patience), "%s", c.Logs(30))
 	settled(t, c, load)
 
 	// Everybody is told to found, and nobody founds a second time: one that lost its
 	// disk joins.
 	lost := c.Nodes[0]
-	require.NoError(t, lost.Stop(30*time.Second))
+	require.NoError(t, lost.Stop(procs.Patience))
 	require.NoError(t, os.Rename(lost.Dir(), lost.Dir()+".lost"))
 	require.NoError(t, lost.Start())
-	require.NoError(t, lost.WaitReady(time.Minute), "%s", c.Logs(30))
+	require.NoError(t, lost.WaitReady(procs.Patience), "%s", c.Logs(30))
 	var status struct {
 		ClusterID string `json:"cluster_id"`
 	}
 	ids := map[string]bool{}
 	for _, n := range c.Nodes {
-		require.NoError(t, c.Get(n, "/cluster/status", &status))
+		require.NoError(t, c.Soon(n, "/cluster/status", &status))
 		ids[status.ClusterID] = true
 	}
 	assert.Len(t, ids, 1, "one cluster: %v", ids)

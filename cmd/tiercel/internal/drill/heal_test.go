@@ -1,7 +1,9 @@
 package drill
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,11 +29,14 @@ func TestHeal_UnequalWorkersAreRepairedEvacuatedRebalancedAndDrained(t *testing.
 	// A dead worker: repair from five missed heartbeats on, evacuation at ten.
 	// Volumes of the first moments, with fewer copies, have theirs: what only the victim held
 	// would have to be copied when it is back.
-	h.until("every copy to be there", time.Minute, h.quiet)
+	h.until("every copy to be there", procs.Patience, h.quiet)
 	victim := h.victim()
+	id := h.worker(victim).ID
 	victim.Kill()
-	h.until("a repair", 30*time.Second, func() bool { return len(h.jobs("repair")) > 0 })
-	assert.Contains(t, []string{"unreachable", "decommissioned"}, h.worker(victim).State)
+	h.until("a repair", procs.Patience, func() bool {
+		state := h.worker(victim).State
+		return (state == "unreachable" || state == "decommissioned") && slices.ContainsFunc(h.jobs("repair"), func(j jobView) bool { return j.Subject == id })
+	})
 	// What had its only copy there waits for it; everything else gets a new home.
 	h.until("the end of the repair and the evacuation", 3*time.Minute, func() bool {
 		w := h.worker(victim)
@@ -43,17 +48,17 @@ func TestHeal_UnequalWorkersAreRepairedEvacuatedRebalancedAndDrained(t *testing.
 		}
 	}
 	// It comes back: nothing is copied for that.
-	before := h.rested()
+	before := h.rested(id)
 	require.NoError(t, victim.Start())
-	require.NoError(t, h.c.WaitFormed(time.Minute), "%s", h.c.Logs(30))
-	h.until("quiet", time.Minute, h.quiet)
-	assert.Equal(t, before, h.copied(), "nothing is copied because it returned: %+v", h.jobs(""))
+	require.NoError(t, h.c.WaitFormed(procs.Patience), "%s", h.c.Logs(30))
+	h.until("quiet", procs.Patience, h.quiet)
+	assert.Equal(t, before, h.copied(id), "nothing is copied because it returned: %+v", h.jobs(""))
 	h.readAll(h.via, nil)
 
 	// An empty worker: a rebalance under a limit, while reads and writes go on.
 	late, err := h.c.Add()
 	require.NoError(t, err)
-	require.NoError(t, late.WaitReady(time.Minute))
+	require.NoError(t, late.WaitReady(procs.Patience))
 	const limit = 20 * mib
 	var job jobView
 	require.NoError(t, h.c.Do(h.via, http.MethodPost, "/cluster/rebalance", http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"bandwidth_limit_bytes_per_second":%d}`, limit), &job))
@@ -73,7 +78,7 @@ func TestHeal_UnequalWorkersAreRepairedEvacuatedRebalancedAndDrained(t *testing.
 	require.NoError(t, h.c.Do(h.via, http.MethodPost, "/cluster/workers/"+leaver.ID+"/drain", nil, "", nil))
 	h.until("the end of the drain", 5*time.Minute, func() bool { return len(h.worker(victim).VolumeList) == 0 && h.quiet() })
 	require.NoError(t, h.c.Do(h.via, http.MethodDelete, "/cluster/workers/"+leaver.ID, nil, "", nil))
-	h.until("its end", 30*time.Second, func() bool { return !victim.Running() })
+	h.until("its end", procs.Patience, func() bool { return !victim.Running() })
 	h.readAll(h.via, nil)
 
 	load.Stop()
@@ -87,7 +92,7 @@ func TestHeal_UnequalWorkersAreRepairedEvacuatedRebalancedAndDrained(t *testing.
 func TestHeal_FlippedBytesAreNeverServedAndOneScrubMendsThemAll(t *testing.T) {
 	h := startHealing(t)
 	h.fill(16)
-	h.until("every copy to be there", time.Minute, h.quiet) // the only whole copy of a volume must not be the one that is spoilt
+	h.until("every copy to be there", procs.Patience, h.quiet) // the only whole copy of a volume must not be the one that is spoilt
 	load := procs.StartLoad(h.c, 3, uint64(time.Now().UnixNano()))
 	load.For(time.Second)
 	flipped, open := map[string]lie{}, 0
@@ -111,13 +116,15 @@ func TestHeal_FlippedBytesAreNeverServedAndOneScrubMendsThemAll(t *testing.T) {
 	h.until("the scrub and the repairs", 3*time.Minute, h.quiet)
 	h.readAll(h.via, nil)
 	var mended []string
-	h.until("every wrong byte to be what it was", time.Minute, func() bool {
+	h.until("every wrong byte to be what it was", procs.Patience, func() bool {
 		mended = nil
 		for base, f := range flipped {
-			i := slices.IndexFunc(h.worker(f.on).VolumeList, func(v volumeView) bool { return fmt.Sprint(v.ID)+".vol" == base })
+			list := h.worker(f.on).VolumeList
+			i := slices.IndexFunc(list, func(v volumeView) bool { return fmt.Sprint(v.ID)+".vol" == base })
+			whole, gone := f.is(t)
 			switch {
-			case i < 0: // its copy was moved away, or its files to another volume
-			case h.worker(f.on).VolumeList[i].State == "open", byteAt(t, f.name, f.at) != f.was:
+			case i < 0, gone: // its copy was moved away, or its files to another volume
+			case list[i].State == "open", !whole:
 				t.Logf("%s has the wrong byte still", f.name)
 				return false
 			default:
@@ -145,28 +152,39 @@ type lie struct {
 // flipByte changes one byte in the middle of a file that has some; else its name is empty.
 func flipByte(t *testing.T, on *procs.Node, name string) lie {
 	t.Helper()
-	info, err := os.Stat(name)
+	file, err := os.OpenFile(name, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return lie{} // it was merged into another meanwhile
+	}
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close()) }()
+	info, err := file.Stat()
 	require.NoError(t, err)
 	if info.Size() < 4096 {
 		return lie{}
 	}
 	f := lie{on: on, name: name, at: info.Size() / 2}
-	f.was = byteAt(t, name, f.at)
-	file, err := os.OpenFile(name, os.O_RDWR, 0)
+	var b [1]byte
+	_, err = file.ReadAt(b[:], f.at)
 	require.NoError(t, err)
+	f.was = b[0]
 	_, err = file.WriteAt([]byte{f.was ^ 0xff}, f.at)
 	require.NoError(t, err)
-	require.NoError(t, file.Close())
 	return f
 }
 
-func byteAt(t *testing.T, name string, at int64) byte {
+// is reports whether the byte is what it was, or gone with the file: the files in it were
+// moved to another volume.
+func (f *lie) is(t *testing.T) (whole, gone bool) {
 	t.Helper()
-	f, err := os.Open(name)
+	file, err := os.Open(f.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, true
+	}
 	require.NoError(t, err)
-	defer func() { require.NoError(t, f.Close()) }()
+	defer func() { require.NoError(t, file.Close()) }()
 	var b [1]byte
-	_, err = f.ReadAt(b[:], at)
+	_, err = file.ReadAt(b[:], f.at)
 	require.NoError(t, err)
-	return b[0]
+	return b[0] == f.was, false
 }

@@ -33,7 +33,7 @@ func newLadder(t *testing.T) *ladder {
 	own := filepath.Join(t.TempDir(), "own.txt")
 	require.NoError(t, procs.IssueLicense(build(t), "enterprise", own))
 	c, err := procs.Start(procs.Options{
-		Binary: build(t), Dir: t.TempDir(), Nodes: 1, License: procs.Unlicensed, Args: []string{"--heartbeat-interval", "300ms", "--log-level", "info"},
+		Binary: build(t), Dir: t.TempDir(), Nodes: 1, License: procs.Unlicensed, Args: []string{"--heartbeat-interval", "1s", "--log-level", "info"},
 		ArgsOf: func(n int) []string {
 			args := []string{"--dc", "east", "--disk-type", "ssd"}
 			if west[n] {
@@ -96,6 +96,21 @@ func (l *ladder) install(args ...string) {
 	require.Equal(l.t, 0, status, "%s%s", out, errs)
 }
 
+// installEnding installs a licence that ends soon. On a machine that is slow one may have
+// ended before it is judged.
+func (l *ladder) installEnding() {
+	l.t.Helper()
+	var out, errs string
+	for valid := 2 * time.Second; valid < procs.Patience; valid *= 2 {
+		var status int
+		text := l.must("license", "issue", "--level", "enterprise", "--valid-for", valid.String())
+		if status, out, errs = l.run(text, "license", "install", "-"); status == 0 {
+			return
+		}
+	}
+	require.Fail(l.t, "no licence is installed before it ends", "%s%s", out, errs)
+}
+
 // joins adds a node, or starts one that was refused before.
 func (l *ladder) joins(n *procs.Node) *procs.Node {
 	l.t.Helper()
@@ -106,7 +121,7 @@ func (l *ladder) joins(n *procs.Node) *procs.Node {
 		err = n.Start()
 	}
 	require.NoError(l.t, err)
-	require.NoError(l.t, n.WaitReady(30*time.Second))
+	require.NoError(l.t, n.WaitReady(procs.Patience))
 	return n
 }
 
@@ -115,7 +130,7 @@ func (l *ladder) refused(says ...string) *procs.Node {
 	l.t.Helper()
 	n, err := l.c.Add()
 	require.NoError(l.t, err)
-	status, err := n.WaitEnd(20 * time.Second)
+	status, err := n.WaitEnd(procs.Patience)
 	require.NoError(l.t, err)
 	assert.Equal(l.t, 1, status)
 	log, err := os.ReadFile(n.Dir() + ".log")
@@ -177,7 +192,7 @@ func (l *ladder) copies(path string, wanted int, limited bool) {
 		Durable int    `json:"copies_durable"`
 		Limited string `json:"limited_by"`
 	}
-	ok := procs.Until(20*time.Second, func() bool {
+	ok := procs.Until(procs.Patience, func() bool {
 		var receipt struct{ Tier json.RawMessage }
 		tier.Limited = ""
 		if l.c.Do(l.c.Nodes[0], "PUT", "/files"+path, nil, "content", &receipt) != nil || json.Unmarshal(receipt.Tier, &tier) != nil {
@@ -209,12 +224,22 @@ func (l *ladder) workerIDs() (ids []string) {
 			Role  string
 		}
 	}
-	require.NoError(l.t, l.c.Get(l.c.Nodes[0], "/cluster/workers", &list))
+	require.NoError(l.t, l.c.Soon(l.c.Nodes[0], "/cluster/workers", &list))
 	for _, w := range list.Workers {
 		if w.Role != "master" && w.State == "healthy" {
 			ids = append(ids, w.ID)
 		}
 	}
+	return ids
+}
+
+// followers waits for so many healthy workers beside the master.
+func (l *ladder) followers(n int) (ids []string) {
+	l.t.Helper()
+	require.True(l.t, procs.Until(procs.Patience, func() bool {
+		ids = l.workerIDs()
+		return len(ids) == n
+	}), "%d healthy workers beside the master: %v", n, ids)
 	return ids
 }
 
@@ -228,7 +253,7 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	l.check(rung{level: "standard", workers: "2", async: true})
 	l.copies("/models/standard", 1, true)
 	l.copies("/sessions/standard", 1, false) // of two: the follower catches up
-	l.tries(false, "master failover", "professional", "master", "promote", l.workerIDs()[0])
+	l.tries(false, "master failover", "professional", "master", "promote", l.followers(1)[0])
 	third := l.refused("data workers", "allows 2 data workers, and the cluster has 2; the level professional allows more")
 	assert.Equal(t, 1, l.roles(), "one votes and one stands by")
 	l.noFailover(second)
@@ -236,7 +261,7 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	var status struct {
 		Cluster string `json:"cluster_id"`
 	}
-	require.NoError(t, l.c.Get(l.c.Nodes[0], "/cluster/status", &status))
+	require.NoError(t, l.c.Soon(l.c.Nodes[0], "/cluster/status", &status))
 	l.install("--level", "professional", "--cluster", status.Cluster)
 	assert.Contains(t, l.must("license", "show"), "cluster      "+status.Cluster+", the only one that may use it")
 	l.joins(third)
@@ -245,7 +270,7 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	l.joins(nil)
 	l.check(rung{level: "professional", workers: "5", async: true, sync: true, disks: true})
 	l.copies("/models/professional", 3, false)
-	assert.True(t, procs.Until(20*time.Second, func() bool { return l.roles() == 5 }), "five vote: %d", l.roles())
+	assert.True(t, procs.Until(procs.Patience, func() bool { return l.roles() == 5 }), "five vote: %d", l.roles())
 	l.refused("allows 5 data workers, and the cluster has 5; the level enterprise allows more", "(enterprise) allows it, but a node installs its licence only once it is in the cluster",
 		"own.txt --server http://HOST:PORT")
 	l.failsOver(second, 5)
@@ -260,10 +285,10 @@ func TestLicense_EachRowOfTheTableAtEachLevelFromTheCommandLine(t *testing.T) {
 	l.check(rung{level: "enterprise", workers: "unlimited", async: true, sync: true, disks: true, balance: true})
 
 	l.install("--level", "free")
-	assert.True(t, procs.Until(20*time.Second, func() bool { return len(l.diskTerms()) == 1 }), "all disks are alike to placement where they are not licensed")
+	assert.True(t, procs.Until(procs.Patience, func() bool { return len(l.diskTerms()) == 1 }), "all disks are alike to placement where they are not licensed")
 	l.goesOn("downgrade", 6)
-	l.install("--level", "enterprise", "--valid-for", "2s")
-	require.True(t, procs.Until(20*time.Second, func() bool { return strings.Contains(l.must("license", "show"), "state        expired") }))
+	l.installEnding()
+	require.True(t, procs.Until(procs.Patience, func() bool { return strings.Contains(l.must("license", "show"), "state        expired") }))
 	assert.Contains(t, l.must("status"), "expired on")
 	assert.Contains(t, l.must("status"), "6 data workers are there and the licence level free allows 1: they stay")
 	l.goesOn("expiry", 6)
@@ -278,10 +303,10 @@ func (l *ladder) noFailover(other *procs.Node) {
 		_ = l.c.Get(other, "/cluster/status", &s) // it may answer with an error at first
 		return s
 	}
-	require.True(l.t, procs.Until(20*time.Second, func() bool { return state().State == "no_master" }))
+	require.True(l.t, procs.Until(procs.Patience, func() bool { return state().State == "no_master" }))
 	assert.False(l.t, procs.Until(5*time.Second, func() bool { return state().State == "healthy" }), "nobody takes over by itself")
 	require.NoError(l.t, l.c.Nodes[0].Start())
-	require.NoError(l.t, l.c.Nodes[0].WaitReady(30*time.Second))
+	require.NoError(l.t, l.c.Nodes[0].WaitReady(procs.Patience))
 }
 
 // failsOver kills the master of so many nodes: writes go on, and it comes back.
@@ -293,12 +318,12 @@ func (l *ladder) failsOver(other *procs.Node, nodes int) {
 		through = other
 	}
 	master.Kill()
-	assert.True(l.t, procs.Until(20*time.Second, func() bool {
+	assert.True(l.t, procs.Until(procs.Patience, func() bool {
 		return l.c.Do(through, "PUT", "/files/models/after-failover", nil, "content", nil) == nil
 	}), "another one is master now")
 	require.NoError(l.t, master.Start())
-	require.NoError(l.t, master.WaitReady(30*time.Second))
-	require.True(l.t, procs.Until(20*time.Second, func() bool { return len(l.workerIDs()) == nodes-1 }))
+	require.NoError(l.t, master.WaitReady(procs.Patience))
+	l.followers(nodes - 1)
 }
 
 // staysIn starts a worker again with the label of another datacenter: it stays where it
@@ -310,10 +335,10 @@ func (l *ladder) staysIn(n *procs.Node) {
 	l.joins(n)
 	delete(west, n.Number())
 	// Its row is healthy all the time; that the master has seen it again is known from the log.
-	require.True(l.t, procs.Until(20*time.Second, func() bool {
+	require.True(l.t, procs.Until(procs.Patience, func() bool {
 		return strings.Contains(l.c.Logs(400), "which the licence does not allow; it stays where it was")
 	}), "the master says why the label did not count")
-	require.True(l.t, procs.Until(20*time.Second, func() bool { return len(l.workerIDs()) == 4 }))
+	l.followers(4)
 	for _, line := range strings.Split(l.must("workers", "--output", "json"), "\n") {
 		assert.NotContains(l.t, line, "west")
 	}
@@ -329,17 +354,16 @@ func (l *ladder) goesOn(when string, workers int) {
 	l.must("cp", "/professional/asked-1", "/models/copy-"+when)
 	l.must("mv", "/models/"+when, "/models/moved-"+when)
 	l.must("rm", "-q", "/models/moved-"+when)
-	ids := l.workerIDs()
-	require.Len(l.t, ids, workers-1, "nobody was thrown out")
+	ids := l.followers(workers - 1) // nobody was thrown out
 	l.must("drain", ids[0])
 	held := func(id string) []any {
 		var w struct {
 			Volumes []any `json:"volume_list"`
 		}
-		require.NoError(l.t, l.c.Get(l.c.Nodes[0], "/cluster/workers/"+id, &w))
+		require.NoError(l.t, l.c.Soon(l.c.Nodes[0], "/cluster/workers/"+id, &w))
 		return w.Volumes
 	}
-	require.True(l.t, procs.Until(time.Minute, func() bool { return len(held(ids[0])) == 0 }), "it is drained to its end")
+	require.True(l.t, procs.Until(procs.Patience, func() bool { return len(held(ids[0])) == 0 }), "it is drained to its end")
 	l.must("drain", ids[0], "--cancel")
 	l.must("scrub")
 	l.must("backup", filepath.Join(l.t.TempDir(), "backup"))
@@ -364,11 +388,11 @@ func TestLicense_AFileThatIsNoLicenceIsToldAtTheStartAndOneThatHasEndedIsNot(t *
 	assert.Equal(t, 2, status)
 	assert.Contains(t, log, "cannot be read")
 
-	require.True(t, procs.Until(10*time.Second, func() bool { return exec.Command(build(t), "license", "verify", file(good)).Run() != nil }))
+	require.True(t, procs.Until(procs.Patience, func() bool { return exec.Command(build(t), "license", "verify", file(good)).Run() != nil }))
 	dir := t.TempDir()
 	level := func(license, want string) {
 		s := start(t, dir, "--license", file(license))
-		assert.True(t, procs.Until(10*time.Second, func() bool {
+		assert.True(t, procs.Until(procs.Patience, func() bool {
 			out, _ := exec.Command(build(t), "license", "show", "--server", strings.TrimSuffix(s.base, "/api/v1/storage")).Output()
 			return strings.Contains(string(out), "level        "+want)
 		}), "%s; %s", want, s.logs.String())
@@ -378,6 +402,7 @@ func TestLicense_AFileThatIsNoLicenceIsToldAtTheStartAndOneThatHasEndedIsNot(t *
 	level(issue("--level", "standard"), "standard") // proposed, because it is newer
 	level(good, "standard")                         // an older one changes nothing
 	level(issue("--level", "enterprise", "--valid-from", "2099-01-01"), "standard")
-	require.True(t, procs.Until(3*time.Second, func() bool { return time.Now().Nanosecond() < 1e8 }), "the next second")
+	issued := time.Now().Unix() // of the newest licence, or later
+	require.True(t, procs.Until(procs.Patience, func() bool { return time.Now().Unix() > issued }), "the next second")
 	level(issue("--level", "professional"), "professional")
 }

@@ -48,7 +48,7 @@ func (l *ladder) diskTerms() []float64 {
 func (l *ladder) workers() map[string]*procs.Node {
 	l.t.Helper()
 	var list struct{ Workers []workerView }
-	require.NoError(l.t, l.c.Get(l.c.Nodes[0], "/cluster/workers", &list))
+	require.NoError(l.t, l.c.Soon(l.c.Nodes[0], "/cluster/workers", &list))
 	out := make(map[string]*procs.Node)
 	for _, w := range list.Workers {
 		for _, n := range l.c.All() {
@@ -84,9 +84,9 @@ func (l *ladder) replicas(path string, durably bool) (ids []string) {
 // land there.
 func (l *ladder) lands() {
 	l.t.Helper()
-	require.True(l.t, procs.Until(20*time.Second, func() bool { return len(l.diskTerms()) == 2 }), "hard disks count for more than others")
+	require.True(l.t, procs.Until(procs.Patience, func() bool { return len(l.diskTerms()) == 2 }), "hard disks count for more than others")
 	nodes, drained := l.workers(), map[string]bool{}
-	require.True(l.t, procs.Until(time.Minute, func() bool {
+	require.True(l.t, procs.Until(procs.Patience, func() bool {
 		open, elsewhere := l.explain().Open, 0
 		for _, v := range open {
 			for _, m := range v.Members {
@@ -131,7 +131,7 @@ func (l *ladder) moved(n *procs.Node) {
 	l.t.Helper()
 	for id, of := range l.workers() {
 		if of == n {
-			assert.True(l.t, procs.Until(20*time.Second, func() bool {
+			assert.True(l.t, procs.Until(procs.Patience, func() bool {
 				var w struct{ DC string }
 				return l.c.Get(l.c.Nodes[0], "/cluster/workers/"+id, &w) == nil && w.DC == "west"
 			}), "the label that waited counts now")
@@ -146,7 +146,7 @@ func (l *ladder) repairs(path string) {
 	l.t.Helper()
 	nodes, master := l.workers(), masterOf(l.t, l.c)
 	victim := ""
-	require.True(l.t, procs.Until(time.Minute, func() bool {
+	require.True(l.t, procs.Until(procs.Patience, func() bool {
 		held := l.replicas(path, true)
 		for _, id := range held {
 			if n := nodes[id]; n != master && n != l.c.Nodes[0] {
@@ -156,14 +156,14 @@ func (l *ladder) repairs(path string) {
 		return len(held) == 3 && victim != ""
 	}), "%s has its three copies: %v", path, l.replicas(path, true))
 	nodes[victim].Kill()
-	require.True(l.t, procs.Until(90*time.Second, func() bool {
+	require.True(l.t, procs.Until(procs.Patience, func() bool {
 		held := l.replicas(path, true)
 		return len(held) == 3 && !slices.Contains(held, victim)
 	}), "three others hold it: %v\n%s", l.replicas(path, true), l.c.Logs(20))
 	assert.Contains(l.t, l.must("license", "show"), "state        expired")
 	assert.Equal(l.t, "content", l.must("get", "-q", path, "-"))
 	var list struct{ Jobs []jobView }
-	require.NoError(l.t, l.c.Get(l.c.Nodes[0], "/cluster/jobs", &list))
+	require.NoError(l.t, l.c.Soon(l.c.Nodes[0], "/cluster/jobs", &list))
 	assert.True(l.t, slices.ContainsFunc(list.Jobs, func(j jobView) bool {
 		return (j.Kind == "repair" || j.Kind == "evacuation") && j.Subject == victim
 	}), "%+v", list.Jobs)
@@ -191,18 +191,18 @@ func TestLicense_DisksAreEvenedOutByThemselvesAtEnterpriseAndNotBelow(t *testing
 		}
 		return count
 	}
-	h.until("a volume to be full", time.Minute, func() bool { return sealed(c.Nodes[0]) > 0 })
+	h.until("a volume to be full", procs.Patience, func() bool { return sealed(c.Nodes[0]) > 0 })
 	empty, err := c.Add()
 	require.NoError(t, err)
-	require.NoError(t, empty.WaitReady(time.Minute))
-	h.until("the report of the empty disk", time.Minute, func() bool { return h.worker(empty).Total > 0 })
+	require.NoError(t, empty.WaitReady(procs.Patience))
+	h.until("the report of the empty disk", procs.Patience, func() bool { return h.worker(empty).Total > 0 })
 	// Disks are compared every three seconds.
 	assert.False(t, procs.Until(6*time.Second, func() bool { return len(h.jobs("rebalance")) > 0 }), "nothing begins by itself at professional")
 	assert.Zero(t, sealed(empty))
 	assert.Contains(t, l.must("config", "show"), "no effect: auto rebalancing needs the licence level enterprise, and this cluster has professional")
 
 	l.install("--level", "enterprise")
-	h.until("a rebalance that begins by itself and ends", time.Minute, func() bool {
+	h.until("a rebalance that begins by itself and ends", procs.Patience, func() bool {
 		return slices.ContainsFunc(h.jobs("rebalance"), func(j jobView) bool { return j.State == "done" }) && sealed(empty) > 0
 	})
 	for _, j := range h.jobs("rebalance") {

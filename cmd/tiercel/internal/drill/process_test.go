@@ -71,7 +71,27 @@ func enterprise(t *testing.T) string {
 type server struct {
 	cmd  *exec.Cmd
 	base string // URL of the API
-	logs *strings.Builder
+	logs *said
+}
+
+// said is what a process writes while it runs.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+// String is what was written so far.
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 var readyLine = regexp.MustCompile(`^ready http=(\S+) rpc=(\S+) node=(\S+)$`)
@@ -86,7 +106,7 @@ func start(t *testing.T, dir string, more ...string) *server {
 // startUnlicensed is start at the level free.
 func startUnlicensed(t *testing.T, dir string, more ...string) *server {
 	t.Helper()
-	s := &server{logs: &strings.Builder{}}
+	s := &server{logs: &said{}}
 	args := append([]string{"server", "--data-dir", dir, "--http", "127.0.0.1:0", "--rpc", "127.0.0.1:0"}, more...)
 	s.cmd = exec.Command(build(t), args...)
 	s.cmd.Stderr = s.logs
@@ -108,9 +128,9 @@ func startUnlicensed(t *testing.T, dir string, more ...string) *server {
 			require.Fail(t, "no ready line", "%q; logs: %s", text, s.logs.String())
 		}
 		s.base = "http://" + m[1] + "/api/v1/storage"
-	case <-time.After(30 * time.Second):
+	case <-time.After(procs.Patience):
 		s.kill()
-		require.Fail(t, "not ready in 30 s", "%s", s.logs.String())
+		require.Fail(t, "it does not get ready", "%s", s.logs.String())
 	}
 	return s
 }

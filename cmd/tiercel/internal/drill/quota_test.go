@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +35,9 @@ type quotaRace struct {
 	tenant string
 	limit  int64
 
+	// held: the master of this phase is not killed yet, and enough is stored for that.
+	held func() bool
+
 	mu      sync.Mutex
 	stored  map[string]int64
 	refused map[string]bool
@@ -43,8 +48,11 @@ type quotaRace struct {
 // an Idempotency-Key, repeated on any node until it is answered for good.
 func (q *quotaRace) write(ctx context.Context, number int) {
 	random := rand.New(rand.NewPCG(uint64(number), 5))
-	client := &http.Client{Timeout: 30 * time.Second}
+	client := &http.Client{Timeout: time.Minute}
 	for n, refusals := 0, 0; n < 80 && refusals < 4 && ctx.Err() == nil; n++ {
+		for q.held() && ctx.Err() == nil {
+			pause(ctx, 20*time.Millisecond)
+		}
 		path := fmt.Sprintf("/models/race/w%d/f%d", number, n)
 		size := 1 + random.IntN(64<<10)
 		if q.tenant == "blue" && number < 3 && n == 2 {
@@ -65,10 +73,14 @@ func (q *quotaRace) write(ctx context.Context, number int) {
 			q.odd = append(q.odd, fmt.Sprintf("%s: %d %.300s", path, status, answer))
 		}
 		q.mu.Unlock()
-		select { // so that the race is still on when the master is killed, on a fast machine too
-		case <-ctx.Done():
-		case <-time.After(time.Duration(random.Int64N(int64(200 * time.Millisecond)))):
-		}
+		pause(ctx, time.Duration(random.Int64N(int64(200*time.Millisecond))))
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
@@ -131,10 +143,7 @@ func (q *quotaRace) watch(ctx context.Context) {
 			q.odd = append(q.odd, fmt.Sprintf("%s uses %d of %d", q.tenant, s.Used, q.limit))
 			q.mu.Unlock()
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
+		pause(ctx, 20*time.Millisecond)
 	}
 }
 
@@ -146,7 +155,7 @@ func (q *quotaRace) check(t *testing.T, n *procs.Node) {
 		sum += size
 	}
 	var s tenantStand
-	require.True(t, procs.Until(20*time.Second, func() bool {
+	require.True(t, procs.Until(procs.Patience, func() bool {
 		var err error
 		s, err = q.stand(n)
 		return err == nil && s.Reserved == 0
@@ -171,44 +180,50 @@ func TestQuota_32WritersPerTenantRaceToTheLimitThroughKilledMasters(t *testing.T
 	races := []*quotaRace{{c: c, tenant: "red", limit: 6 << 20}, {c: c, tenant: "blue", limit: 40 << 20}}
 	assert.Contains(t, tiercel(t, c.Nodes[0], "quota", "set", "red", "6MiB"), "tenant red may store 6.0 MiB (6291456 bytes)")
 	tiercel(t, c.Nodes[1], "quota", "set", "blue", "40MiB")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*procs.Patience)
 	defer cancel()
 	watching, rest := context.WithCancel(ctx)
+	// About 600 files fit. So many are stored before the first kill and before the second, at
+	// most, but for those under way.
+	most := []int{250, 420, math.MaxInt}
+	var phase atomic.Int64
+	stored := func() int { return races[0].storedNow() + races[1].storedNow() }
 	var writers, watchers sync.WaitGroup
 	for _, q := range races {
 		q.stored, q.refused = map[string]int64{}, map[string]bool{}
+		q.held = func() bool { return stored() >= most[phase.Load()] }
+	}
+	for _, q := range races {
 		watchers.Go(func() { q.watch(watching) })
 		for number := range 32 {
 			writers.Go(func() { q.write(ctx, number) })
 		}
 	}
 	before := make([]int, 2)
-	for i, reached := range []int64{1 << 20, 8 << 20} {
+	for i := range before {
+		enough := 100
 		if i > 0 {
-			require.NoError(t, c.WaitFormed(time.Minute), "%s", c.Logs(20)) // another one may be lost again
+			require.NoError(t, c.WaitFormed(procs.Patience), "%s", c.Logs(20)) // another one may be lost again
+			enough = before[0] + 30
 		}
-		require.True(t, procs.Until(time.Minute, func() bool {
-			s, err := races[1].stand(c.Nodes[2])
-			return err == nil && s.Used > reached
-		}), "%s", c.Logs(20))
+		require.True(t, procs.Until(procs.Patience, func() bool { return stored() >= enough }), "%s", c.Logs(20))
 		master := masterOf(t, c)
 		master.Kill()
-		before[i] = races[0].storedNow() + races[1].storedNow()
+		before[i] = stored()
+		phase.Add(1)
 		require.NoError(t, master.Start())
 	}
 	writers.Wait()
 	rest()
 	watchers.Wait()
 	require.NoError(t, ctx.Err(), "the writers were answered in time")
-	require.NoError(t, c.WaitFormed(time.Minute), "%s", c.Logs(20))
+	require.NoError(t, c.WaitFormed(procs.Patience), "%s", c.Logs(20))
 
 	for _, q := range races {
 		q.check(t, c.Nodes[0])
 	}
-	stored := races[0].storedNow() + races[1].storedNow()
-	assert.Greater(t, before[1], before[0]+20, "the race went on after the first kill")
-	assert.Greater(t, stored, before[1]+20, "and after the second")
-	t.Logf("%d writes were stored before a master was killed, %d before another was, %d in all", before[0], before[1], stored)
+	assert.Greater(t, stored(), before[1]+20, "the race went on after the second kill")
+	t.Logf("%d writes were stored before a master was killed, %d before another was, %d in all", before[0], before[1], stored())
 	assert.Contains(t, tiercel(t, c.Nodes[0], "quota", "verify"), "2 tenants were added up")
 	var listed struct{ Quotas []struct{ Tenant string } }
 	require.NoError(t, json.Unmarshal([]byte(tiercel(t, c.Nodes[2], "quota", "list", "--output", "json")), &listed))

@@ -53,7 +53,12 @@ func contents(t *testing.T, n *procs.Node) map[string]string {
 		}
 		require.NoError(t, json.Unmarshal(page, &listing))
 		for _, f := range listing.Files {
-			status, content := request(t, n, http.MethodGet, "/files"+(&url.URL{Path: f.Path}).EscapedPath(), "")
+			var status int
+			var content []byte
+			procs.Until(procs.Patience, func() bool { // the only copy may be on a worker that is slow
+				status, content = request(t, n, http.MethodGet, "/files"+(&url.URL{Path: f.Path}).EscapedPath(), "")
+				return status != http.StatusServiceUnavailable
+			})
 			require.Equal(t, 200, status, "%s: %s", f.Path, content)
 			sums[f.Path] = fmt.Sprintf("%x", sha256.Sum256(content))
 		}
@@ -99,9 +104,9 @@ func quiet(t *testing.T, c *procs.Cluster, n *procs.Node) {
 				Lag        float64 `json:"lag_seconds"`
 			}
 		}
-		return c.Get(n, "/cluster/status", &s) == nil && s.Archive != nil && s.Archive.Checkpoint > 0 &&
-			time.Since(since).Seconds() > s.Archive.Lag+0.2
-	}, 30*time.Second, 100*time.Millisecond)
+		passed := time.Since(since).Seconds() // when it is asked, not when it has answered
+		return c.Get(n, "/cluster/status", &s) == nil && s.Archive != nil && s.Archive.Checkpoint > 0 && passed > s.Archive.Lag+0.2
+	}, procs.Patience, 100*time.Millisecond)
 }
 
 func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
@@ -114,7 +119,7 @@ func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
 	quiet(t, c, c.Nodes[0])
 	want := contents(t, c.Nodes[2])
 	var before struct{ Epoch string }
-	require.NoError(t, c.Get(c.Nodes[0], "/cluster/status", &before))
+	require.NoError(t, c.Soon(c.Nodes[0], "/cluster/status", &before))
 	for _, n := range c.Nodes {
 		n.Kill()
 	}
@@ -141,14 +146,14 @@ func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
 		require.NoError(t, n.Start())
 	}
 	for _, n := range c.Nodes {
-		require.NoError(t, n.WaitReady(30*time.Second), "%s\n%s", out, c.Logs(30))
+		require.NoError(t, n.WaitReady(procs.Patience), "%s\n%s", out, c.Logs(30))
 	}
 	assert.Equal(t, want, contents(t, c.Nodes[1]), "%s", out)
 	var after struct{ Epoch string }
-	require.NoError(t, c.Get(c.Nodes[0], "/cluster/status", &after))
+	require.NoError(t, c.Soon(c.Nodes[0], "/cluster/status", &after))
 	assert.NotEqual(t, strings.Split(before.Epoch, ".")[0], strings.Split(after.Epoch, ".")[0], "the generation is another one")
 	require.NoError(t, load.Verify(), "what was acknowledged to the load is there")
-	require.NoError(t, c.WaitFormed(30*time.Second), "it has its voters again")
+	require.NoError(t, c.WaitFormed(procs.Patience), "it has its voters again")
 	change(t, c.Nodes[2], "third")
 	assert.Greater(t, len(contents(t, c.Nodes[0])), len(want))
 }
@@ -159,7 +164,7 @@ func requireToldToBeAWorker(t *testing.T, c *procs.Cluster, old, recovered *proc
 	t.Helper()
 	old.Join = recovered
 	require.NoError(t, old.Start())
-	require.True(t, procs.Until(60*time.Second, func() bool { return !old.Running() }), "it goes on: %s", c.Logs(20))
+	require.True(t, procs.Until(procs.Patience, func() bool { return !old.Running() }), "it goes on: %s", c.Logs(20))
 	log, err := os.ReadFile(filepath.Join(filepath.Dir(old.Dir()), old.String()+".log"))
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
@@ -200,7 +205,7 @@ func TestRestore_ABackupInAnEmptyDirectoryHasTheFilesOfItsMoment(t *testing.T) {
 	require.NoError(t, err, out)
 	n.Join = n // nobody else is there
 	require.NoError(t, n.Start())
-	require.NoError(t, n.WaitReady(30*time.Second), "%s\n%s", out, c.Logs(30))
+	require.NoError(t, n.WaitReady(procs.Patience), "%s\n%s", out, c.Logs(30))
 	status, answer := request(t, n, http.MethodGet, "/files/models/first-6", "")
 	assert.Equal(t, 503, status, "its content is on workers that are away: %s", answer)
 	requireToldToBeAWorker(t, c, c.Nodes[0], n)
@@ -211,7 +216,7 @@ func TestRestore_ABackupInAnEmptyDirectoryHasTheFilesOfItsMoment(t *testing.T) {
 		require.NoError(t, old.Start())
 	}
 	for _, old := range c.Nodes[:3] {
-		require.NoError(t, old.WaitReady(30*time.Second), "%s", c.Logs(30))
+		require.NoError(t, old.WaitReady(procs.Patience), "%s", c.Logs(30))
 	}
 	got := contents(t, c.Nodes[0])
 	for path, sum := range want {

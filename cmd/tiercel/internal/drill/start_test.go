@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"tiercel/internal/procs"
 )
 
 // run starts a server that is expected to end by itself.
@@ -22,7 +24,7 @@ func run(t *testing.T, args ...string) (status int, stderr string) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	require.NoError(t, cmd.Start())
-	timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(procs.Patience, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	_ = cmd.Wait() // its status is looked at below
 	assert.Empty(t, out.String(), "nothing is ready")

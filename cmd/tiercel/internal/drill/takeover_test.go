@@ -49,7 +49,7 @@ func TestTakeOver_TheStandbyOfTwoNodesGoesOnAndTheOldMasterComesBackAsANewNode(t
 	require.Eventually(t, func() bool {
 		var w struct{ Workers []struct{ Role string } }
 		return c.Get(old, "/cluster/workers", &w) == nil && len(w.Workers) == 2 && w.Workers[0].Role != "none" && w.Workers[1].Role != "none"
-	}, 30*time.Second, 50*time.Millisecond)
+	}, procs.Patience, 50*time.Millisecond)
 	require.Eventually(t, func() bool { // volumes of the time when the master was alone are sealed
 		var v struct {
 			Workers []struct {
@@ -57,7 +57,7 @@ func TestTakeOver_TheStandbyOfTwoNodesGoesOnAndTheOldMasterComesBackAsANewNode(t
 			}
 		}
 		return c.Get(old, "/cluster/workers", &v) == nil && v.Workers[0].Volumes > 0 && v.Workers[1].Volumes > 0
-	}, 30*time.Second, 50*time.Millisecond)
+	}, procs.Patience, 50*time.Millisecond)
 	for i := range 50 {
 		putFile(t, old, fmt.Sprintf("/models/%d", i), fmt.Sprintf("content %d", i))
 	}
@@ -65,7 +65,7 @@ func TestTakeOver_TheStandbyOfTwoNodesGoesOnAndTheOldMasterComesBackAsANewNode(t
 	require.Error(t, err)
 	require.Contains(t, out, "LOCK is held", "it still runs")
 	old.Kill()
-	require.NoError(t, standby.Stop(30*time.Second))
+	require.NoError(t, standby.Stop(procs.Patience))
 
 	out, err = takeover(t, standby)
 	require.Error(t, err)
@@ -73,20 +73,20 @@ func TestTakeOver_TheStandbyOfTwoNodesGoesOnAndTheOldMasterComesBackAsANewNode(t
 	out, err = takeover(t, standby, "--yes")
 	require.NoError(t, err, out)
 	require.NoError(t, standby.Start())
-	require.NoError(t, standby.WaitReady(30*time.Second), "%s", c.Logs(30))
+	require.NoError(t, standby.WaitReady(procs.Patience), "%s", c.Logs(30))
 	for i := range 50 {
 		requireFile(t, standby, fmt.Sprintf("/models/%d", i), fmt.Sprintf("content %d", i))
 	}
 	putFile(t, standby, "/models/after", "alone")
 
 	require.NoError(t, old.Start())
-	status, err := old.WaitEnd(30 * time.Second)
+	status, err := old.WaitEnd(procs.Patience)
 	require.NoError(t, err)
 	assert.Equal(t, 1, status)
 	assert.Contains(t, c.Logs(5), "start this node again with --join")
 	old.Join = standby
 	require.NoError(t, old.Start())
-	require.NoError(t, old.WaitReady(30*time.Second), "%s", c.Logs(30))
+	require.NoError(t, old.WaitReady(procs.Patience), "%s", c.Logs(30))
 	requireFile(t, old, "/models/after", "alone")
 	requireFile(t, old, "/models/49", "content 49")
 	putFile(t, old, "/models/both", "two copies")
