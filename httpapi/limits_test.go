@@ -234,7 +234,7 @@ func TestSlowClient_ThatReadsSlowlyButSteadilyGetsEverything(t *testing.T) {
 	patiently(t, func() error {
 		start := time.Now()
 		_, br := w.send("GET "+filesPrefix+"big HTTP/1.1\r\nHost: h\r\n\r\n", false)
-		slow := bufio.NewReaderSize(&pausing{c: br, every: 1 << 20, pause: 400 * time.Millisecond}, 1<<20)
+		slow := bufio.NewReaderSize(&pausing{c: br, every: 1 << 20, pause: 600 * time.Millisecond}, 1<<20)
 		r, err := nextReply(slow, "GET")
 		if err = errors.Join(err, r.err); err != nil {
 			return err
