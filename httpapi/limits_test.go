@@ -173,9 +173,9 @@ func drip(c net.Conn, every time.Duration) (stop func()) {
 
 func TestSlowClient_ThatKeepsMovingIsServedBeyondEveryTimeout(t *testing.T) {
 	t.Parallel()
-	const stall = 2 * time.Second
+	const stall = 3 * time.Second
 	w := overTCP(t, Config{StallTimeout: stall, HeaderTimeout: time.Second, RateGrace: 500 * time.Millisecond, MinBytesPerSecond: 1})
-	const pieces, piece = 40, 1000
+	const pieces, piece = 50, 1000
 	patiently(t, func() error {
 		// The first 8 KiB are read before the handler runs and do not count for the rate.
 		c, br := w.send(putHeader(8192+pieces*piece)+strings.Repeat("a", 8192), false)
