@@ -19,9 +19,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/valyala/fasthttp/fasthttputil"
+
+	"tiercel/cluster/model"
 )
 
 const fileURL = "http://tiercel/api/v1/storage/files"
+
+// longEnough bounds a wait for what must come. It only ends a test that hangs, so it is far
+// beyond what a busy machine may hold one up for.
+const longEnough = 20 * time.Second
 
 // world is a server in front of a fake gateway, and ways to talk to it.
 type world struct {
@@ -102,6 +108,26 @@ func (w *world) put(path string, content []byte, headers ...string) reply {
 	return r
 }
 
+// stored puts a file behind the server, past the timeouts on trial.
+func (w *world) stored(path string, content []byte) {
+	w.t.Helper()
+	_, err := w.gw.store(&model.PutRequest{Tenant: model.DefaultTenant, Path: path}, content)
+	require.NoError(w.t, err)
+}
+
+// patiently tries up to three times what the server must not cut off. Both ends are in one
+// process: when that stands still for longer than a deadline, the deadline has passed before
+// anybody can look at the bytes. A server that cuts off without cause does so each time.
+func patiently(t *testing.T, served func() error) {
+	t.Helper()
+	err := served()
+	for try := 1; err != nil && try < 3; try++ {
+		t.Logf("cut off, once more: %v", err)
+		err = served()
+	}
+	assert.NoError(t, err)
+}
+
 func (w *world) get(path string, headers ...string) reply {
 	w.t.Helper()
 	return w.do("GET", fileURL+path, nil, headers...)
@@ -120,14 +146,14 @@ func (w *world) exchange(text string, wantClosed bool) (r reply, closed bool) {
 	c, err := w.dial()
 	require.NoError(w.t, err)
 	defer c.Close()
-	require.NoError(w.t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	require.NoError(w.t, c.SetDeadline(time.Now().Add(time.Minute)))
 	_, err = io.WriteString(c, text)
 	require.NoError(w.t, err)
 	br := bufio.NewReader(c)
 	method, _, _ := strings.Cut(text, " ")
 	r = readReply(w.t, br, method)
 	if wantClosed {
-		require.NoError(w.t, c.SetReadDeadline(time.Now().Add(time.Second)))
+		require.NoError(w.t, c.SetReadDeadline(time.Now().Add(longEnough)))
 		_, err = br.ReadByte()
 	}
 	return r, err == io.EOF
@@ -135,11 +161,19 @@ func (w *world) exchange(text string, wantClosed bool) (r reply, closed bool) {
 
 func readReply(t *testing.T, br *bufio.Reader, method string) reply {
 	t.Helper()
-	resp, err := http.ReadResponse(br, &http.Request{Method: method})
+	r, err := nextReply(br, method)
 	require.NoError(t, err)
+	return r
+}
+
+func nextReply(br *bufio.Reader, method string) (reply, error) {
+	resp, err := http.ReadResponse(br, &http.Request{Method: method})
+	if err != nil {
+		return reply{}, err
+	}
 	r := reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength, last: resp.Close}
 	r.body, r.err = io.ReadAll(resp.Body)
-	return r
+	return r, nil
 }
 
 // errorBody is the JSON form of an error.

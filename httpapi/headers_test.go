@@ -11,7 +11,7 @@ import (
 )
 
 func TestHeaders_WhatTwoReadersCouldUnderstandDifferentlyIsRefusedAndTheConnectionClosed(t *testing.T) {
-	w := overTCP(t, Config{HeaderTimeout: 200 * time.Millisecond})
+	w := overTCP(t, Config{HeaderTimeout: 5 * time.Second})
 	line := "PUT " + filesPrefix + "a HTTP/1.1\r\n"
 	for _, c := range []struct{ name, request string }{
 		{"two lengths that differ", line + "Host: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"},

@@ -24,7 +24,7 @@ func (w *world) answers(raw string, methods ...string) []reply {
 	c, err := w.dial()
 	require.NoError(w.t, err)
 	defer c.Close()
-	require.NoError(w.t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	require.NoError(w.t, c.SetDeadline(time.Now().Add(time.Minute)))
 	go func() {
 		_, _ = io.WriteString(c, raw) // fails when the server has closed
 		_ = c.(interface{ CloseWrite() error }).CloseWrite()
@@ -113,8 +113,8 @@ func neverARequest(t *testing.T, got []reply) {
 
 func TestHostile_FramingThatAnotherHopWouldReadOtherwiseStoresNothing(t *testing.T) {
 	// In the clear, and as a server that other machines reach is: under TLS and tokens.
-	open := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
-	closed, _ := overTLS(t, Config{HeaderTimeout: 300 * time.Millisecond, Tokens: testBearers})
+	open := overTCP(t, Config{})
+	closed, _ := overTLS(t, Config{Tokens: testBearers})
 	put := "PUT " + filesPrefix + "a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer acme-rw\r\n"
 	chunked := put + "Transfer-Encoding: chunked\r\n\r\n"
 	for _, c := range []struct{ name, raw string }{
@@ -155,7 +155,7 @@ func TestHostile_FramingThatAnotherHopWouldReadOtherwiseStoresNothing(t *testing
 				got := w.answers(c.raw, "PUT")
 				require.Len(t, got, 1, "what follows was taken for a request")
 				e := wantError(t, got[0], got[0].status, codeOf(t, got[0]))
-				assert.Contains(t, []string{"invalid_argument", "too_large", "deadline_exceeded"}, e.Error.Code)
+				assert.Contains(t, []string{"invalid_argument", "too_large"}, e.Error.Code)
 				assert.Empty(t, w.gw.puts)
 			}
 		})
@@ -171,8 +171,8 @@ func codeOf(t *testing.T, r reply) string {
 }
 
 func TestHostile_WhatIsNoRequestIsRefusedAndTheConnectionClosed(t *testing.T) {
-	open := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond, MaxHeaderBytes: 8 << 10})
-	closed, _ := overTLS(t, Config{HeaderTimeout: 300 * time.Millisecond, MaxHeaderBytes: 8 << 10, Tokens: testBearers})
+	open := overTCP(t, Config{MaxHeaderBytes: 8 << 10})
+	closed, _ := overTLS(t, Config{MaxHeaderBytes: 8 << 10, Tokens: testBearers})
 	host := " HTTP/1.1\r\nHost: h\r\n\r\n"
 	for _, c := range []struct {
 		name, raw string
@@ -223,8 +223,8 @@ func TestHostile_WhatIsNoRequestIsRefusedAndTheConnectionClosed(t *testing.T) {
 	}
 	for _, w := range []*world{open, closed} {
 		assert.Empty(t, w.gw.puts)
-		assert.Eventually(t, func() bool { return w.server.inFlight.Load() == 0 }, time.Second, 5*time.Millisecond)
-		assert.Eventually(t, func() bool { return w.server.connections() == 0 }, 2*time.Second, 5*time.Millisecond)
+		assert.Eventually(t, func() bool { return w.server.inFlight.Load() == 0 }, longEnough, 5*time.Millisecond)
+		assert.Eventually(t, func() bool { return w.server.connections() == 0 }, longEnough, 5*time.Millisecond)
 	}
 }
 
@@ -246,8 +246,8 @@ func noRequest(t *testing.T, got []reply, silence bool) {
 }
 
 func TestHostile_GarbageBehindARequestEndsTheConnectionAfterItsAnswer(t *testing.T) {
-	open := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
-	closed, _ := overTLS(t, Config{HeaderTimeout: 300 * time.Millisecond, Tokens: testBearers})
+	open := overTCP(t, Config{})
+	closed, _ := overTLS(t, Config{Tokens: testBearers})
 	const good = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 	for name, garbage := range map[string]string{
 		"bytes": "\xff\xfe\xfd\xfc\r\n\r\n", "a body without a length": "hello, world\r\n\r\n", "half a request": "GET /heal", "a TLS greeting": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n",
@@ -270,7 +270,7 @@ func TestHostile_GarbageBehindARequestEndsTheConnectionAfterItsAnswer(t *testing
 
 func TestHostile_PipelinedRequestsWhoseAnswersNobodyReadsAreCutOff(t *testing.T) {
 	w := overTCP(t, Config{StallTimeout: 60 * time.Millisecond})
-	w.put("/big", pattern(1<<20))
+	w.stored("/big", pattern(1<<20))
 	c, _ := w.send("", false)
 	sent := make(chan int)
 	go func() {
@@ -284,13 +284,13 @@ func TestHostile_PipelinedRequestsWhoseAnswersNobodyReadsAreCutOff(t *testing.T)
 	}()
 	assert.Less(t, <-sent, 100_000, "everything was taken in")
 	w.client.CloseIdleConnections()
-	assert.Eventually(t, func() bool { return w.server.connections() == 0 }, 5*time.Second, 5*time.Millisecond)
+	assert.Eventually(t, func() bool { return w.server.connections() == 0 }, longEnough, 5*time.Millisecond)
 	assert.Zero(t, w.server.inFlight.Load())
 }
 
 func TestHostile_ExpectIsNoWayAroundTheChecks(t *testing.T) {
-	open := overTCP(t, Config{HeaderTimeout: 300 * time.Millisecond})
-	closed, _ := overTLS(t, Config{HeaderTimeout: 300 * time.Millisecond, Tokens: testBearers})
+	open := overTCP(t, Config{})
+	closed, _ := overTLS(t, Config{Tokens: testBearers})
 	put := "PUT " + filesPrefix + "a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer acme-rw\r\n"
 	for _, c := range []struct{ name, raw string }{
 		{"twice", put + "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc"},

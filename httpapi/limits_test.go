@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,7 +31,7 @@ func (w *world) send(text string, end bool) (net.Conn, *bufio.Reader) {
 	c, err := w.dial()
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { c.Close() })
-	require.NoError(w.t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	require.NoError(w.t, c.SetDeadline(time.Now().Add(time.Minute)))
 	_, err = io.WriteString(c, text)
 	require.NoError(w.t, err)
 	if end {
@@ -170,16 +172,27 @@ func drip(c net.Conn, every time.Duration) (stop func()) {
 }
 
 func TestSlowClient_ThatKeepsMovingIsServedBeyondEveryTimeout(t *testing.T) {
-	w := overTCP(t, Config{StallTimeout: 500 * time.Millisecond, HeaderTimeout: 50 * time.Millisecond, RateGrace: 20 * time.Millisecond, MinBytesPerSecond: 10})
-	c, br := w.send(putHeader(8192+30)+strings.Repeat("a", 8192), false)
-	start := time.Now()
-	for range 30 {
-		<-time.After(7 * time.Millisecond)
-		_, err := c.Write([]byte("b"))
-		require.NoError(t, err)
-	}
-	assert.Equal(t, 201, readReply(t, br, "PUT").status)
-	assert.Greater(t, time.Since(start), 4*50*time.Millisecond, "longer than the timeouts")
+	t.Parallel()
+	const stall = 3 * time.Second
+	w := overTCP(t, Config{StallTimeout: stall, HeaderTimeout: time.Second, RateGrace: 500 * time.Millisecond, MinBytesPerSecond: 1})
+	const pieces, piece = 50, 1000
+	patiently(t, func() error {
+		// The first 8 KiB are read before the handler runs and do not count for the rate.
+		c, br := w.send(putHeader(8192+pieces*piece)+strings.Repeat("a", 8192), false)
+		start := time.Now()
+		for range pieces {
+			<-time.After(100 * time.Millisecond)
+			if _, err := c.Write(make([]byte, piece)); err != nil {
+				return err
+			}
+		}
+		r, err := nextReply(br, "PUT")
+		if err == nil && r.status/100 != 2 {
+			err = fmt.Errorf("%d %s", r.status, r.body)
+		}
+		assert.Greater(t, time.Since(start), stall+stall/2, "longer than a deadline is ever set for")
+		return err
+	})
 }
 
 func TestSlowClient_ThatDoesNotFinishItsHeaderIsCutOff(t *testing.T) {
@@ -197,24 +210,39 @@ func TestSlowClient_ThatDoesNotFinishItsHeaderIsCutOff(t *testing.T) {
 
 func TestSlowClient_ThatStopsReadingIsCutOff(t *testing.T) {
 	w := overTCP(t, Config{StallTimeout: 60 * time.Millisecond})
-	w.put("/big", pattern(20<<20))
+	w.stored("/big", pattern(20<<20))
 	_, br := w.send("GET "+filesPrefix+"big HTTP/1.1\r\nHost: h\r\n\r\n", false)
-	assert.Eventually(t, func() bool { return valueOf(w.server.met.cutResponses) == 1 }, 2*time.Second, 5*time.Millisecond)
+	assert.Eventually(t, func() bool { return valueOf(w.server.met.cutResponses) == 1 }, longEnough, 5*time.Millisecond)
 	assert.ErrorIs(t, readReply(t, br, "GET").err, io.ErrUnexpectedEOF)
 }
 
 func TestSlowClient_ThatReadsSlowlyButSteadilyGetsEverything(t *testing.T) {
-	w := overTCP(t, Config{StallTimeout: 150 * time.Millisecond})
+	t.Parallel()
+	const stall = 2 * time.Second
+	w := overTCP(t, Config{StallTimeout: stall})
 	content := pattern(12 << 20)
-	w.put("/big", content)
-	start := time.Now()
-	c, br := w.send("GET "+filesPrefix+"big HTTP/1.1\r\nHost: h\r\n\r\n", false)
-	slow := bufio.NewReaderSize(&pausing{c: br, every: 1 << 20, pause: 25 * time.Millisecond}, 1<<20)
-	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
-	r := readReply(t, slow, "GET")
-	require.NoError(t, r.err)
-	assert.Len(t, r.body, len(content))
-	assert.Greater(t, time.Since(start), 150*time.Millisecond, "longer than the timeout")
+	w.stored("/big", content)
+	dial := w.dial
+	w.dial = func() (net.Conn, error) {
+		c, err := dial()
+		if err != nil {
+			return nil, err
+		}
+		// Small, so that how slowly it is read is how slowly it can be sent.
+		return c, c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	}
+	patiently(t, func() error {
+		start := time.Now()
+		_, br := w.send("GET "+filesPrefix+"big HTTP/1.1\r\nHost: h\r\n\r\n", false)
+		slow := bufio.NewReaderSize(&pausing{c: br, every: 1 << 20, pause: 600 * time.Millisecond}, 1<<20)
+		r, err := nextReply(slow, "GET")
+		if err = errors.Join(err, r.err); err != nil {
+			return err
+		}
+		assert.True(t, bytes.Equal(content, r.body), "%d of %d bytes", len(r.body), len(content))
+		assert.Greater(t, time.Since(start), stall+stall/2, "longer than a deadline is ever set for")
+		return nil
+	})
 }
 
 // pausing reads with a pause after so many bytes.
@@ -262,7 +290,7 @@ func TestLimits_OnConnectionsAreAnsweredInTheFormOfErrors(t *testing.T) {
 			assert.True(t, closed)
 			assert.Equal(t, 1.0, valueOf(w.server.met.refusedConnections.WithLabelValues(c.limit)))
 			first.Close()
-			assert.Eventually(t, func() bool { return w.raw(probe).status == 200 }, time.Second, 5*time.Millisecond, "the place is not free again")
+			assert.Eventually(t, func() bool { return w.raw(probe).status == 200 }, longEnough, 5*time.Millisecond, "the place is not free again")
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -60,33 +61,47 @@ func TestTLS_CarriesWhatPlainConnectionsDo(t *testing.T) {
 // a deadline, and moves, is no reason to break the connection.
 func TestTLS_ASlowClientThatMakesProgressIsServedAndAStalledOneCut(t *testing.T) {
 	t.Parallel()
-	w, _ := overTLS(t, Config{StallTimeout: 400 * time.Millisecond, MinBytesPerSecond: 1, RateGrace: time.Minute})
 	content := pattern(7 << 20) // more than what the kernel takes at once
-	w.put("/a", content)
-	ask := func() (net.Conn, io.Reader) {
+	limits := Config{StallTimeout: 2 * time.Second, MinBytesPerSecond: 1, RateGrace: time.Minute}
+	ask := func(w *world) net.Conn {
 		c, err := w.dial()
 		require.NoError(t, err)
+		require.NoError(t, c.SetDeadline(time.Now().Add(time.Minute)))
 		_, err = io.WriteString(c, "GET /api/v1/storage/files/a HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
 		require.NoError(t, err)
-		return c, c
+		return c
 	}
-	slow, from := ask()
-	defer slow.Close()
-	var got bytes.Buffer
-	for {
-		n, err := io.CopyN(&got, from, 64<<10)
-		if n == 0 || err != nil {
-			break
-		}
-		<-time.After(30 * time.Millisecond)
-	}
-	_, body, _ := bytes.Cut(got.Bytes(), []byte("\r\n\r\n"))
-	assert.True(t, bytes.Equal(content, body), "%d of %d bytes", len(body), len(content))
-
-	stalled, from := ask()
+	other, _ := overTLS(t, limits)
+	other.stored("/a", content)
+	stalled := ask(other) // which takes nothing while the slow one is served
 	defer stalled.Close()
-	require.Eventually(t, func() bool { return valueOf(w.server.met.cutResponses) == 1 }, 20*time.Second, 5*time.Millisecond)
-	cut, _ := io.Copy(io.Discard, from) // ends in the middle of a record
+
+	w, _ := overTLS(t, limits)
+	w.stored("/a", content)
+	patiently(t, func() error {
+		slow := ask(w)
+		defer slow.Close()
+		var got bytes.Buffer
+		for start := time.Now(); ; {
+			n, err := io.CopyN(&got, slow, 64<<10)
+			if n == 0 || err != nil {
+				break
+			}
+			// A piece of the file takes longer than the longest deadline, and two
+			// deadlines pass; then there is nothing more to be learnt from waiting.
+			if time.Since(start) < 6500*time.Millisecond {
+				<-time.After(300 * time.Millisecond)
+			}
+		}
+		_, body, _ := bytes.Cut(got.Bytes(), []byte("\r\n\r\n"))
+		if !bytes.Equal(content, body) {
+			return fmt.Errorf("%d of %d bytes", len(body), len(content))
+		}
+		return nil
+	})
+
+	require.Eventually(t, func() bool { return valueOf(other.server.met.cutResponses) == 1 }, longEnough, 5*time.Millisecond)
+	cut, _ := io.Copy(io.Discard, stalled) // ends in the middle of a record
 	assert.Less(t, cut, int64(len(content)))
 }
 
@@ -102,7 +117,7 @@ func TestTLS_WhoSpeaksPlainHTTPIsToldSo(t *testing.T) {
 	defer c.Close()
 	_, err = c.Write([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
 	require.NoError(t, err)
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(longEnough)))
 	answer, _ := io.ReadAll(c)
 	assert.Empty(t, answer)
 	w.dial = secret
@@ -110,15 +125,16 @@ func TestTLS_WhoSpeaksPlainHTTPIsToldSo(t *testing.T) {
 }
 
 func TestTLS_AConnectionBeyondTheLimitIsRefusedInTLS(t *testing.T) {
-	w, plain := overTLS(t, Config{MaxConnections: 1})
+	// What is refused has this long for its handshake, too.
+	w, plain := overTLS(t, Config{MaxConnections: 1, LingerTimeout: 10 * time.Second})
 	first, err := plain()
 	require.NoError(t, err)
 	defer first.Close()
-	require.Eventually(t, func() bool { return w.server.connections() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.server.connections() == 1 }, longEnough, time.Millisecond)
 	c, err := w.dial()
 	require.NoError(t, err)
 	defer c.Close()
-	require.NoError(t, c.SetDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(30*time.Second)))
 	answer, err := io.ReadAll(c)
 	_ = err // the connection ends without a farewell
 	assert.Contains(t, string(answer), "429 Too Many Requests")
@@ -126,18 +142,20 @@ func TestTLS_AConnectionBeyondTheLimitIsRefusedInTLS(t *testing.T) {
 }
 
 func TestTLS_WhoNeverShakesHandsIsHungUpOnAndDoesNotHoldUpTheEnd(t *testing.T) {
-	w, plain := overTLS(t, Config{HeaderTimeout: 100 * time.Millisecond})
+	_, plain := overTLS(t, Config{HeaderTimeout: 100 * time.Millisecond})
 	c, err := plain()
 	require.NoError(t, err)
 	defer c.Close()
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(longEnough)))
 	_, err = c.Read(make([]byte, 1))
 	assert.ErrorIs(t, err, io.EOF)
+
+	w, plain := overTLS(t, Config{}) // that hangs up on nobody before the end
 	another, err := plain()
 	require.NoError(t, err)
 	defer another.Close()
-	require.Eventually(t, func() bool { return w.server.connections() == 1 }, 5*time.Second, time.Millisecond)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	require.Eventually(t, func() bool { return w.server.connections() == 1 }, longEnough, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), longEnough)
 	defer cancel()
 	assert.NoError(t, w.server.Shutdown(ctx))
 }

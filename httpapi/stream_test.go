@@ -58,7 +58,7 @@ func TestStream_ThatFailsAfterTheHeaderIsCutAndNeverLooksWhole(t *testing.T) {
 	}
 	assert.Eventually(t, func() bool {
 		return valueOf(w.server.met.cutResponses) == 3 && w.server.inFlight.Load() == 0 && w.server.streams.Load() == 0
-	}, time.Second, time.Millisecond)
+	}, longEnough, time.Millisecond)
 }
 
 func TestStream_ThatFailsBeforeTheHeaderIsAnError(t *testing.T) {
@@ -74,7 +74,7 @@ func TestStream_ThatFailsBeforeTheHeaderIsAnError(t *testing.T) {
 		w.gw.onRead = nil
 		assert.Len(t, w.get("/f").body, size)
 	}
-	assert.Eventually(t, func() bool { return w.server.streams.Load() == 0 && w.server.inFlight.Load() == 0 }, time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return w.server.streams.Load() == 0 && w.server.inFlight.Load() == 0 }, longEnough, time.Millisecond)
 }
 
 func TestGet_FollowsAVersionWhoseExtentsWereMoved(t *testing.T) {
@@ -145,7 +145,7 @@ func TestStream_TakesSmallPiecesWhenManyAreUnderWay(t *testing.T) {
 	}
 	assert.True(t, bytes.Equal(content, w.get("/f").body))
 	assert.Equal(t, uint64(crowdedPieceBytes), largest)
-	assert.Eventually(t, func() bool { return w.server.streams.Load() == maxLargePieces }, time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return w.server.streams.Load() == maxLargePieces }, longEnough, time.Millisecond)
 }
 
 func TestShutdown_LetsRequestsFinishAndClosesIdleConnections(t *testing.T) {
@@ -171,7 +171,7 @@ func TestShutdown_LetsRequestsFinishAndClosesIdleConnections(t *testing.T) {
 	select {
 	case err := <-down:
 		assert.NoError(t, err)
-	case <-time.After(3 * time.Second):
+	case <-time.After(longEnough):
 		t.Fatal("shutdown does not end")
 	}
 	_, err = w.dial()
