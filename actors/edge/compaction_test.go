@@ -31,7 +31,9 @@ func TestClient_ReadsWhatCompactionHasMoved(t *testing.T) {
 	old := before.Row.Extents[0].Volume
 	gone := func() bool {
 		s, err := n.Status(t.Context())
-		require.NoError(t, err)
+		if err != nil {
+			return false // without a master for some seconds it rightly does not say
+		}
 		for _, v := range s.Volumes {
 			if v.Id == old {
 				return false
@@ -39,7 +41,7 @@ func TestClient_ReadsWhatCompactionHasMoved(t *testing.T) {
 		}
 		return true
 	}
-	require.Eventually(t, gone, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, gone, 3*time.Minute, 50*time.Millisecond)
 	after, err := n.Stat(t.Context(), "default", "/models/0", true)
 	require.NoError(t, err)
 	assert.NotEqual(t, old, after.Row.Extents[0].Volume)

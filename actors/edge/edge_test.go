@@ -49,6 +49,30 @@ func (c counting) Ask(ctx context.Context, to *actor.PID, msg live.AskMessage) (
 	return c.Asker.Ask(ctx, to, msg)
 }
 
+// Times for a machine on which a sync of the disk takes seconds. A node syncs about ten
+// times, one after the other, before it is ready.
+const (
+	readyIn = 2 * time.Minute
+	stepIn  = time.Minute
+	stopIn  = time.Minute
+	// A volume that has only one copy is given up after four times this.
+	appendIn = 15 * time.Second
+)
+
+// awaited asks until there is an answer: a node that has no master for some seconds
+// rightly refuses to say how things stand.
+func awaited[T any](t *testing.T, ask func(context.Context) (T, error)) (answer T) {
+	t.Helper()
+	var err error
+	for began := time.Now(); time.Since(began) < readyIn; {
+		if answer, err = ask(t.Context()); err == nil {
+			return answer
+		}
+	}
+	require.NoError(t, err)
+	return answer
+}
+
 // start runs a node on dir; stop ends it cleanly.
 func start(t *testing.T, dir string, credit int64, change ...func(*actors.Options)) (n *node, stop func()) {
 	t.Helper()
@@ -65,11 +89,11 @@ func startOn(t *testing.T, dir string, credit int64, between func(store.FS) stor
 	require.NoError(t, err)
 	rt, err := live.New(live.Config{
 		Node: data.Dir.Identity().NodeID, Incarnation: data.Dir.Identity().Incarnation, FS: fs, Log: slog.New(slog.DiscardHandler),
-		OnHalt: func(reason error) { t.Errorf("the node halted: %v", reason) },
+		StopTimeout: stopIn, OnHalt: func(reason error) { t.Errorf("the node halted: %v", reason) },
 	})
 	require.NoError(t, err)
 	opt := actors.DefaultOptions()
-	opt.ReserveBytes = 0
+	opt.ReserveBytes, opt.AppendPatience = 0, appendIn
 	opt.License = signed.DevelopmentSet(license.Enterprise, time.Now())
 	for _, c := range change {
 		c(&opt)
@@ -87,7 +111,7 @@ func startOn(t *testing.T, dir string, credit int64, between func(store.FS) stor
 	n.Client = edge.New(edge.Config{
 		Node: string(rt.Node()), Worker: func(id model.NodeID) *actor.PID { return rt.Peer(id, actors.WorkerPath) },
 		Asker: counting{rt.Edge(), &n.stats}, Gateway: rt.Local(actors.GatewayPath), Volumes: data.Volumes, BodyCredit: credit,
-		StepTimeout: 10 * time.Second, Ready: func() (bool, string) { return true, "" },
+		StepTimeout: stepIn, Ready: func() (bool, string) { return true, "" },
 	})
 	stopped := false
 	stop = func() {
@@ -100,7 +124,7 @@ func startOn(t *testing.T, dir string, credit int64, between func(store.FS) stor
 	t.Cleanup(stop)
 	select {
 	case <-ready:
-	case <-time.After(20 * time.Second):
+	case <-time.After(readyIn):
 		t.Fatal("the node does not get ready")
 	}
 	return n, stop
@@ -198,8 +222,7 @@ func TestClient_ABodyThatIsNotAsAnnouncedStoresNothing(t *testing.T) {
 			assert.Equal(t, model.CodeNotFound, model.CodeOf(err), "%s of %d", name, size)
 		}
 	}
-	status, err := n.Status(t.Context())
-	require.NoError(t, err)
+	status := awaited(t, n.Status)
 	assert.Zero(t, status.Totals[0].Files)
 }
 
@@ -366,8 +389,7 @@ func TestClient_AFlippedByteIsNeverServed(t *testing.T) {
 
 func TestCluster_ReadsTheTableThatGivesPathsTheirTiers(t *testing.T) {
 	n, _ := start(t, t.TempDir(), 64<<20)
-	c, err := n.Cluster(t.Context())
-	require.NoError(t, err)
+	c := awaited(t, n.Cluster)
 	tier, reason := n.TierOf(c.Cluster.Tiers, "/cache/a")
 	assert.Equal(t, model.TierRebuildable, tier)
 	assert.Equal(t, "the path begins with /cache/", reason)

@@ -41,11 +41,11 @@ func startListening(t *testing.T) (*edge.Client, *live.Node) {
 	require.NoError(t, err)
 	rt, err := live.New(live.Config{
 		Node: data.Dir.Identity().NodeID, Incarnation: data.Dir.Identity().Incarnation, FS: fs, Log: slog.New(slog.DiscardHandler), RPC: "127.0.0.1:0",
-		OnHalt: func(reason error) { t.Errorf("the node halted: %v", reason) },
+		StopTimeout: stopIn, OnHalt: func(reason error) { t.Errorf("the node halted: %v", reason) },
 	})
 	require.NoError(t, err)
 	opt := actors.DefaultOptions()
-	opt.ReserveBytes = 0
+	opt.ReserveBytes, opt.AppendPatience = 0, appendIn
 	ready := make(chan struct{})
 	var once sync.Once
 	opt.Announced = func(ok bool, _ string) {
@@ -61,13 +61,13 @@ func startListening(t *testing.T) (*edge.Client, *live.Node) {
 	})
 	select {
 	case <-ready:
-	case <-time.After(20 * time.Second):
+	case <-time.After(readyIn):
 		t.Fatal("the node does not get ready")
 	}
 	return edge.New(edge.Config{
 		Node: string(rt.Node()), Worker: func(id model.NodeID) *actor.PID { return rt.Peer(id, actors.WorkerPath) },
 		Asker: rt.Edge(), Gateway: rt.Local(actors.GatewayPath), Volumes: data.Volumes, BodyCredit: 0,
-		StepTimeout: 10 * time.Second, Ready: func() (bool, string) { return true, "" },
+		StepTimeout: stepIn, Ready: func() (bool, string) { return true, "" },
 	}), rt
 }
 
@@ -103,7 +103,7 @@ func TestHostile_GarbageOnThePortOfNodesEndsItsConnectionAndNothingElse(t *testi
 	} {
 		conn, err := net.Dial("tcp", rt.Address())
 		require.NoError(t, err)
-		require.NoError(t, conn.SetDeadline(time.Now().Add(15*time.Second)))
+		require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
 		_, _ = io.WriteString(conn, raw) // the node may have closed before the end
 		_ = conn.(*net.TCPConn).CloseWrite()
 		if _, err := io.Copy(io.Discard, conn); err != nil {
@@ -133,7 +133,7 @@ func TestHostile_StreamsOfPeersCanDoNoMoreThanPeersMay(t *testing.T) {
 	conn, err := grpc.NewClient(rt.Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, conn.Close()) }()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 
 	t.Run("an unknown method is refused", func(t *testing.T) {

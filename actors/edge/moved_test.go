@@ -70,7 +70,7 @@ func (f *fakeCluster) Ask(_ context.Context, to *actor.PID, msg live.AskMessage)
 
 func (f *fakeCluster) client() *Client {
 	return New(Config{
-		Asker: f, Gateway: actor.NewPID("here", "gateway"), Node: "n-edge", StepTimeout: time.Second,
+		Asker: f, Gateway: actor.NewPID("here", "gateway"), Node: "n-edge", StepTimeout: time.Minute,
 		Worker: func(n model.NodeID) *actor.PID { return actor.NewPID("there", string(n)) },
 	})
 }

@@ -29,8 +29,8 @@
 //
 // What does not count as caught: an edit whose old text is not found (planted
 // bugs stay in step with the code), a mutant that does not compile, a pattern
-// that runs no test, a test that fails without the edit, and a test that merely
-// ran out of time (unless expect asks for that).
+// that runs no test, a test that fails without the edit, a test that was killed, and
+// one that merely ran out of time (unless expect asks for that).
 //
 // Read first: bug.go (the format), harness.go (one trial).
 package planted

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Harness tries planted bugs on one module. It may be used concurrently.
@@ -203,10 +204,16 @@ type testOutput struct {
 	text   string
 }
 
+// killGrace is how long a test binary may go on beyond its timeout.
+const killGrace = time.Minute
+
 // run runs the bug's test in its package directory. A pattern that runs no test
-// is an error, as is a binary that cannot be started.
+// is an error, as is a binary that cannot be started or was killed: whatever it had said
+// by then, it has failed no test.
 func (h *Harness) run(ctx context.Context, binary string, bug Bug) (testOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, bug.Timeout*2) // the binary ends itself earlier
+	// The binary ends itself at its timeout and says so; on a slow machine it takes long
+	// to start and to dump its goroutines.
+	ctx, cancel := context.WithTimeout(ctx, bug.Timeout+killGrace)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "-test.run", bug.Run, "-test.v", "-test.timeout", bug.Timeout.String())
 	cmd.Dir = filepath.Join(h.root, filepath.FromSlash(bug.Package))
@@ -215,8 +222,14 @@ func (h *Harness) run(ctx context.Context, binary string, bug Bug) (testOutput, 
 	cmd.Stdout, cmd.Stderr = &text, &text
 	err := cmd.Run()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return testOutput{}, fmt.Errorf("%s ran out of time and was killed, so it proves nothing:\n%s", bug.Run, tail(text.String()))
+	case !errors.As(err, &exit):
 		return testOutput{}, fmt.Errorf("run the test %s: %w", bug.Run, err)
+	case exit.ExitCode() < 0: // Go itself exits after a panic; a signal comes from outside
+		return testOutput{}, fmt.Errorf("%s was killed (%w), so it proves nothing:\n%s", bug.Run, err, tail(text.String()))
 	}
 	if !strings.Contains(text.String(), "=== RUN") {
 		return testOutput{}, fmt.Errorf("-run %s matches no test in %s:\n%s", bug.Run, bug.Package, tail(text.String()))

@@ -46,6 +46,15 @@ func TestSum_LooksWhenAsked(t *testing.T) {
 	}
 }
 
+func TestSum_IsKilled(t *testing.T) {
+	if Sum(2, 3) != 5 {
+		t.Error("failed, but it goes on")
+		self, _ := os.FindProcess(os.Getpid())
+		_ = self.Kill()
+		select {}
+	}
+}
+
 func TestBroken_Always(t *testing.T) { t.Error("broken") }
 
 func TestSpin_Ends(t *testing.T) {
@@ -120,8 +129,9 @@ func TestHarness_DoesNotCountAsCaught(t *testing.T) {
 		{"a failure of another kind", "not as expected", with(toyBug("TestSum_Adds"), func(b *Bug) {
 			b.Expect = regexp.MustCompile("durability")
 		})},
+		{"a test that is killed", "was killed", toyBug("TestSum_IsKilled")},
 		{"a test that runs out of time", "ran out of time", with(toyBug("TestSpin_"), func(b *Bug) {
-			b.Timeout = time.Second
+			b.Timeout = 5 * time.Second // enough for the run without the bug on a slow machine
 			b.Edits[0].Old, b.Edits[0].New = "func Spin() bool { return false }", "func Spin() bool { return true }"
 		})},
 	} {

@@ -18,6 +18,8 @@ import (
 type carrier struct {
 	provider cluster.ClusterProvider
 	cluster  *cluster.Cluster
+	started  chan bool     // holds one: the provider has started, or failed to
+	ended    chan struct{} // closed when it has been shut down
 }
 
 // carry makes a carrier; found hears the addresses of everybody but address itself.
@@ -48,7 +50,7 @@ func (f *Finder) carry(address string, found func([]string)) (*carrier, error) {
 		}
 		found(addressesOf(topology.Members, address))
 	})
-	return &carrier{provider: provider, cluster: c}, nil
+	return &carrier{provider: provider, cluster: c, started: make(chan bool, 1), ended: make(chan struct{})}, nil
 }
 
 // provider makes that of the service, and says by which name it knows the cluster.

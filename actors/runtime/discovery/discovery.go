@@ -58,6 +58,7 @@ type Finder struct {
 	latest  []string
 	known   bool // latest came from the service
 	running *carrier
+	looked  *carrier // of the last Look
 }
 
 // New checks cfg and the environment; nothing is asked yet. Errors: invalid_argument.
@@ -97,6 +98,9 @@ func (f *Finder) Start(address string, tell func(addresses []string)) {
 
 // run starts the provider, however long that takes.
 func (f *Finder) run(address string) {
+	if !f.lookIsOver() {
+		return
+	}
 	var c *carrier
 	for {
 		var err error
@@ -111,6 +115,7 @@ func (f *Finder) run(address string) {
 			slow.Stop()
 		}
 		if err == nil {
+			c.started <- true
 			f.mu.Lock()
 			f.running = c
 			f.mu.Unlock()
@@ -122,6 +127,23 @@ func (f *Finder) run(address string) {
 			return
 		case <-time.After(retryEvery):
 		}
+	}
+}
+
+// lookIsOver waits until nothing of a Look can take back what is registered from now on;
+// false when this node stops before.
+func (f *Finder) lookIsOver() bool {
+	f.mu.Lock()
+	looked := f.looked
+	f.mu.Unlock()
+	if looked == nil {
+		return true
+	}
+	select {
+	case <-looked.ended:
+		return true
+	case <-f.stop:
+		return false
 	}
 }
 
@@ -178,12 +200,16 @@ func (f *Finder) Look(ctx context.Context) ([]string, error) {
 	}
 	// The Kubernetes provider takes the labels off the own pod, although nothing was
 	// registered: that must be over before this node registers.
+	f.mu.Lock()
+	f.looked = c
+	f.mu.Unlock()
 	defer f.shutDown(c)
 	go func() {
 		err := c.provider.StartClient(c.cluster)
 		if err == nil && f.cfg.Kind == Etcd {
 			f.reached.Store(true) // the others return before they have asked
 		}
+		c.started <- err == nil
 		failed <- err
 	}()
 	ticks := time.NewTicker(settleTime / 20)
@@ -226,10 +252,18 @@ func (f *Finder) Stop() {
 	}
 }
 
-// shutDown ends a provider, and waits for that a few seconds.
+// shutDown ends a provider, and waits for that a few seconds. One that is still about to
+// start is ended after that: those of etcd and Kubernetes panic before they have begun.
 func (f *Finder) shutDown(c *carrier) {
 	done := make(chan error, 1)
-	go func() { done <- c.provider.Shutdown(true) }()
+	go func() {
+		defer close(c.ended)
+		var err error
+		if <-c.started {
+			err = c.provider.Shutdown(true)
+		}
+		done <- err
+	}()
 	select {
 	case err := <-done:
 		if err != nil {

@@ -207,6 +207,9 @@ func TestConsul_NodesFindEachOtherAndAForgottenOneIsToldAgain(t *testing.T) {
 func TestKubernetes_NodesFindEachOther(t *testing.T) {
 	cluster := newFakeKubernetes(t)
 	findEachOther(t, func(node int) Config {
+		// A node that has been stopped may still take its labels off. The provider lets
+		// those that it finds on its pod stand, with the port of the node before.
+		assert.Eventually(t, func() bool { return len(cluster.labels(node)) == 0 }, patience, 10*time.Millisecond)
 		return Config{Kind: Kubernetes, Name: "ml", API: &rest.Config{Host: cluster.address(node)}}
 	})
 }

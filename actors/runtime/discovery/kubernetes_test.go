@@ -45,6 +45,13 @@ func (k *fakeKubernetes) address(pod int) string {
 	return s.URL
 }
 
+// labels are those of a pod.
+func (k *fakeKubernetes) labels(pod int) map[string]string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.pods[pod].Labels
+}
+
 func (k *fakeKubernetes) serve(w http.ResponseWriter, r *http.Request, pod int) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {

@@ -34,9 +34,12 @@ func (p *pair) Halted() error {
 	return nil
 }
 
+// patience is for a machine that stands still for seconds now and then.
+const patience = time.Minute
+
 func (p *pair) Until(cond func() bool) {
 	p.t.Helper()
-	require.Eventually(p.t, cond, 10*time.Second, time.Millisecond)
+	require.Eventually(p.t, cond, patience, time.Millisecond)
 }
 
 // start starts a node on a free loopback port that is stopped with the test.
@@ -48,7 +51,7 @@ func start(t *testing.T, config live.Config) *live.Node {
 		config.Incarnation = 1
 	}
 	if config.StopTimeout == 0 {
-		config.StopTimeout = 2 * time.Second
+		config.StopTimeout = 20 * time.Second
 	}
 	n, err := live.New(config)
 	require.NoError(t, err)

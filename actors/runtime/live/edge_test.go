@@ -45,6 +45,10 @@ func TestEdge_EveryoneGetsTheirOwnAnswer(t *testing.T) {
 	p := startPair(t)
 	spawn(t, p.a, "stat", answering)
 	spawn(t, p.b, "stat", answering)
+	connected(t, p.a, p.b)
+	connected(t, p.b, p.a)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	var wait sync.WaitGroup
 	for asker := range 8 {
 		to := p.a.Local("stat")
@@ -55,10 +59,11 @@ func TestEdge_EveryoneGetsTheirOwnAnswer(t *testing.T) {
 			path := ""
 			for range 200 {
 				path += "x"
-				reply, err := p.a.Edge().Ask(t.Context(), to, ask(path))
-				if assert.NoError(t, err) {
-					assert.EqualValues(t, len(path), reply.(*messages.StatReply).Applied)
+				reply, err := p.a.Edge().Ask(ctx, to, ask(path))
+				if !assert.NoError(t, err) {
+					return
 				}
+				assert.EqualValues(t, len(path), reply.(*messages.StatReply).Applied)
 			}
 		})
 	}
@@ -91,7 +96,7 @@ func TestEdge_ADeadlineEndsTheQuestionAndItsLateAnswerIsDropped(t *testing.T) {
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Zero(t, n.Stats().PendingAsks)
 	close(release)
-	require.Eventually(t, func() bool { return n.Stats().LateReplies == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return n.Stats().LateReplies == 1 }, patience, time.Millisecond)
 }
 
 func TestEdge_RefusesWhatCannotBeAnswered(t *testing.T) {

@@ -79,7 +79,7 @@ func TestSpawn_WhoIsSpokenToWhileItIsMadeHears(t *testing.T) {
 		}))
 		select {
 		case <-heard:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			require.Fail(t, "the actor is deaf")
 		}
 		close(end)

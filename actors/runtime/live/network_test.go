@@ -50,25 +50,47 @@ func send(from *live.Node, to *actor.PID, word string) {
 
 func eventually(t *testing.T, cond func() bool) {
 	t.Helper()
-	require.Eventually(t, cond, 10*time.Second, time.Millisecond)
+	require.Eventually(t, cond, patience, time.Millisecond)
+}
+
+// doors numbers what connected knocks at.
+var doors atomic.Int64
+
+// connected brings up the connection from a node to another: what is sent before there is
+// one is lost where making it takes long.
+func connected(t *testing.T, from, to *live.Node) {
+	t.Helper()
+	var heard counting
+	name := fmt.Sprintf("door-%d", doors.Add(1))
+	spawn(t, to, name, heard.producer())
+	eventually(t, func() bool {
+		send(from, from.Peer(to.Node(), name), "knock")
+		return heard.words.Load() > 0
+	})
 }
 
 func TestNetwork_ABatchOfTheLargestMessagesArrives(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)
-	var heard counting
-	spawn(t, p.b, "sink", heard.producer())
-	to := p.a.Peer("n-b", "sink")
-	eventually(t, func() bool { // what is sent before there is a connection may be lost
-		send(p.a, to, "")
-		return p.a.Stats().LinksUp == 1 && heard.words.Load() > 0
-	})
+	connected(t, p.a, p.b)
 	word := strings.Repeat("x", runtime.MaxMessageBytes-16)
-	for range live.BatchMessages + 8 {
-		send(p.a, to, word)
+	for try := range 5 { // a pause of the machine may end the connection; a batch that is too large always does
+		var heard counting
+		name := fmt.Sprintf("sink-%d", try)
+		spawn(t, p.b, name, heard.producer())
+		lost, to := p.a.Stats().LinksLost, p.a.Peer("n-b", name)
+		for range live.BatchMessages + 8 {
+			send(p.a, to, word)
+		}
+		all := func() bool { return heard.bytes.Load() == int64((live.BatchMessages+8)*len(word)) }
+		eventually(t, func() bool { return all() || p.a.Stats().LinksLost > lost })
+		if all() {
+			eventually(t, func() bool { return p.a.Stats().QueuedBytes == 0 })
+			return
+		}
+		connected(t, p.a, p.b)
 	}
-	eventually(t, func() bool { return heard.bytes.Load() == int64((live.BatchMessages+8)*len(word)) })
-	eventually(t, func() bool { return p.a.Stats().QueuedBytes == 0 })
+	require.Fail(t, "no batch arrived")
 }
 
 func TestNetwork_APeerThatDoesNotKeepUpLosesMessagesAndTheSenderDoesNotWait(t *testing.T) {
@@ -83,10 +105,12 @@ func TestNetwork_APeerThatDoesNotKeepUpLosesMessagesAndTheSenderDoesNotWait(t *t
 	defer func() { assert.NoError(t, mute.Close()) }()
 	p.a.SetPeers(map[model.NodeID]string{"n-mute": mute.Addr().String()})
 	to := p.a.Peer("n-mute", "sink")
-	for range 8 {
-		send(p.a, to, word)
-	}
-	assert.Positive(t, p.a.Stats().LinkOverflows)
+	eventually(t, func() bool { // the connection may be given up between two of them
+		for range 8 {
+			send(p.a, to, word)
+		}
+		return p.a.Stats().LinkOverflows > 0
+	})
 	assert.LessOrEqual(t, p.a.Stats().QueuedBytes, int64(limit))
 	// The connection is given up, and a watch of such a peer is answered.
 	var ended atomic.Bool
@@ -134,6 +158,7 @@ func TestNetwork_APeerThatComesBackIsHeardAgain(t *testing.T) {
 	var first, second counting
 	spawn(t, p.b, "sink", first.producer())
 	to := p.a.Peer("n-b", "sink")
+	connected(t, p.a, p.b)
 	send(p.a, to, "hello")
 	eventually(t, func() bool { return first.words.Load() == 1 })
 	require.NoError(t, p.b.Stop())
@@ -153,17 +178,30 @@ func TestNetwork_APeerThatComesBackIsHeardAgain(t *testing.T) {
 func TestNetwork_TheFirstBulkMessageAfterARestartArrives(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)
-	var first, second counting
+	var first counting
 	spawn(t, p.b, "sink", first.producer())
 	to := p.a.Peer("n-b", "sink")
-	p.a.SendBulk(to, nil, &messages.Stat{Path: "hello"})
-	eventually(t, func() bool { return first.words.Load() == 1 })
-	require.NoError(t, p.b.Stop())
-	eventually(t, func() bool { return !p.a.BulkUp(p.b.Address()) }) // though nothing is sent
-	again := start(t, live.Config{Node: "n-b", Incarnation: 2, RPC: p.b.Address()})
-	spawn(t, again, "sink", second.producer())
-	p.a.SendBulk(to, nil, &messages.Stat{Path: "hello again"})
-	eventually(t, func() bool { return second.words.Load() == 1 })
+	eventually(t, func() bool {
+		p.a.SendBulk(to, nil, &messages.Stat{Path: "hello"})
+		return first.words.Load() > 0
+	})
+	// It may be lost, after all, where the connection is not made within three seconds.
+	b := p.b
+	for try := range uint64(5) {
+		require.NoError(t, b.Stop())
+		eventually(t, func() bool { return !p.a.BulkUp(p.b.Address()) }) // though nothing is sent
+		var again counting
+		b = start(t, live.Config{Node: "n-b", Incarnation: 2 + try, RPC: p.b.Address()})
+		spawn(t, b, "sink", again.producer())
+		p.a.SendBulk(to, nil, &messages.Stat{Path: "hello again"})
+		for began := time.Now(); time.Since(began) < patience/4; {
+			if again.words.Load() == 1 {
+				return
+			}
+			<-time.After(time.Millisecond)
+		}
+	}
+	require.Fail(t, "it was lost again and again")
 }
 
 func TestNetwork_TheAnswerToAPeerThatHasComeBackDoesNotWaitForABackOff(t *testing.T) {
@@ -176,6 +214,7 @@ func TestNetwork_TheAnswerToAPeerThatHasComeBackDoesNotWaitForABackOff(t *testin
 			ctx.Send(p.a.Peer("n-b", "sink"), m)
 		}
 	}))
+	connected(t, p.a, p.b)
 	send(p.a, p.a.Peer("n-b", "sink"), "hello")
 	eventually(t, func() bool { return first.words.Load() == 1 })
 	require.NoError(t, p.b.Stop())
@@ -278,7 +317,8 @@ func TestInbound_HostileFramesAreRefusedAndTheNodeLives(t *testing.T) {
 	}
 	for i, f := range frames {
 		deliver(f.types, f.to, f.e)
-		eventually(t, func() bool { return n.Stats().RefusedFrames == uint64(i+1) })
+		eventually(t, func() bool { return n.Stats().RefusedFrames == uint64(i+1) || heard.words.Load() > 0 })
+		require.Zero(t, heard.words.Load(), "%s: it was let in", f.name)
 	}
 	deliver([]string{"tiercel.v1.Envelope"}, actor.NewPID("10.0.0.1:1", "sink"), &remote.MessageEnvelope{MessageData: good})
 	eventually(t, func() bool { return heard.words.Load() == 1 }) // not relayed elsewhere
@@ -333,7 +373,7 @@ func TestNetwork_TLSLetsOnlyPeersOfTheSameAuthorityIn(t *testing.T) {
 			spawn(t, b, "sink", heard.producer())
 			eventually(t, func() bool {
 				send(a, a.Peer("n-b", "sink"), "hello")
-				return heard.words.Load() > 0 || a.Stats().LinksLost > 1
+				return heard.words.Load() > 0 || !c.listen && a.Stats().LinksLost > 1
 			})
 			assert.Equal(t, c.listen, heard.words.Load() > 0)
 		})

@@ -97,7 +97,7 @@ func TestTLS_APeerThatTheSettingsRefuseIsRefusedEitherWay(t *testing.T) {
 	var heard counting
 	spawn(t, a, "sink", heard.producer())
 	spawn(t, b, "sink", heard.producer())
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for (a.Stats().LinksLost < 2 || b.Stats().LinksLost < 2) && time.Now().Before(deadline) {
 		send(a, a.Peer("n-b", "sink"), "hello")
 		send(b, b.Peer("n-a", "sink"), "hello")

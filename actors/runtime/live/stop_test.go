@@ -26,7 +26,7 @@ var (
 )
 
 func TestStop_EndsTheNewestActorFirstAndWaitsForWhatWasOffloaded(t *testing.T) {
-	n := start(t, live.Config{Node: "n-a", StopTimeout: 10 * time.Second})
+	n := start(t, live.Config{Node: "n-a", StopTimeout: patience})
 	var mu sync.Mutex
 	var ended []string
 	begun, written := make(chan struct{}), atomic.Bool{}
@@ -90,6 +90,7 @@ func TestStop_LeavesNoGoroutines(t *testing.T) {
 		p := startPair(t)
 		var heard counting
 		spawn(t, p.b, "sink", heard.producer())
+		connected(t, p.a, p.b)
 		send(p.a, p.a.Peer("n-b", "sink"), "hello")
 		eventually(t, func() bool { return heard.words.Load() == 1 })
 		require.NoError(t, p.a.Stop())
@@ -108,6 +109,7 @@ func TestHalt_TellsOnceAndTheNodeFallsSilent(t *testing.T) {
 	}})
 	b := start(t, live.Config{Node: "n-b", RPC: "127.0.0.1:0"})
 	introduce(a, b)
+	connected(t, a, b)
 	var heard counting
 	spawn(t, b, "sink", heard.producer())
 	var returned atomic.Bool

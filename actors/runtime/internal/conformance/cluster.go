@@ -3,6 +3,7 @@ package conformance
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
@@ -100,6 +101,38 @@ func spawn(t *testing.T, on runtime.Host, name string, p runtime.Producer) *acto
 	pid, err := on.SpawnRoot(name, p)
 	require.NoError(t, err)
 	return pid
+}
+
+// connected makes A and B speak to each other on both lanes, either way. What is sent
+// before there is a connection is lost where making one takes long; after this it is not.
+func connected(t *testing.T, c Cluster) {
+	t.Helper()
+	spawn(t, c.B(), "door", always(func(ctx *runtime.Context, msg any) {
+		switch m := msg.(type) {
+		case *messages.Stat:
+			ctx.Reply(&messages.StatReply{})
+		case *messages.Put:
+			ctx.ReplyBulk(&messages.Put{Header: m.Header})
+		}
+	}))
+	var heard notes
+	both := func() bool { return heard.has("reply") && heard.has("bulk reply") }
+	spawn(t, c.A(), "visitor", always(func(ctx *runtime.Context, msg any) {
+		switch msg.(type) {
+		case *actor.Started, string:
+			if !both() {
+				door := ctx.Runtime().Peer(c.B().Node(), "door")
+				ctx.Request(door, say("knock"))
+				ctx.RequestBulk(door, &messages.Put{Header: &messages.Header{}})
+				ctx.After(50*time.Millisecond, "again")
+			}
+		case *messages.StatReply:
+			heard.add("reply")
+		case *messages.Put:
+			heard.add("bulk reply")
+		}
+	}))
+	c.Until(both)
 }
 
 // tell sends a word to a local actor from outside.

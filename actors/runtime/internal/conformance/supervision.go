@@ -172,6 +172,7 @@ func rootHalts(t *testing.T, c Cluster) {
 
 // watching is an actor on A that watches an actor of B and says what it hears.
 func watching(t *testing.T, c Cluster, path string) *notes {
+	connected(t, c)
 	var got notes
 	spawn(t, c.A(), "watcher", always(func(ctx *runtime.Context, msg any) {
 		switch m := msg.(type) {
