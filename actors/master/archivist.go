@@ -90,8 +90,12 @@ func (a *Archivist) onStarted(ctx *runtime.Context) {
 	a.committer.begin(ctx)
 	a.number = ctx.Rand() >> 16 << 16 // a restarted archivist must not take an old answer for its own
 	a.coverAt = ctx.Now()
-	ctx.After(a.every(), archiveDue{})
+	ctx.After(min(a.every(), firstLook), archiveDue{})
 }
+
+// firstLook is how soon a new master looks at what an earlier one has written: until then
+// it cannot say how far the archive is behind.
+const firstLook = time.Second
 
 // every is the pause between two looks; backups are made without an archive, too.
 func (a *Archivist) every() time.Duration {
@@ -103,7 +107,11 @@ func (a *Archivist) every() time.Duration {
 
 // onDue looks whether there is something to do, unless something is under way.
 func (a *Archivist) onDue(ctx *runtime.Context) {
-	ctx.After(a.every(), archiveDue{})
+	pause := a.every()
+	if !a.listed && a.failure == "" {
+		pause = min(pause, firstLook) // its start may not be in the log yet
+	}
+	ctx.After(pause, archiveDue{})
 	a.committer.sweep(ctx.Now())
 	a.sweepBackups(ctx)
 	switch {

@@ -501,3 +501,22 @@ func TestRecover_ADamagedCheckpointIsPassedOverForAnother(t *testing.T) {
 	p.comeBack(p.story.hosts[0])
 	p.requireAll(want)
 }
+
+// Until it has looked, a new master does not know how far the archive is behind, and what
+// the master before it left is in no piece of the journal.
+func TestStory_ANewMasterJournalsWhatTheOldOneLeftAtOnce(t *testing.T) {
+	p := newProbeOf(t, Params{Seed: 990, Nodes: 3, ArchiveEvery: time.Minute})
+	require.Nil(t, p.put("/models/known", "journaled", nil).Error)
+	p.journaled()
+	require.Nil(t, p.put("/models/late", "not journaled", nil).Error)
+	old := p.story.master()
+	late := old.catalog.Applied()
+	old.turnOff(false)
+	p.host = p.story.living()[0]
+	require.True(t, p.story.world.RunUntil(func() bool { m := p.story.master(); return m != nil && m != old }, time.Minute))
+	p.waitReady()
+	p.story.world.Run(3 * time.Second)
+	r := p.archive()
+	require.Nil(t, r.Error)
+	assert.GreaterOrEqual(t, r.JournalIndex, late, "%v", r)
+}
