@@ -193,11 +193,13 @@ func (s *story) excused(v *messages.VolumeRow) bool {
 
 // checkState checks every byte that the catalog names.
 func (s *story) checkState() {
-	c := s.catalogAt(0)
-	if c == nil {
+	// A catalog whose actor has failed is read again from its snapshot and the log, and is
+	// behind what it was meanwhile.
+	if !s.world.RunUntil(func() bool { return s.catalogAt(0) != nil }, time.Minute) {
 		s.violate("nobody holds the catalog: %s", s.state())
 		return
 	}
+	c := s.catalogAt(0)
 	for g := range groups {
 		for p := range groups[g].paths {
 			if row, ok := c.Stat(clientTenant, pathOf(g, p)); ok {

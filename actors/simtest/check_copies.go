@@ -169,7 +169,7 @@ func (s *story) checkCopies() {
 	if !s.world.RunUntil(func() bool {
 		var ok bool
 		ok, reason = s.whole()
-		return ok
+		return ok && s.catalogAt(0) != nil // not one that is being read again
 	}, 10*time.Minute) {
 		s.violate("the copies do not come to what they should be: %s", reason)
 		return
