@@ -28,6 +28,7 @@ type Archivist struct {
 	gone    uint64       // the log is known to have been truncated up to here
 	covers  uint64       // what matters up to this log index is in the archive
 	coverAt time.Time    // when that was all there was
+	written int64        // of the newest item, in Unix milliseconds
 	newest  time.Time    // when the newest checkpoint was complete; zero: by an earlier master
 	failure string
 	told    bool // of the failure
@@ -177,22 +178,21 @@ func (a *Archivist) onListed(ctx *runtime.Context, m *messages.LookupReply) {
 		a.task = nil
 		return
 	}
-	var written int64
 	for _, f := range page.Files {
 		if item, ok := archive.Parse(f.Path); ok {
 			item.Bytes = f.Row.GetSizeBytes()
 			a.items[f.Path] = item
-			written = max(written, f.Row.GetModifiedUnixMs())
+			a.written = max(a.written, f.Row.GetModifiedUnixMs())
 		}
-	}
-	if a.covers == 0 && written > 0 {
-		// An earlier master has come this far, and what it did not write may be older than
-		// this one's start.
-		a.coverAt = time.UnixMilli(written)
 	}
 	if page.Next != "" {
 		a.list(ctx, page.Next)
 		return
+	}
+	if a.covers == 0 && a.written > 0 {
+		// An earlier master has come this far, and what it did not write may be older than
+		// this one's start.
+		a.coverAt = time.UnixMilli(a.written)
 	}
 	a.task, a.listed = nil, true
 	a.next(ctx)

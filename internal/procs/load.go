@@ -67,17 +67,21 @@ func StartLoad(c *Cluster, n int, seed uint64) *Load {
 
 // StartLoadIn starts n writers below the prefixes.
 func StartLoadIn(c *Cluster, n int, seed uint64, prefixes ...string) *Load {
-	return start(&Load{cluster: c, nodes: c.Nodes, seed: seed, versions: &versions{given: make(map[uint64]string)}}, n, prefixes)
+	l := &Load{cluster: c, nodes: c.Nodes, seed: seed, versions: &versions{given: make(map[uint64]string)}}
+	l.begin(n, prefixes)
+	return l
 }
 
 // Through starts n more writers, with paths of their own, that ask only these nodes.
 // What both loads were given must fit together.
 func (l *Load) Through(nodes []*Node, n int) *Load {
 	l.others++
-	return start(&Load{cluster: l.cluster, nodes: nodes, seed: l.seed + l.others, versions: l.versions}, n, loadPrefixes[:])
+	beside := &Load{cluster: l.cluster, nodes: nodes, seed: l.seed + l.others, versions: l.versions}
+	beside.begin(n, loadPrefixes[:])
+	return beside
 }
 
-func start(l *Load, n int, prefixes []string) *Load {
+func (l *Load) begin(n int, prefixes []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop, l.mark = cancel, time.Now()
 	for i := range n {
@@ -88,7 +92,6 @@ func start(l *Load, n int, prefixes []string) *Load {
 		l.writers = append(l.writers, w)
 		l.wg.Go(func() { w.run(ctx) })
 	}
-	return l
 }
 
 // Stop ends the load, each writer after the request it is at.
@@ -190,23 +193,19 @@ func (w *writer) do(method string, f *file, body []byte, want map[int]bool) bool
 		}
 		sent := time.Now()
 		status, answer, err := w.send(n, method, f.path, body, key)
-		if err != nil && method == http.MethodDelete {
+		// It stood in the queue as long as a write may: on a machine that is slow the new
+		// master is still on its way.
+		late := status == http.StatusServiceUnavailable && time.Since(sent) > queuedFor
+		if (err != nil || late) && method == http.MethodDelete {
 			// A delete has no key: the one without an answer may take effect at any later
 			// time, so nothing can be said of this path any more.
 			f.path += "x"
 			return true
 		}
 		if err != nil {
-			time.Sleep(5 * time.Millisecond)
-			continue // the process is gone; another one is asked
+			time.Sleep(5 * time.Millisecond) // the process is gone; another one is asked
 		}
-		if status == http.StatusServiceUnavailable && time.Since(sent) > queuedFor {
-			// It stood in the queue as long as a write may. On a machine that is slow, the
-			// new master is still on its way.
-			if method == http.MethodDelete {
-				f.path += "x"
-				return true
-			}
+		if err != nil || late {
 			continue
 		}
 		w.load.note(began, sent, want[status], method+" "+f.path+" through "+n.String())
