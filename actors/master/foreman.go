@@ -29,6 +29,7 @@ type Foreman struct {
 
 	copies   map[replication.Copy]*copying // settles under way
 	failed   map[replication.Copy]*failure
+	sound    map[replication.Copy]sound
 	changing map[uint64]time.Time // members or damage of a volume, with the log
 	creating map[replication.JobKey]time.Time
 	tallies  map[uint64]*tally // by job
@@ -52,6 +53,7 @@ type copying struct {
 	from  string
 	since time.Time
 	sent  time.Time // the order, the last time
+	check bool      // the row has it as verified; it is read all the same
 }
 
 // failure of a copy; it rests until then.
@@ -59,6 +61,13 @@ type failure struct {
 	reason string
 	times  int
 	until  time.Time
+	check  bool // of a copy that the row has as verified
+}
+
+// sound is a copy that was read or made, and was what was sealed.
+type sound struct {
+	replicaGen uint64
+	at         time.Time
 }
 
 type foremanDue struct{}
@@ -66,6 +75,8 @@ type foremanDue struct{}
 const (
 	// restTicks is how many looks pass between two plans while nothing changes.
 	restTicks = 5
+	// soundTicks is how many looks long a copy that was read counts as sound.
+	soundTicks = 5
 	// orderAgain repeats an order that was not answered: it, or the answer, was lost.
 	orderAgain = 10 * time.Second
 	// copiesPerWorker and copiesInAll bound what is under way at once.
@@ -78,7 +89,7 @@ const (
 func newForeman(cfg Config) *Foreman {
 	return &Foreman{
 		committer: newCommitter(cfg.CoordinatorPath), cfg: cfg, space: make(map[string]*space), latency: make(map[string]time.Duration),
-		copies: make(map[replication.Copy]*copying), failed: make(map[replication.Copy]*failure), changing: make(map[uint64]time.Time),
+		copies: make(map[replication.Copy]*copying), failed: make(map[replication.Copy]*failure), sound: make(map[replication.Copy]sound), changing: make(map[uint64]time.Time),
 		creating: make(map[replication.JobKey]time.Time), tallies: make(map[uint64]*tally), sweeps: make(map[string]*sweep),
 		scrubs: make(map[uint64]map[string]*messages.ScrubCopiesReply), budgets: make(map[uint64]pace.Bucket), waiting: make(map[askKey]bool),
 	}
@@ -144,7 +155,7 @@ func (f *Foreman) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 	if s.Cluster.GetTerm() != f.cfg.Term || s.Cluster.GetGeneration() != f.cfg.Generation || s.Error != nil {
 		return
 	}
-	idle := f.status.GetApplied() == s.Applied && len(f.copies)+len(f.failed)+len(f.asks) == 0 && !slices.ContainsFunc(s.Jobs, active)
+	idle := f.status.GetApplied() == s.Applied && len(f.copies)+len(f.failed)+len(f.sound)+len(f.asks) == 0 && !slices.ContainsFunc(s.Jobs, active)
 	if idle && ctx.Now().Before(f.rested) {
 		f.sweepCopies(ctx)
 		return // nothing has been logged, and only disks may have changed
@@ -174,13 +185,18 @@ func (f *Foreman) forget(now time.Time) {
 		switch m := memberOf(f.rows[key.Volume], key.Node); {
 		case m == nil:
 			delete(f.copies, key)
-		case m.Verified: // its outcome is on the way
+		case m.Verified && !c.check: // its outcome is on the way
 			f.count(key, c)
 		}
 	}
 	for key, x := range f.failed {
-		if m := memberOf(f.rows[key.Volume], key.Node); m == nil || m.Verified || now.After(x.until.Add(failureKept)) {
+		if m := memberOf(f.rows[key.Volume], key.Node); m == nil || m.Verified && !x.check || now.After(x.until.Add(failureKept)) {
 			delete(f.failed, key)
+		}
+	}
+	for key, x := range f.sound {
+		if now.Sub(x.at) > soundTicks*f.cfg.ReconcileTick {
+			delete(f.sound, key)
 		}
 	}
 	for volume, since := range f.changing {
@@ -212,6 +228,7 @@ func (f *Foreman) input(ctx *runtime.Context) replication.Input {
 		Weights: weightsOf(f.status.Cluster.Settings), Jobs: f.remembered(now), Settings: f.status.Cluster.Settings,
 		Brake: f.status.Cluster.GetBrake().GetEngaged(), BrakeReason: f.status.Cluster.GetBrake().GetReason(),
 		Settling: make(map[replication.Copy]bool, len(f.copies)), Failed: make(map[replication.Copy]string),
+		Sound:     make(map[replication.Copy]bool, len(f.sound)),
 		PerWorker: copiesPerWorker, Total: copiesInAll,
 	}
 	for key := range f.copies {
@@ -221,6 +238,9 @@ func (f *Foreman) input(ctx *runtime.Context) replication.Input {
 		if now.Before(x.until) {
 			in.Failed[key] = x.reason
 		}
+	}
+	for key, x := range f.sound {
+		in.Sound[key] = memberOf(f.rows[key.Volume], key.Node).GetReplicaGen() == x.replicaGen
 	}
 	for i, node := range f.status.WorkerNodes {
 		row := f.status.Workers[i]

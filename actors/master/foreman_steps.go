@@ -31,7 +31,7 @@ func (f *Foreman) act(ctx *runtime.Context, s *replication.Step) {
 		if m := memberOf(row, s.Node); m != nil {
 			f.changeMembers(ctx, row, s, m)
 		}
-	case replication.Settle:
+	case replication.Settle, replication.Check:
 		f.settle(ctx, row, s)
 	}
 }
@@ -77,7 +77,7 @@ func (f *Foreman) took(ctx *runtime.Context, what string, o *messages.CommitOutc
 	return logged(ctx, what, o)
 }
 
-// settle orders a copy to be made whole.
+// settle orders a copy to be made whole, or one that the row has as whole to be read.
 func (f *Foreman) settle(ctx *runtime.Context, row *messages.VolumeRow, s *replication.Step) {
 	key := replication.Copy{Volume: row.Id, Node: s.Node}
 	m := memberOf(row, s.Node)
@@ -88,14 +88,16 @@ func (f *Foreman) settle(ctx *runtime.Context, row *messages.VolumeRow, s *repli
 	if job == 0 {
 		job = f.jobID(s.Job)
 	}
-	f.copies[key] = &copying{job: job, bytes: s.Bytes, from: s.From, since: ctx.Now(), sent: ctx.Now()}
-	f.order(ctx, row, m, job)
+	f.copies[key] = &copying{job: job, bytes: s.Bytes, from: s.From, since: ctx.Now(), sent: ctx.Now(), check: s.Kind == replication.Check}
+	f.order(ctx, row, m, f.copies[key])
 }
 
-func (f *Foreman) order(ctx *runtime.Context, row *messages.VolumeRow, m *messages.VolumeMember, job uint64) {
+// order tells a worker. It reads what it has before it says that it is whole when it is
+// told to replace what is not.
+func (f *Foreman) order(ctx *runtime.Context, row *messages.VolumeRow, m *messages.VolumeMember, c *copying) {
 	order := &messages.SettleVolume{
 		Header: f.header(), Volume: row.Id, Tier: row.Tier, Generation: row.Generation, ReplicaGen: m.ReplicaGen,
-		SealedEnd: row.SealedEnd, GenerationStart: row.GenerationStart, Digest: row.Digest, Job: job, Replace: m.Damaged,
+		SealedEnd: row.SealedEnd, GenerationStart: row.GenerationStart, Digest: row.Digest, Job: c.job, Replace: m.Damaged || c.check,
 	}
 	order.Sources = f.sources(row, m.Node)
 	ctx.Request(ctx.Runtime().Peer(model.NodeID(m.Node), f.cfg.WorkerPath), order)
@@ -126,7 +128,7 @@ func (f *Foreman) repeatOrders(ctx *runtime.Context) {
 			c := f.copies[replication.Copy{Volume: row.Id, Node: m.Node}]
 			if c != nil && now.Sub(c.sent) >= orderAgain {
 				c.sent = now
-				f.order(ctx, row, m, c.job)
+				f.order(ctx, row, m, c)
 			}
 		}
 	}
@@ -142,6 +144,16 @@ func (f *Foreman) onSettled(ctx *runtime.Context, m *messages.SettleVolumeReply)
 		delete(f.copies, key)
 		f.fail(ctx, key, err)
 		f.truncate(ctx, m)
+		f.doubt(ctx, m, c)
+		return
+	}
+	if c.check || c.job != 0 { // each byte was read, or has just come from another copy
+		f.sound[key] = sound{m.ReplicaGen, ctx.Now()}
+	}
+	if x := memberOf(f.rows[m.Volume], m.Node); c.check && x.GetVerified() && x.ReplicaGen == m.ReplicaGen {
+		delete(f.copies, key)
+		delete(f.failed, key)
+		f.look(ctx)
 		return
 	}
 	f.commit(ctx, &messages.Command{Kind: &messages.Command_VerifyMember{VerifyMember: &messages.VerifyMember{
@@ -159,6 +171,17 @@ func (f *Foreman) onSettled(ctx *runtime.Context, m *messages.SettleVolumeReply)
 			f.look(ctx)
 		}
 	})
+}
+
+// doubt has a copy looked at that was to be read and could not be made what was sealed:
+// if it is bad, its worker says so, and the row gets to know.
+func (f *Foreman) doubt(ctx *runtime.Context, m *messages.SettleVolumeReply, c *copying) {
+	x := f.failed[replication.Copy{Volume: m.Volume, Node: m.Node}]
+	if !c.check || x == nil {
+		return
+	}
+	x.check = true
+	ctx.Send(ctx.Runtime().Peer(model.NodeID(m.Node), f.cfg.WorkerPath), &messages.CheckCopy{Volume: m.Volume, Cause: clipText(m.Error.GetMessage())})
 }
 
 // truncate logs a loss: the only holder of a volume is back, and its disk kept less than

@@ -149,6 +149,7 @@ func TestStory_ASourceThatHasOtherBytesIsPassedOverInTheEnd(t *testing.T) {
 	c := newCopies(t, 511)
 	s := c.seal(c.story.hosts[0], testVolume, 100, 70_000, 5000)
 	c.at(2)
+	c.noScrub()
 	c.requireWhole(s, c.settle(c.settleOrder(s, 7, 0)), 7)
 	c.spoil(c.host, s.id, 300) // and nobody has noticed
 	h := c.at(1)
@@ -156,11 +157,20 @@ func TestStory_ASourceThatHasOtherBytesIsPassedOverInTheEnd(t *testing.T) {
 	assert.Equal(t, "corrupt", r.Error.GetCode())
 	assert.Contains(t, r.Error.Message, "n-3")
 	assert.Nil(t, c.report(s.id), "nothing is left of it")
+	require.True(t, c.story.world.RunUntil(func() bool { return len(c.damaged) > 0 }, 10*time.Second), "the source looks at what it has")
+	assert.Equal(t, "n-3", c.damaged[0].Node)
+	c.at(1)
 	c.requireWhole(s, c.settle(c.settleOrder(s, 7, 2, 0)), 7)
 
+	c.at(2)
+	order := c.settleOrder(s, 7, 0)
+	order.Replace = true
+	c.requireWhole(s, c.settle(order), 7)
+	c.spoil(c.host, s.id, 300) // again
+	c.at(1)
 	c.spoil(h, s.id, 150)
 	bad := c.bytesOn(h, s.id)
-	order := c.settleOrder(s, 7, 2)
+	order = c.settleOrder(s, 7, 2)
 	order.Replace = true
 	assert.Equal(t, "corrupt", c.settle(order).Error.GetCode())
 	assert.Equal(t, bad, c.bytesOn(h, s.id), "one that is not whole replaces nothing")

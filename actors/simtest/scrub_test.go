@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"tiercel/cluster/model"
 	"tiercel/messages"
+	"tiercel/store"
 )
 
 func TestStory_NobodyOfAnOlderEpochDropsOrScrubs(t *testing.T) {
@@ -88,4 +90,74 @@ func TestStory_AScrubJobChecksEveryCopyAndSaysHowFarItIs(t *testing.T) {
 	assert.False(t, next().Finished)
 	order.Cancel, order.BytesPerSecond = true, 1<<30
 	assert.True(t, c.story.world.RunUntil(func() bool { return next().Finished }, 30*time.Minute))
+}
+
+// noScrub keeps the worker spoken to from reading copies by itself.
+func (p *probe) noScrub() {
+	p.send(workerPath, &messages.SettingsChanged{Settings: &messages.Settings{}})
+}
+
+func TestStory_TheCopyThatStaysIsReadBeforeTheOtherOneGoes(t *testing.T) {
+	// Found by seed 701342: the only other copy had gone bad unseen, and a drain gave up the good one.
+	p := filled(t, 1013, 3)
+	away := p.other()
+	var row *messages.VolumeRow
+	for _, v := range p.catalogRows() {
+		if v.State == messages.VolumeState_SEALED && v.SealedEnd > 4000 && len(v.Members) == 3 {
+			row = v
+			break
+		}
+	}
+	require.NotNil(t, row)
+	here := make([]*host, 0, 2)
+	for _, m := range row.Members {
+		require.True(t, m.Verified)
+		if m.Node != string(away.name) {
+			here = append(here, p.story.hostOf(m.Node))
+		}
+	}
+	liar, drained := here[0], here[1]
+	away.turnOff(false)
+	require.True(t, p.story.world.RunUntil(func() bool { return p.stateOf(away) == messages.WorkerState_UNREACHABLE }, time.Minute))
+	p.host = liar
+	p.noScrub()
+	require.NoError(t, liar.node.FS().Damage(fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+2000))
+	r := ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: string(drained.name)})
+	require.Nil(t, r.Error)
+	require.True(t, p.story.world.RunUntil(func() bool {
+		now, ok := p.story.master().catalog.Volume(row.Id)
+		return ok && memberOn(now, drained) == nil
+	}, 5*time.Minute), "%v", p.jobs(messages.JobKind_DRAIN))
+	now, _ := p.story.master().catalog.Volume(row.Id)
+	assert.True(t, memberOn(now, liar).Verified, "%v", now)
+	p.readBack()
+}
+
+func TestStory_ACopyOfAWorkerThatWasGivenUpStaysNamedWhileTheOtherOneIsBad(t *testing.T) {
+	p := filled(t, 1014, 3)
+	drained := p.other()
+	require.NotNil(t, ask[*messages.StartJobReply](p, gatewayPath, &messages.DrainWorker{Header: p.header(), Node: string(drained.name)}).Job)
+	require.True(t, p.story.world.RunUntil(func() bool { return len(drained.data.Volumes.States()) == 0 }, 5*time.Minute))
+	liar, away := p.story.master(), p.other()
+	var row *messages.VolumeRow
+	for _, v := range p.catalogRows() {
+		if v.State == messages.VolumeState_SEALED && v.Tier == uint32(model.TierImportant) && v.SealedEnd > 4000 {
+			row = v
+			break
+		}
+	}
+	require.NotNil(t, row)
+	require.True(t, len(row.Members) == 2 && memberOn(row, liar).GetVerified() && memberOn(row, away).GetVerified(), "%v", row)
+	p.host = liar
+	p.noScrub()
+	require.NoError(t, liar.node.FS().Damage(fmt.Sprintf("volumes/t%d/%d.vol", row.Tier, row.Id), store.DataStart+2000))
+	away.turnOff(false)
+	require.True(t, p.story.world.RunUntil(func() bool { return p.stateOf(away) == messages.WorkerState_DECOMMISSIONED }, time.Minute))
+	p.story.world.Run(time.Minute)
+	now, _ := liar.catalog.Volume(row.Id)
+	assert.True(t, memberOn(now, liar).GetDamaged(), "it was read before the other one was to go: %v", now)
+	require.NotNil(t, memberOn(now, away), "%v", now)
+	away.turnOn()
+	p.wholeAgain("after its return")
+	p.readBack()
 }

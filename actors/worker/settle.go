@@ -115,6 +115,7 @@ func (w *Worker) onSettled(ctx *runtime.Context, m *settled) {
 		w.discard(ctx, s)
 		return
 	case model.CodeOf(m.err) == model.CodeCorrupt:
+		ctx.Log().Error("a copy is damaged; it is restored from another one", "volume", s.ask.Volume, "cause", m.err)
 		s.making, s.why = true, m.err.Error()
 	default:
 		w.endSettle(ctx, s, m)
@@ -130,6 +131,9 @@ func (w *Worker) onSettled(ctx *runtime.Context, m *settled) {
 // discard deletes a copy that was fetched whole and is not what was sealed, and
 // begins again with the next source first: one of them has other bytes than it says.
 func (w *Worker) discard(ctx *runtime.Context, s *settling) {
+	for _, node := range s.ask.Sources[s.round:min(s.source+1, len(s.ask.Sources))] {
+		ctx.Send(ctx.Runtime().Peer(model.NodeID(node), w.cfg.Path), &messages.CheckCopy{Volume: s.ask.Volume, Cause: "a copy made from it is not what was sealed"})
+	}
 	s.round++
 	s.source = s.round
 	volumes, ask, replaced := w.cfg.Volumes, s.ask, s.why != ""

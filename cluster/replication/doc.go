@@ -9,7 +9,8 @@
 //
 // It refuses to give up a copy before others have taken its place: first a member is
 // added, then its copy is verified, then the surplus goes, one member of a volume at a
-// time. A copy on an unreachable worker is kept; it may come back. A damaged copy is
+// time, and only when one of the copies that stay was read, or made, a moment ago: a disk
+// does not tell when it goes bad. A copy on an unreachable worker is kept; it may come back. A damaged copy is
 // never a source. Nothing is placed onto a worker that is not healthy, and nothing moves
 // for a worker that is only degraded. Mass repair waits for the storm brake.
 //

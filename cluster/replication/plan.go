@@ -22,8 +22,11 @@ func plan(in Input, ahead int) Output {
 	}
 	p.rebalance()
 	p.openOnDraining()
+	for _, d := range p.doubts {
+		p.check(d)
+	}
 	out := Output{Moves: p.moves, Tiers: p.debt()}
-	out.Steps = slices.Concat(p.settles, p.removes, p.adds)
+	out.Steps = slices.Concat(p.settles, p.removes, p.adds, p.checks)
 	out.Jobs, out.Done = p.views()
 	return out
 }
@@ -42,6 +45,8 @@ type planner struct {
 	total                  int
 	ahead                  int // moves of a rebalance that are looked for
 	settles, removes, adds []Step
+	checks                 []Step
+	doubts                 []doubt
 	moves                  []Move
 }
 
@@ -60,7 +65,7 @@ func newPlanner(in Input) *planner {
 	slices.Sort(p.nodes)
 	p.hosts = len(hosts)
 	for c, on := range in.Settling { // sums: the order does not matter
-		if on {
+		if w := p.workers[c.Node]; on && w != nil && present(w.State) { // one that is away takes nothing in
 			p.coming[c.Node]++
 			p.total++
 		}

@@ -111,7 +111,7 @@ func TestPlan_RepairsWhatIsDamagedOrBehind(t *testing.T) {
 		// Found by a seed: the only copy there is was called damaged while its disk failed, and nobody looked again.
 		{name: "nobody knows of a whole one: it is read again", workers: abcd(), rows: rows(volume(1, "a!", tierOf(3))), jobs: job,
 			steps: []string{"settle 1 a anew for REPAIR a"}, views: []string{"REPAIR a"}},
-		{name: "a damaged copy that is not needed goes", workers: abcd(), rows: rows(volume(1, "a! b c")), steps: []string{"remove 1 a"}},
+		{name: "a damaged copy that is not needed goes", workers: abcd(), rows: rows(volume(1, "a! b c")), change: sound("b"), steps: []string{"remove 1 a"}},
 		{name: "one that cannot be made is put aside", workers: abcd(), rows: rows(volume(1, "a! b"), volume(2, "a! c")), jobs: job,
 			change: func(i *replication.Input) {
 				i.Failed = map[replication.Copy]string{{Volume: 1, Node: "a"}: "disk error"}
@@ -127,7 +127,7 @@ func TestPlan_EvacuatesWorkersThatWereGivenUp(t *testing.T) {
 		{name: "a copy is added", workers: gone, rows: rows(volume(1, "a b")), jobs: job, steps: []string{"add 1 c for EVACUATION a"}, views: []string{"EVACUATION a"}},
 		{name: "the old one stays until the new one is verified", workers: gone, rows: rows(volume(1, "a b c?", by("c", 90))), jobs: job,
 			steps: []string{"settle 1 c for EVACUATION a"}, views: []string{"EVACUATION a"}},
-		{name: "then it goes", workers: gone, rows: rows(volume(1, "a b c")), jobs: job, steps: []string{"remove 1 a for EVACUATION a"}, views: []string{"EVACUATION a"}},
+		{name: "then it goes", workers: gone, rows: rows(volume(1, "a b c")), jobs: job, change: sound("c"), steps: []string{"remove 1 a for EVACUATION a"}, views: []string{"EVACUATION a"}},
 		{name: "never the last", workers: gone, rows: rows(volume(1, "a")), jobs: job, views: []string{"EVACUATION a", "ADAPT tier 2"}, blocked: "no intact copy that can be reached"},
 		{name: "held by the brake", workers: gone, rows: rows(volume(1, "a b c")), jobs: job, change: braked, views: []string{"EVACUATION a"}, blocked: "brake"},
 		{name: "what a repair began goes on as it is", workers: gone, rows: rows(volume(1, "a b c?", by("c", 80))),
@@ -145,9 +145,9 @@ func TestPlan_DrainsOnRequest(t *testing.T) {
 		{name: "the drained copy is a source", workers: leaving, rows: rows(volume(1, "a", tierOf(3))), jobs: job, steps: []string{"add 1 b for DRAIN a"}, views: []string{"DRAIN a"}},
 		{name: "it stays until another is verified", workers: leaving, rows: rows(volume(1, "a b?", tierOf(3), by("b", 90))), jobs: job,
 			steps: []string{"settle 1 b for DRAIN a"}, views: []string{"DRAIN a"}},
-		{name: "then it goes", workers: leaving, rows: rows(volume(1, "a b", tierOf(3))), jobs: job, steps: []string{"remove 1 a for DRAIN a"}, views: []string{"DRAIN a"}},
+		{name: "then it goes", workers: leaving, rows: rows(volume(1, "a b", tierOf(3))), jobs: job, change: sound("b"), steps: []string{"remove 1 a for DRAIN a"}, views: []string{"DRAIN a"}},
 		{name: "the brake does not hold it", workers: leaving, rows: rows(volume(1, "a b")), jobs: job, change: braked, steps: []string{"add 1 c for DRAIN a"}, views: []string{"DRAIN a"}},
-		{name: "with too few others what they can hold is enough", workers: leaving[:2], rows: rows(volume(1, "a b")), jobs: job,
+		{name: "with too few others what they can hold is enough", workers: leaving[:2], rows: rows(volume(1, "a b")), jobs: job, change: sound("b"),
 			steps: []string{"remove 1 a for DRAIN a"}, views: []string{"DRAIN a"}},
 		{name: "but not nothing", workers: leaving[:1], rows: rows(volume(1, "a")), jobs: job, views: []string{"DRAIN a"}, blocked: "(1 draining)"},
 		{name: "others that cannot take it now", workers: workers(worker("a", drained), worker("b"), worker("c", free(gib/2))), rows: rows(volume(1, "a b")), jobs: job,
@@ -155,6 +155,49 @@ func TestPlan_DrainsOnRequest(t *testing.T) {
 		{name: "open volumes are left to do", workers: leaving, rows: rows(open), jobs: job, views: []string{"DRAIN a"}, blocked: "1 open volumes are being sealed"},
 		{name: "nothing left", workers: leaving, rows: rows(volume(1, "c b")), jobs: job, done: []uint64{90}},
 	})
+}
+
+func TestPlan_ReadsACopyThatStaysBeforeAnotherGoes(t *testing.T) {
+	leaving, gone := abcd(drained), abcd(in(decommissioned))
+	job := jobsOf(running(90, drain, "a"))
+	failed := func(nodes ...string) func(*replication.Input) {
+		return func(i *replication.Input) {
+			i.Failed = make(map[replication.Copy]string)
+			for _, node := range nodes {
+				i.Failed[replication.Copy{Volume: 1, Node: node}] = "disk error"
+			}
+		}
+	}
+	read := []string{"check 1 c for DRAIN a"}
+	tell(t, []story{
+		{name: "one of them", workers: leaving, rows: rows(volume(1, "a b c")), jobs: job, steps: read, views: []string{"DRAIN a"}},
+		{name: "once", workers: leaving, rows: rows(volume(1, "a b c")), jobs: job, views: []string{"DRAIN a"},
+			change: func(i *replication.Input) { i.Settling = map[replication.Copy]bool{{Volume: 1, Node: "c"}: true} }},
+		{name: "another does as well", workers: leaving, rows: rows(volume(1, "a b c")), jobs: job, change: sound("b"),
+			steps: []string{"remove 1 a for DRAIN a"}, views: []string{"DRAIN a"}},
+		{name: "the one that goes does not count", workers: leaving, rows: rows(volume(1, "a b c")), jobs: job, change: sound("a"), steps: read, views: []string{"DRAIN a"}},
+		{name: "nor one that is away", workers: workers(worker("a", drained), worker("b", in(unreachable)), worker("c")), rows: rows(volume(1, "a b c")), jobs: job,
+			change: sound("b"), steps: read, views: []string{"DRAIN a"}},
+		{name: "nor a damaged one", workers: leaving, rows: rows(volume(1, "a b! c d")), jobs: jobsOf(running(90, drain, "a"), running(91, repair, "b")), change: sound("b"),
+			steps: []string{"settle 1 b anew for REPAIR b", "check 1 d for DRAIN a"}, views: []string{"REPAIR b", "DRAIN a"}},
+		{name: "where the first cannot be read, the next", workers: leaving, rows: rows(volume(1, "a b c")), jobs: job, change: failed("c"),
+			steps: []string{"check 1 b for DRAIN a"}, views: []string{"DRAIN a"}},
+		{name: "where none can, none goes", workers: leaving, rows: rows(volume(1, "a b c")), jobs: job, change: failed("b", "c"), views: []string{"DRAIN a"},
+			blocked: "no other copy of volume 1 could be read, so the one on a stays: b: disk error"},
+		{name: "also for a worker that was given up", workers: gone, rows: rows(volume(1, "a b c")), jobs: jobsOf(running(90, evacuation, "a")),
+			steps: []string{"check 1 c for EVACUATION a"}, views: []string{"EVACUATION a"}},
+		{name: "and for one copy too many", workers: abcd(), rows: rows(volume(1, "a b c")), jobs: jobsOf(&messages.JobRow{Id: 90, Kind: adapt, Tier: 2, State: messages.JobState_RUNNING}),
+			steps: []string{"check 1 c for ADAPT tier 2"}, views: []string{"ADAPT tier 2"}},
+		{name: "a damaged copy that nobody needs is not made anew meanwhile", workers: abcd(), rows: rows(volume(1, "a! b c")), steps: []string{"check 1 c"}},
+		{name: "a paused job reads nothing", workers: leaving, rows: rows(volume(1, "a b c")), jobs: jobsOf(jobIn(90, drain, "a", messages.JobState_PAUSED)), views: []string{"DRAIN a"}},
+	})
+
+	given := input(workers(worker("a", drained), worker("b"), worker("c")), volume(9, "b? c"))
+	for id := range uint64(5) {
+		given.Rows = append(given.Rows, volume(id+1, "a b c"))
+	}
+	given.Jobs, given.PerWorker, given.Total = job, 2, 3
+	assert.Equal(t, []string{"check 1 c for DRAIN a", "check 2 b for DRAIN a", "settle 9 b"}, say(replication.Plan(given).Steps), "what is to be made whole comes first")
 }
 
 func TestPlan_FollowsTheCopiesThatATierWants(t *testing.T) {
@@ -167,15 +210,15 @@ func TestPlan_FollowsTheCopiesThatATierWants(t *testing.T) {
 		{name: "more", workers: abcd(), rows: rows(volume(1, "a b")), jobs: job, change: row(3), steps: []string{"add 1 c for ADAPT tier 2"}, views: []string{"ADAPT tier 2"}},
 		{name: "another, while the first is copied", workers: abcd(), rows: rows(volume(1, "a b c?", by("c", 90))), jobs: job, change: row(4),
 			steps: []string{"settle 1 c for ADAPT tier 2", "add 1 d for ADAPT tier 2"}, views: []string{"ADAPT tier 2"}},
-		{name: "fewer: the fullest worker gives up its copy", workers: workers(worker("a"), worker("b", free(gib)), worker("c")), rows: rows(volume(1, "a b c")), jobs: job,
+		{name: "fewer: the fullest worker gives up its copy", workers: workers(worker("a"), worker("b", free(gib)), worker("c")), rows: rows(volume(1, "a b c")), jobs: job, change: sound("c"),
 			steps: []string{"remove 1 b for ADAPT tier 2"}, views: []string{"ADAPT tier 2"}},
-		{name: "unless another choice keeps the racks apart", workers: workers(worker("a", at("x")), worker("b", at("y"), free(gib)), worker("c", at("x"))), rows: rows(volume(1, "a b c")), jobs: job,
+		{name: "unless another choice keeps the racks apart", workers: workers(worker("a", at("x")), worker("b", at("y"), free(gib)), worker("c", at("x"))), rows: rows(volume(1, "a b c")), jobs: job, change: sound("c"),
 			steps: []string{"remove 1 a for ADAPT tier 2"}, views: []string{"ADAPT tier 2"}},
 		{name: "a worker that came back after its volume was repaired", workers: abcd(), rows: rows(volume(1, "a b c")), views: []string{"ADAPT tier 2"}},
 		{name: "not in a storm", workers: abcd(), rows: rows(volume(1, "a b c")), jobs: job, change: braked, views: []string{"ADAPT tier 2"}, blocked: "brake"},
 		{name: "two on one host are parted", workers: workers(worker("a", on("h")), worker("b", on("h")), worker("c")), rows: rows(volume(1, "a b")), jobs: job,
 			steps: []string{"add 1 c for ADAPT tier 2"}, views: []string{"ADAPT tier 2"}},
-		{name: "and the surplus one of them goes", workers: workers(worker("a", on("h")), worker("b", on("h")), worker("c", free(gib))), rows: rows(volume(1, "a b c")), jobs: job,
+		{name: "and the surplus one of them goes", workers: workers(worker("a", on("h")), worker("b", on("h")), worker("c", free(gib))), rows: rows(volume(1, "a b c")), jobs: job, change: sound("c"),
 			steps: []string{"remove 1 a for ADAPT tier 2"}, views: []string{"ADAPT tier 2"}},
 		{name: "never for a copy that is not verified", workers: abcd(), rows: rows(volume(1, "a b c?", by("c", 90))), jobs: job,
 			steps: []string{"remove 1 c for ADAPT tier 2"}, views: []string{"ADAPT tier 2"}},
@@ -233,12 +276,15 @@ func TestPlan_RespectsHowManyCopiesMayBeUnderWay(t *testing.T) {
 	assert.Len(t, replication.Plan(given).Steps, 4)
 	given.Total = 3
 	assert.Len(t, replication.Plan(given).Steps, 1)
+	given.Settling[replication.Copy{Volume: 97, Node: "a"}] = true
+	assert.Len(t, replication.Plan(given).Steps, 1, "a worker that is away takes nothing in")
 }
 
 func TestPlan_TellsHowMuchIsLeftOfAJob(t *testing.T) {
 	given := input(abcd(drained), volume(1, "a b"), volume(2, "a b c?", by("c", 90)), volume(3, "a b c"))
 	given.Jobs = jobsOf(running(90, drain, "a"))
 	given.Failed = map[replication.Copy]string{{Volume: 2, Node: "c"}: "disk error"}
+	given.Sound = map[replication.Copy]bool{{Volume: 3, Node: "c"}: true}
 	out := replication.Plan(given)
 	require.Len(t, out.Jobs, 1)
 	view := out.Jobs[0]

@@ -27,11 +27,15 @@ type world struct {
 	brake   bool
 	calmed  bool
 	failed  map[replication.Copy]string
+	rotten  map[replication.Copy]bool // verified in the row, and bad on the disk
+	sound   map[replication.Copy]bool
+	healed  int
 	planned replication.Output
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 1)), index: 100, failed: make(map[replication.Copy]string)}
+	w.rotten, w.sound = make(map[replication.Copy]bool), make(map[replication.Copy]bool)
 	for n := range 2 + w.r.IntN(7) {
 		w.workers = append(w.workers, worker(fmt.Sprintf("w%d", n), free(uint64(450+w.r.IntN(550))*gib), at(fmt.Sprint(w.r.IntN(3))), func(x *replication.Worker) {
 			if w.r.IntN(4) == 0 {
@@ -66,7 +70,7 @@ func (w *world) here(node string) bool {
 func (w *world) input() replication.Input {
 	i := input(w.workers, w.rows...)
 	i.Jobs, i.Tiers, i.PerWorker, i.Total = w.jobs, w.tiers, 2, 4
-	i.Brake, i.Failed = w.brake, w.failed
+	i.Brake, i.Failed, i.Sound = w.brake, w.failed, w.sound
 	return i
 }
 
@@ -140,17 +144,48 @@ func (w *world) apply(s replication.Step) {
 		require.False(w.t, m.Verified, "%v", s)
 		require.True(w.t, w.here(s.Node), "%v", s)
 		require.Equal(w.t, m.Damaged, s.Replace)
+		copied := replication.Copy{Volume: s.Volume, Node: s.Node}
 		if !w.calmed && w.r.IntN(5) == 0 {
-			w.failed[replication.Copy{Volume: s.Volume, Node: s.Node}] = "disk error"
-		} else if slices.ContainsFunc(row.Members, func(o *member) bool { return o != m && o.Verified && w.here(o.Node) }) {
-			m.Verified, m.Damaged = true, false
+			w.failed[copied] = "disk error"
+		} else if w.source(row, m) {
+			m.Verified, m.Damaged, w.sound[copied] = true, false, true
 			if m.Job != 0 {
 				w.use(disk, row.SealedEnd)
 			}
 		}
+	case replication.Check:
+		w.check(row, row.Members[at], s)
 	case replication.RemoveMember:
 		w.remove(row, at, s)
 	}
+}
+
+// source reports whether a member can be made from another one.
+func (w *world) source(row *messages.VolumeRow, m *member) bool {
+	return slices.ContainsFunc(row.Members, func(o *member) bool { return o != m && w.intact(row, o) && w.here(o.Node) })
+}
+
+func (w *world) intact(row *messages.VolumeRow, m *member) bool {
+	return m.Verified && !w.rotten[replication.Copy{Volume: row.Id, Node: m.Node}]
+}
+
+// check reads a copy: one that is bad is made anew, or is known to be bad.
+func (w *world) check(row *messages.VolumeRow, m *member, s replication.Step) {
+	read := replication.Copy{Volume: row.Id, Node: m.Node}
+	require.True(w.t, m.Verified && w.here(m.Node), "%v", s)
+	switch {
+	case !w.calmed && w.r.IntN(5) == 0:
+		w.failed[read] = "disk error"
+		return
+	case !w.rotten[read]:
+		w.sound[read] = true
+	case w.source(row, m):
+		w.sound[read] = true
+		w.healed++
+	default:
+		m.Verified, m.Damaged = false, true
+	}
+	delete(w.rotten, read)
 }
 
 // use takes space of a disk.
@@ -180,6 +215,8 @@ func (w *world) remove(row *messages.VolumeRow, at int, s replication.Step) {
 	}
 	require.NotEqual(w.t, unreachable, w.worker(s.Node).State, "%v gives up a copy that may come back", s)
 	row.Members = slices.Delete(row.Members, at, at+1)
+	delete(w.rotten, replication.Copy{Volume: row.Id, Node: s.Node})
+	delete(w.sound, replication.Copy{Volume: row.Id, Node: s.Node})
 	if gone.Verified && w.here(s.Node) {
 		disk := w.worker(s.Node)
 		disk.Free = min(disk.Total, disk.Free+row.SealedEnd)
@@ -191,7 +228,7 @@ func (w *world) remove(row *messages.VolumeRow, at int, s replication.Step) {
 func (w *world) happen() {
 	x := &w.workers[w.r.IntN(len(w.workers))]
 	row := w.rows[w.r.IntN(len(w.rows))]
-	switch w.r.IntN(13) {
+	switch w.r.IntN(15) {
 	case 0, 1:
 		in(unreachable)(x)
 		x.ChangedAt = w.next()
@@ -207,7 +244,7 @@ func (w *world) happen() {
 	case 6:
 		x.Draining = !x.Draining
 	case 7:
-		if m := row.Members[w.r.IntN(len(row.Members))]; m.Verified && w.holders(row) > 1 {
+		if m := row.Members[w.r.IntN(len(row.Members))]; w.intact(row, m) && w.holders(row) > 1 {
 			m.Verified, m.Damaged = false, true
 		}
 	case 8:
@@ -220,6 +257,11 @@ func (w *world) happen() {
 		w.say()
 	case 12:
 		clear(w.failed)
+	case 13, 14:
+		if m := row.Members[w.r.IntN(len(row.Members))]; w.intact(row, m) && w.holders(row) > 1 {
+			w.rotten[replication.Copy{Volume: row.Id, Node: m.Node}] = true
+			delete(w.sound, replication.Copy{Volume: row.Id, Node: m.Node})
+		}
 	}
 }
 
@@ -241,7 +283,7 @@ func (w *world) say() {
 // holders are the intact copies, wherever they are.
 func (w *world) holders(row *messages.VolumeRow) (n int) {
 	for _, m := range row.Members {
-		if m.Verified {
+		if w.intact(row, m) {
 			n++
 		}
 	}
@@ -265,6 +307,15 @@ func (w *world) calm() {
 		x.Draining = x.Draining && w.r.IntN(3) == 0
 	}
 	w.brake, w.calmed, w.failed = false, true, nil
+	for read := range w.rotten { // a scrub
+		row := w.rows[read.Volume-1]
+		for _, m := range row.Members {
+			if m.Node == read.Node {
+				m.Verified, m.Damaged = false, true
+			}
+		}
+	}
+	clear(w.rotten)
 	w.jobs = slices.DeleteFunc(w.jobs, func(j *messages.JobRow) bool { return j.State == messages.JobState_CANCELLED }) // long ago
 	for _, j := range w.jobs {
 		if j.State == messages.JobState_PAUSED {
@@ -274,6 +325,7 @@ func (w *world) calm() {
 }
 
 func TestPlan_WhateverHappensItConvergesAndLosesNothing(t *testing.T) {
+	healed := 0
 	for seed := range uint64(300) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			w := newWorld(t, seed)
@@ -287,10 +339,12 @@ func TestPlan_WhateverHappensItConvergesAndLosesNothing(t *testing.T) {
 				}
 			}
 			w.calm()
+			healed += w.healed
 			w.settles(t)
 			w.requireWhole(t)
 		})
 	}
+	require.Greater(t, healed, 30, "bad copies that nobody knew of, found before another one went")
 }
 
 // settles runs until nothing is left to do.

@@ -49,11 +49,11 @@ func TestPlan_AMoveEndsWithTheCopyOnTheFullWorker(t *testing.T) {
 	i.Rows = i.Rows[:1]
 	tell(t, []story{
 		{name: "the new copy is made", workers: i.Workers, rows: rows(volume(1, "a b c?", by("c", 90))), jobs: job, steps: []string{"settle 1 c for REBALANCE"}, views: []string{"REBALANCE"}},
-		{name: "the old one goes", workers: i.Workers, rows: rows(volume(1, "a b c", by("c", 90))), jobs: job, steps: []string{"remove 1 a for REBALANCE"}, views: []string{"REBALANCE"}},
-		{name: "never the one that was brought", workers: workers(worker("a"), worker("b"), worker("c", free(gib))), rows: rows(volume(1, "a b c", by("c", 90))), jobs: job,
+		{name: "the old one goes", workers: i.Workers, rows: rows(volume(1, "a b c", by("c", 90))), jobs: job, change: sound("c"), steps: []string{"remove 1 a for REBALANCE"}, views: []string{"REBALANCE"}},
+		{name: "never the one that was brought", workers: workers(worker("a"), worker("b"), worker("c", free(gib))), rows: rows(volume(1, "a b c", by("c", 90))), jobs: job, change: sound("c"),
 			steps: []string{"remove 1 a for REBALANCE"}, views: []string{"REBALANCE"}},
 		{name: "of two that were brought the newer stays", workers: workers(worker("a"), worker("b"), worker("c", free(gib))),
-			rows: rows(volume(1, "c a b", by("a", 90), by("b", 90), by("c", 90))), jobs: job, steps: []string{"remove 1 c for REBALANCE"}, views: []string{"REBALANCE"}},
+			rows: rows(volume(1, "c a b", by("a", 90), by("b", 90), by("c", 90))), jobs: job, change: sound("b"), steps: []string{"remove 1 c for REBALANCE"}, views: []string{"REBALANCE"}},
 		{name: "cancelled: what is not finished goes", workers: i.Workers, rows: rows(volume(1, "a b c?", by("c", 90))), jobs: jobsOf(jobIn(90, rebalance, "", messages.JobState_CANCELLED)),
 			steps: []string{"remove 1 c"}},
 		{name: "even: done", workers: abcd(), rows: rows(volume(1, "a b")), jobs: job, done: []uint64{90}},

@@ -154,8 +154,14 @@ func (p *planner) needed(v *volume, m *messages.VolumeMember) int {
 	return max(1, min(v.byTier, holders))
 }
 
+// give gives a copy up, or has another one read first. It is true: of a volume one copy
+// goes at a time.
 func (p *planner) give(v *volume, m *messages.VolumeMember, key JobKey, why string) bool {
 	v.removed = m.Node
+	if !p.sound(v, m) {
+		p.doubts = append(p.doubts, doubt{v, m, key})
+		return true
+	}
 	if w := p.workers[m.Node]; w != nil && present(w.State) && (m.Verified || m.Job != 0) {
 		p.free[m.Node] += float64(v.row.SealedEnd)
 	}

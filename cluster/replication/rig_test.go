@@ -99,6 +99,16 @@ func running(id uint64, k kind, subject string) *messages.JobRow {
 	return jobIn(id, k, subject, messages.JobState_RUNNING)
 }
 
+// sound says which copies of volume 1 were just read.
+func sound(nodes ...string) func(*replication.Input) {
+	return func(i *replication.Input) {
+		i.Sound = make(map[replication.Copy]bool)
+		for _, node := range nodes {
+			i.Sound[replication.Copy{Volume: 1, Node: node}] = true
+		}
+	}
+}
+
 // input is a cluster with two copies of tier 2, so three of tier 1.
 func input(workers []replication.Worker, rows ...*messages.VolumeRow) replication.Input {
 	return replication.Input{Rows: rows, Workers: workers, ReplicationFactor: 2, Weights: placement.DefaultWeights()}

@@ -38,6 +38,9 @@ type Input struct {
 	// tried again in this plan.
 	Settling map[Copy]bool
 	Failed   map[Copy]string
+	// Sound are the copies of which every byte was read or written a moment ago and was
+	// what was sealed.
+	Sound map[Copy]bool
 	// PerWorker is how many copies one worker takes in at once, Total how many all do
 	// together; 0: no limit.
 	PerWorker, Total int
@@ -51,6 +54,7 @@ const (
 	AddMember    Kind = iota + 1 // log ChangeMembers with Node added
 	Settle                       // order the worker to bring its copy to the row, then log VerifyMember
 	RemoveMember                 // log ChangeMembers with Node removed
+	Check                        // order the worker to read its verified copy, and to make it anew if it is bad
 )
 
 // String is the kind for logs.
@@ -62,6 +66,8 @@ func (k Kind) String() string {
 		return "settle"
 	case RemoveMember:
 		return "remove member"
+	case Check:
+		return "check"
 	}
 	return "unknown"
 }
@@ -122,7 +128,7 @@ type Move struct {
 
 // Output is a plan.
 type Output struct {
-	Steps []Step    // in order of urgency: settle, remove, add
+	Steps []Step    // in order of urgency: settle, remove, add, check
 	Jobs  []JobView // by kind, subject and tier
 	Done  []uint64  // ids of active jobs of this package that have nothing left
 	Tiers [3]TierDebt

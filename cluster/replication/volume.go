@@ -23,7 +23,7 @@ type volume struct {
 	away                   []*messages.VolumeMember // on a worker that may come back
 	gone                   []*messages.VolumeMember // on a worker that was given up
 	added                  string                   // the node that this plan adds
-	removed                string                   // and the one it takes away
+	removed                string                   // and the one it takes away, or will once another was read
 }
 
 // present: it answers, or did a moment ago.
