@@ -5035,6 +5035,160 @@ func (x *CheckCopy) GetCause() string {
 	return ""
 }
 
+// Reads a whole sealed copy, because another one is to go. The answer comes when it is
+// read. corrupt: it is not what was sealed; conflict: there is no such sealed copy.
+type VerifyCopy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,4,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	SealedEnd     uint64                 `protobuf:"varint,5,opt,name=sealed_end,json=sealedEnd,proto3" json:"sealed_end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyCopy) Reset() {
+	*x = VerifyCopy{}
+	mi := &file_messages_actors_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyCopy) ProtoMessage() {}
+
+func (x *VerifyCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyCopy.ProtoReflect.Descriptor instead.
+func (*VerifyCopy) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *VerifyCopy) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *VerifyCopy) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *VerifyCopy) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *VerifyCopy) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *VerifyCopy) GetSealedEnd() uint64 {
+	if x != nil {
+		return x.SealedEnd
+	}
+	return 0
+}
+
+type VerifyCopyReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	ReplicaGen    uint64                 `protobuf:"varint,3,opt,name=replica_gen,json=replicaGen,proto3" json:"replica_gen,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	Error         *Error                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyCopyReply) Reset() {
+	*x = VerifyCopyReply{}
+	mi := &file_messages_actors_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyCopyReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyCopyReply) ProtoMessage() {}
+
+func (x *VerifyCopyReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyCopyReply.ProtoReflect.Descriptor instead.
+func (*VerifyCopyReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *VerifyCopyReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *VerifyCopyReply) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *VerifyCopyReply) GetReplicaGen() uint64 {
+	if x != nil {
+		return x.ReplicaGen
+	}
+	return 0
+}
+
+func (x *VerifyCopyReply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *VerifyCopyReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 // Checks every sealed copy of a worker against its digest, for a job; the answer comes
 // at once and says how far it is. Asking again is how the foreman follows it.
 type ScrubCopies struct {
@@ -5049,7 +5203,7 @@ type ScrubCopies struct {
 
 func (x *ScrubCopies) Reset() {
 	*x = ScrubCopies{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5061,7 +5215,7 @@ func (x *ScrubCopies) String() string {
 func (*ScrubCopies) ProtoMessage() {}
 
 func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5074,7 +5228,7 @@ func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopies.ProtoReflect.Descriptor instead.
 func (*ScrubCopies) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ScrubCopies) GetHeader() *Header {
@@ -5122,7 +5276,7 @@ type ScrubCopiesReply struct {
 
 func (x *ScrubCopiesReply) Reset() {
 	*x = ScrubCopiesReply{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5134,7 +5288,7 @@ func (x *ScrubCopiesReply) String() string {
 func (*ScrubCopiesReply) ProtoMessage() {}
 
 func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5147,7 +5301,7 @@ func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopiesReply.ProtoReflect.Descriptor instead.
 func (*ScrubCopiesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ScrubCopiesReply) GetHeader() *Header {
@@ -5223,7 +5377,7 @@ type SettingsChanged struct {
 
 func (x *SettingsChanged) Reset() {
 	*x = SettingsChanged{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5235,7 +5389,7 @@ func (x *SettingsChanged) String() string {
 func (*SettingsChanged) ProtoMessage() {}
 
 func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5248,7 +5402,7 @@ func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingsChanged.ProtoReflect.Descriptor instead.
 func (*SettingsChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SettingsChanged) GetSettings() *Settings {
@@ -5272,7 +5426,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5284,7 +5438,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5297,7 +5451,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -5340,7 +5494,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5352,7 +5506,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5365,7 +5519,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -5412,7 +5566,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5424,7 +5578,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5437,7 +5591,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -5509,7 +5663,7 @@ type Greet struct {
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5521,7 +5675,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5534,7 +5688,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -5636,7 +5790,7 @@ type GreetReply struct {
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5648,7 +5802,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5661,7 +5815,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -5772,7 +5926,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5784,7 +5938,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5797,7 +5951,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -5819,7 +5973,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5831,7 +5985,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5844,7 +5998,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -5886,7 +6040,7 @@ type DiscoveredPeers struct {
 
 func (x *DiscoveredPeers) Reset() {
 	*x = DiscoveredPeers{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5898,7 +6052,7 @@ func (x *DiscoveredPeers) String() string {
 func (*DiscoveredPeers) ProtoMessage() {}
 
 func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5911,7 +6065,7 @@ func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoveredPeers.ProtoReflect.Descriptor instead.
 func (*DiscoveredPeers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *DiscoveredPeers) GetAddresses() []string {
@@ -5930,7 +6084,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5942,7 +6096,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5955,7 +6109,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 type Heartbeat struct {
@@ -5976,7 +6130,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5988,7 +6142,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6001,7 +6155,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -6086,7 +6240,7 @@ type WorkerLatency struct {
 
 func (x *WorkerLatency) Reset() {
 	*x = WorkerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6098,7 +6252,7 @@ func (x *WorkerLatency) String() string {
 func (*WorkerLatency) ProtoMessage() {}
 
 func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6111,7 +6265,7 @@ func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLatency.ProtoReflect.Descriptor instead.
 func (*WorkerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *WorkerLatency) GetNode() string {
@@ -6145,7 +6299,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6157,7 +6311,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6170,7 +6324,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -6204,7 +6358,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6216,7 +6370,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6229,7 +6383,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -6310,7 +6464,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6322,7 +6476,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6335,7 +6489,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Candidate) GetNode() string {
@@ -6392,7 +6546,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6404,7 +6558,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6417,7 +6571,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -6452,7 +6606,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6464,7 +6618,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6477,7 +6631,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -6506,7 +6660,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6518,7 +6672,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6531,7 +6685,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -6585,7 +6739,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6597,7 +6751,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6610,7 +6764,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -6727,7 +6881,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6739,7 +6893,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6752,7 +6906,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -6778,7 +6932,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6790,7 +6944,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6803,7 +6957,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -6872,7 +7026,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6884,7 +7038,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6897,7 +7051,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -6927,7 +7081,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6939,7 +7093,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6952,7 +7106,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -7001,7 +7155,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7013,7 +7167,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7026,7 +7180,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -7060,7 +7214,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7072,7 +7226,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7085,7 +7239,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -7111,7 +7265,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7123,7 +7277,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7136,7 +7290,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -7156,7 +7310,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7168,7 +7322,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7181,7 +7335,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -7210,7 +7364,7 @@ type StartRebalance struct {
 
 func (x *StartRebalance) Reset() {
 	*x = StartRebalance{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7222,7 +7376,7 @@ func (x *StartRebalance) String() string {
 func (*StartRebalance) ProtoMessage() {}
 
 func (x *StartRebalance) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7235,7 +7389,7 @@ func (x *StartRebalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRebalance.ProtoReflect.Descriptor instead.
 func (*StartRebalance) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *StartRebalance) GetHeader() *Header {
@@ -7275,7 +7429,7 @@ type StartJobReply struct {
 
 func (x *StartJobReply) Reset() {
 	*x = StartJobReply{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7287,7 +7441,7 @@ func (x *StartJobReply) String() string {
 func (*StartJobReply) ProtoMessage() {}
 
 func (x *StartJobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7300,7 +7454,7 @@ func (x *StartJobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartJobReply.ProtoReflect.Descriptor instead.
 func (*StartJobReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *StartJobReply) GetHeader() *Header {
@@ -7372,7 +7526,7 @@ type PlannedMove struct {
 
 func (x *PlannedMove) Reset() {
 	*x = PlannedMove{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7384,7 +7538,7 @@ func (x *PlannedMove) String() string {
 func (*PlannedMove) ProtoMessage() {}
 
 func (x *PlannedMove) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7397,7 +7551,7 @@ func (x *PlannedMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMove.ProtoReflect.Descriptor instead.
 func (*PlannedMove) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *PlannedMove) GetVolume() uint64 {
@@ -7448,7 +7602,7 @@ type DrainWorker struct {
 
 func (x *DrainWorker) Reset() {
 	*x = DrainWorker{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7460,7 +7614,7 @@ func (x *DrainWorker) String() string {
 func (*DrainWorker) ProtoMessage() {}
 
 func (x *DrainWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7473,7 +7627,7 @@ func (x *DrainWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorker.ProtoReflect.Descriptor instead.
 func (*DrainWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *DrainWorker) GetHeader() *Header {
@@ -7515,7 +7669,7 @@ type StartScrub struct {
 
 func (x *StartScrub) Reset() {
 	*x = StartScrub{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7527,7 +7681,7 @@ func (x *StartScrub) String() string {
 func (*StartScrub) ProtoMessage() {}
 
 func (x *StartScrub) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7540,7 +7694,7 @@ func (x *StartScrub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartScrub.ProtoReflect.Descriptor instead.
 func (*StartScrub) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *StartScrub) GetHeader() *Header {
@@ -7568,7 +7722,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7580,7 +7734,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7593,7 +7747,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ListJobs) GetHeader() *Header {
@@ -7628,7 +7782,7 @@ type ListJobsReply struct {
 
 func (x *ListJobsReply) Reset() {
 	*x = ListJobsReply{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7640,7 +7794,7 @@ func (x *ListJobsReply) String() string {
 func (*ListJobsReply) ProtoMessage() {}
 
 func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7653,7 +7807,7 @@ func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
 func (*ListJobsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ListJobsReply) GetHeader() *Header {
@@ -7689,7 +7843,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7701,7 +7855,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7714,7 +7868,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *JobInfo) GetRow() *JobRow {
@@ -7756,7 +7910,7 @@ type ChangeJob struct {
 
 func (x *ChangeJob) Reset() {
 	*x = ChangeJob{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7768,7 +7922,7 @@ func (x *ChangeJob) String() string {
 func (*ChangeJob) ProtoMessage() {}
 
 func (x *ChangeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7781,7 +7935,7 @@ func (x *ChangeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeJob.ProtoReflect.Descriptor instead.
 func (*ChangeJob) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ChangeJob) GetHeader() *Header {
@@ -7814,7 +7968,7 @@ type DescribeReplication struct {
 
 func (x *DescribeReplication) Reset() {
 	*x = DescribeReplication{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7826,7 +7980,7 @@ func (x *DescribeReplication) String() string {
 func (*DescribeReplication) ProtoMessage() {}
 
 func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7839,7 +7993,7 @@ func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplication.ProtoReflect.Descriptor instead.
 func (*DescribeReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *DescribeReplication) GetHeader() *Header {
@@ -7861,7 +8015,7 @@ type DescribeReplicationReply struct {
 
 func (x *DescribeReplicationReply) Reset() {
 	*x = DescribeReplicationReply{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7873,7 +8027,7 @@ func (x *DescribeReplicationReply) String() string {
 func (*DescribeReplicationReply) ProtoMessage() {}
 
 func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7886,7 +8040,7 @@ func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplicationReply.ProtoReflect.Descriptor instead.
 func (*DescribeReplicationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *DescribeReplicationReply) GetHeader() *Header {
@@ -7935,7 +8089,7 @@ type TierReplication struct {
 
 func (x *TierReplication) Reset() {
 	*x = TierReplication{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7947,7 +8101,7 @@ func (x *TierReplication) String() string {
 func (*TierReplication) ProtoMessage() {}
 
 func (x *TierReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7960,7 +8114,7 @@ func (x *TierReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierReplication.ProtoReflect.Descriptor instead.
 func (*TierReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *TierReplication) GetTier() uint32 {
@@ -8046,7 +8200,7 @@ type ExplainPlacement struct {
 
 func (x *ExplainPlacement) Reset() {
 	*x = ExplainPlacement{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8058,7 +8212,7 @@ func (x *ExplainPlacement) String() string {
 func (*ExplainPlacement) ProtoMessage() {}
 
 func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8071,7 +8225,7 @@ func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacement.ProtoReflect.Descriptor instead.
 func (*ExplainPlacement) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *ExplainPlacement) GetHeader() *Header {
@@ -8122,7 +8276,7 @@ type ExplainPlacementReply struct {
 
 func (x *ExplainPlacementReply) Reset() {
 	*x = ExplainPlacementReply{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8134,7 +8288,7 @@ func (x *ExplainPlacementReply) String() string {
 func (*ExplainPlacementReply) ProtoMessage() {}
 
 func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8147,7 +8301,7 @@ func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacementReply.ProtoReflect.Descriptor instead.
 func (*ExplainPlacementReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *ExplainPlacementReply) GetHeader() *Header {
@@ -8252,7 +8406,7 @@ type JudgedWorker struct {
 
 func (x *JudgedWorker) Reset() {
 	*x = JudgedWorker{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8264,7 +8418,7 @@ func (x *JudgedWorker) String() string {
 func (*JudgedWorker) ProtoMessage() {}
 
 func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8277,7 +8431,7 @@ func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgedWorker.ProtoReflect.Descriptor instead.
 func (*JudgedWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *JudgedWorker) GetNode() string {
@@ -8363,7 +8517,7 @@ type ChangeTier struct {
 
 func (x *ChangeTier) Reset() {
 	*x = ChangeTier{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8375,7 +8529,7 @@ func (x *ChangeTier) String() string {
 func (*ChangeTier) ProtoMessage() {}
 
 func (x *ChangeTier) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8388,7 +8542,7 @@ func (x *ChangeTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeTier.ProtoReflect.Descriptor instead.
 func (*ChangeTier) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *ChangeTier) GetHeader() *Header {
@@ -8431,7 +8585,7 @@ type ChangeSettings struct {
 
 func (x *ChangeSettings) Reset() {
 	*x = ChangeSettings{}
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8443,7 +8597,7 @@ func (x *ChangeSettings) String() string {
 func (*ChangeSettings) ProtoMessage() {}
 
 func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8456,7 +8610,7 @@ func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSettings.ProtoReflect.Descriptor instead.
 func (*ChangeSettings) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+	return file_messages_actors_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ChangeSettings) GetHeader() *Header {
@@ -8499,7 +8653,7 @@ type ChangeClusterReply struct {
 
 func (x *ChangeClusterReply) Reset() {
 	*x = ChangeClusterReply{}
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8511,7 +8665,7 @@ func (x *ChangeClusterReply) String() string {
 func (*ChangeClusterReply) ProtoMessage() {}
 
 func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8524,7 +8678,7 @@ func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeClusterReply.ProtoReflect.Descriptor instead.
 func (*ChangeClusterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{108}
+	return file_messages_actors_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ChangeClusterReply) GetHeader() *Header {
@@ -8567,7 +8721,7 @@ type ListQuotas struct {
 
 func (x *ListQuotas) Reset() {
 	*x = ListQuotas{}
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8579,7 +8733,7 @@ func (x *ListQuotas) String() string {
 func (*ListQuotas) ProtoMessage() {}
 
 func (x *ListQuotas) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8592,7 +8746,7 @@ func (x *ListQuotas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuotas.ProtoReflect.Descriptor instead.
 func (*ListQuotas) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{109}
+	return file_messages_actors_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *ListQuotas) GetHeader() *Header {
@@ -8635,7 +8789,7 @@ type ListQuotasReply struct {
 
 func (x *ListQuotasReply) Reset() {
 	*x = ListQuotasReply{}
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8647,7 +8801,7 @@ func (x *ListQuotasReply) String() string {
 func (*ListQuotasReply) ProtoMessage() {}
 
 func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8660,7 +8814,7 @@ func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuotasReply.ProtoReflect.Descriptor instead.
 func (*ListQuotasReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{110}
+	return file_messages_actors_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *ListQuotasReply) GetHeader() *Header {
@@ -8706,7 +8860,7 @@ type QuotaInfo struct {
 
 func (x *QuotaInfo) Reset() {
 	*x = QuotaInfo{}
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8718,7 +8872,7 @@ func (x *QuotaInfo) String() string {
 func (*QuotaInfo) ProtoMessage() {}
 
 func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8731,7 +8885,7 @@ func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaInfo.ProtoReflect.Descriptor instead.
 func (*QuotaInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{111}
+	return file_messages_actors_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *QuotaInfo) GetTenant() string {
@@ -8795,7 +8949,7 @@ type ChangeQuota struct {
 
 func (x *ChangeQuota) Reset() {
 	*x = ChangeQuota{}
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8807,7 +8961,7 @@ func (x *ChangeQuota) String() string {
 func (*ChangeQuota) ProtoMessage() {}
 
 func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8820,7 +8974,7 @@ func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeQuota.ProtoReflect.Descriptor instead.
 func (*ChangeQuota) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{112}
+	return file_messages_actors_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *ChangeQuota) GetHeader() *Header {
@@ -8862,7 +9016,7 @@ type ChangeQuotaReply struct {
 
 func (x *ChangeQuotaReply) Reset() {
 	*x = ChangeQuotaReply{}
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8874,7 +9028,7 @@ func (x *ChangeQuotaReply) String() string {
 func (*ChangeQuotaReply) ProtoMessage() {}
 
 func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8887,7 +9041,7 @@ func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeQuotaReply.ProtoReflect.Descriptor instead.
 func (*ChangeQuotaReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{113}
+	return file_messages_actors_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *ChangeQuotaReply) GetHeader() *Header {
@@ -8920,7 +9074,7 @@ type VerifyQuotas struct {
 
 func (x *VerifyQuotas) Reset() {
 	*x = VerifyQuotas{}
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8932,7 +9086,7 @@ func (x *VerifyQuotas) String() string {
 func (*VerifyQuotas) ProtoMessage() {}
 
 func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8945,7 +9099,7 @@ func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyQuotas.ProtoReflect.Descriptor instead.
 func (*VerifyQuotas) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{114}
+	return file_messages_actors_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *VerifyQuotas) GetHeader() *Header {
@@ -8969,7 +9123,7 @@ type VerifyQuotasReply struct {
 
 func (x *VerifyQuotasReply) Reset() {
 	*x = VerifyQuotasReply{}
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8981,7 +9135,7 @@ func (x *VerifyQuotasReply) String() string {
 func (*VerifyQuotasReply) ProtoMessage() {}
 
 func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8994,7 +9148,7 @@ func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyQuotasReply.ProtoReflect.Descriptor instead.
 func (*VerifyQuotasReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{115}
+	return file_messages_actors_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *VerifyQuotasReply) GetHeader() *Header {
@@ -9053,7 +9207,7 @@ type UsageDifference struct {
 
 func (x *UsageDifference) Reset() {
 	*x = UsageDifference{}
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9065,7 +9219,7 @@ func (x *UsageDifference) String() string {
 func (*UsageDifference) ProtoMessage() {}
 
 func (x *UsageDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9078,7 +9232,7 @@ func (x *UsageDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageDifference.ProtoReflect.Descriptor instead.
 func (*UsageDifference) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{116}
+	return file_messages_actors_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *UsageDifference) GetTenant() string {
@@ -9127,7 +9281,7 @@ type DescribeReserved struct {
 
 func (x *DescribeReserved) Reset() {
 	*x = DescribeReserved{}
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9139,7 +9293,7 @@ func (x *DescribeReserved) String() string {
 func (*DescribeReserved) ProtoMessage() {}
 
 func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9152,7 +9306,7 @@ func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReserved.ProtoReflect.Descriptor instead.
 func (*DescribeReserved) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{117}
+	return file_messages_actors_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *DescribeReserved) GetHeader() *Header {
@@ -9179,7 +9333,7 @@ type DescribeReservedReply struct {
 
 func (x *DescribeReservedReply) Reset() {
 	*x = DescribeReservedReply{}
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9191,7 +9345,7 @@ func (x *DescribeReservedReply) String() string {
 func (*DescribeReservedReply) ProtoMessage() {}
 
 func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9204,7 +9358,7 @@ func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReservedReply.ProtoReflect.Descriptor instead.
 func (*DescribeReservedReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{118}
+	return file_messages_actors_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *DescribeReservedReply) GetHeader() *Header {
@@ -9236,7 +9390,7 @@ type QuotaStand struct {
 
 func (x *QuotaStand) Reset() {
 	*x = QuotaStand{}
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9248,7 +9402,7 @@ func (x *QuotaStand) String() string {
 func (*QuotaStand) ProtoMessage() {}
 
 func (x *QuotaStand) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9261,7 +9415,7 @@ func (x *QuotaStand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaStand.ProtoReflect.Descriptor instead.
 func (*QuotaStand) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{119}
+	return file_messages_actors_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *QuotaStand) GetHeader() *Header {
@@ -9311,7 +9465,7 @@ type QuotaQuestion struct {
 
 func (x *QuotaQuestion) Reset() {
 	*x = QuotaQuestion{}
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9323,7 +9477,7 @@ func (x *QuotaQuestion) String() string {
 func (*QuotaQuestion) ProtoMessage() {}
 
 func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9336,7 +9490,7 @@ func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaQuestion.ProtoReflect.Descriptor instead.
 func (*QuotaQuestion) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+	return file_messages_actors_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *QuotaQuestion) GetTenant() string {
@@ -9383,7 +9537,7 @@ type QuotaStandReply struct {
 
 func (x *QuotaStandReply) Reset() {
 	*x = QuotaStandReply{}
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9395,7 +9549,7 @@ func (x *QuotaStandReply) String() string {
 func (*QuotaStandReply) ProtoMessage() {}
 
 func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9408,7 +9562,7 @@ func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaStandReply.ProtoReflect.Descriptor instead.
 func (*QuotaStandReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{121}
+	return file_messages_actors_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *QuotaStandReply) GetHeader() *Header {
@@ -9479,7 +9633,7 @@ type QuotaAnswer struct {
 
 func (x *QuotaAnswer) Reset() {
 	*x = QuotaAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9491,7 +9645,7 @@ func (x *QuotaAnswer) String() string {
 func (*QuotaAnswer) ProtoMessage() {}
 
 func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9504,7 +9658,7 @@ func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaAnswer.ProtoReflect.Descriptor instead.
 func (*QuotaAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{122}
+	return file_messages_actors_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *QuotaAnswer) GetLimited() bool {
@@ -9546,7 +9700,7 @@ type StagedUpload struct {
 
 func (x *StagedUpload) Reset() {
 	*x = StagedUpload{}
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9558,7 +9712,7 @@ func (x *StagedUpload) String() string {
 func (*StagedUpload) ProtoMessage() {}
 
 func (x *StagedUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9571,7 +9725,7 @@ func (x *StagedUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StagedUpload.ProtoReflect.Descriptor instead.
 func (*StagedUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{123}
+	return file_messages_actors_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *StagedUpload) GetId() uint64 {
@@ -9609,7 +9763,7 @@ type ListTenants struct {
 
 func (x *ListTenants) Reset() {
 	*x = ListTenants{}
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9621,7 +9775,7 @@ func (x *ListTenants) String() string {
 func (*ListTenants) ProtoMessage() {}
 
 func (x *ListTenants) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9634,7 +9788,7 @@ func (x *ListTenants) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenants.ProtoReflect.Descriptor instead.
 func (*ListTenants) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{124}
+	return file_messages_actors_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *ListTenants) GetHeader() *Header {
@@ -9684,7 +9838,7 @@ type ListTenantsReply struct {
 
 func (x *ListTenantsReply) Reset() {
 	*x = ListTenantsReply{}
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9696,7 +9850,7 @@ func (x *ListTenantsReply) String() string {
 func (*ListTenantsReply) ProtoMessage() {}
 
 func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9709,7 +9863,7 @@ func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenantsReply.ProtoReflect.Descriptor instead.
 func (*ListTenantsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{125}
+	return file_messages_actors_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *ListTenantsReply) GetHeader() *Header {
@@ -9750,7 +9904,7 @@ type NamedTenant struct {
 
 func (x *NamedTenant) Reset() {
 	*x = NamedTenant{}
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9762,7 +9916,7 @@ func (x *NamedTenant) String() string {
 func (*NamedTenant) ProtoMessage() {}
 
 func (x *NamedTenant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9775,7 +9929,7 @@ func (x *NamedTenant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedTenant.ProtoReflect.Descriptor instead.
 func (*NamedTenant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{126}
+	return file_messages_actors_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *NamedTenant) GetName() string {
@@ -9805,7 +9959,7 @@ type SurveyUsage struct {
 
 func (x *SurveyUsage) Reset() {
 	*x = SurveyUsage{}
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9817,7 +9971,7 @@ func (x *SurveyUsage) String() string {
 func (*SurveyUsage) ProtoMessage() {}
 
 func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9830,7 +9984,7 @@ func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyUsage.ProtoReflect.Descriptor instead.
 func (*SurveyUsage) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{127}
+	return file_messages_actors_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *SurveyUsage) GetHeader() *Header {
@@ -9870,7 +10024,7 @@ type SurveyUsageReply struct {
 
 func (x *SurveyUsageReply) Reset() {
 	*x = SurveyUsageReply{}
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9882,7 +10036,7 @@ func (x *SurveyUsageReply) String() string {
 func (*SurveyUsageReply) ProtoMessage() {}
 
 func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9895,7 +10049,7 @@ func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyUsageReply.ProtoReflect.Descriptor instead.
 func (*SurveyUsageReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{128}
+	return file_messages_actors_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *SurveyUsageReply) GetHeader() *Header {
@@ -9964,7 +10118,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9976,7 +10130,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9989,7 +10143,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{129}
+	return file_messages_actors_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -10018,7 +10172,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10030,7 +10184,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10043,7 +10197,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{130}
+	return file_messages_actors_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -10083,7 +10237,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10095,7 +10249,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10108,7 +10262,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{131}
+	return file_messages_actors_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -10130,7 +10284,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10142,7 +10296,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10155,7 +10309,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{132}
+	return file_messages_actors_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -10196,7 +10350,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10208,7 +10362,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10221,7 +10375,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{133}
+	return file_messages_actors_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -10250,7 +10404,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10262,7 +10416,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10275,7 +10429,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{134}
+	return file_messages_actors_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -10316,7 +10470,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10328,7 +10482,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10341,7 +10495,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{135}
+	return file_messages_actors_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -10369,7 +10523,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10381,7 +10535,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10394,7 +10548,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{136}
+	return file_messages_actors_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -10432,7 +10586,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10444,7 +10598,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10457,7 +10611,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{137}
+	return file_messages_actors_proto_rawDescGZIP(), []int{139}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -10497,7 +10651,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10509,7 +10663,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10522,7 +10676,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{138}
+	return file_messages_actors_proto_rawDescGZIP(), []int{140}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -10540,7 +10694,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10552,7 +10706,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10565,7 +10719,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{139}
+	return file_messages_actors_proto_rawDescGZIP(), []int{141}
 }
 
 type SnapshotTaken struct {
@@ -10580,7 +10734,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10592,7 +10746,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10605,7 +10759,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{140}
+	return file_messages_actors_proto_rawDescGZIP(), []int{142}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -10650,7 +10804,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10662,7 +10816,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10675,7 +10829,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{141}
+	return file_messages_actors_proto_rawDescGZIP(), []int{143}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -10721,7 +10875,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10733,7 +10887,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10746,7 +10900,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{142}
+	return file_messages_actors_proto_rawDescGZIP(), []int{144}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -10804,7 +10958,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10816,7 +10970,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10829,7 +10983,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{143}
+	return file_messages_actors_proto_rawDescGZIP(), []int{145}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -10873,7 +11027,7 @@ type StandbyMatch struct {
 
 func (x *StandbyMatch) Reset() {
 	*x = StandbyMatch{}
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10885,7 +11039,7 @@ func (x *StandbyMatch) String() string {
 func (*StandbyMatch) ProtoMessage() {}
 
 func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10898,7 +11052,7 @@ func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandbyMatch.ProtoReflect.Descriptor instead.
 func (*StandbyMatch) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{144}
+	return file_messages_actors_proto_rawDescGZIP(), []int{146}
 }
 
 func (x *StandbyMatch) GetStanding() bool {
@@ -10935,7 +11089,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10947,7 +11101,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10960,7 +11114,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{145}
+	return file_messages_actors_proto_rawDescGZIP(), []int{147}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -11003,7 +11157,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11015,7 +11169,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11028,7 +11182,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{146}
+	return file_messages_actors_proto_rawDescGZIP(), []int{148}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -11067,7 +11221,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11079,7 +11233,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11092,7 +11246,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{147}
+	return file_messages_actors_proto_rawDescGZIP(), []int{149}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -11158,7 +11312,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[148]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11170,7 +11324,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[148]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11183,7 +11337,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{148}
+	return file_messages_actors_proto_rawDescGZIP(), []int{150}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -11224,7 +11378,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[149]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11236,7 +11390,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[149]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11249,7 +11403,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{149}
+	return file_messages_actors_proto_rawDescGZIP(), []int{151}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -11278,7 +11432,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[150]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11290,7 +11444,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[150]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11303,7 +11457,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{150}
+	return file_messages_actors_proto_rawDescGZIP(), []int{152}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -11341,7 +11495,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[151]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11353,7 +11507,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[151]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11366,7 +11520,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{151}
+	return file_messages_actors_proto_rawDescGZIP(), []int{153}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -11414,7 +11568,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[152]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11426,7 +11580,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[152]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11439,7 +11593,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{152}
+	return file_messages_actors_proto_rawDescGZIP(), []int{154}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -11465,7 +11619,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[153]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11477,7 +11631,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[153]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11490,7 +11644,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{153}
+	return file_messages_actors_proto_rawDescGZIP(), []int{155}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -11517,7 +11671,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[154]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11529,7 +11683,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[154]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11542,7 +11696,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{154}
+	return file_messages_actors_proto_rawDescGZIP(), []int{156}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -11622,7 +11776,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[155]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11634,7 +11788,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[155]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11647,7 +11801,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{155}
+	return file_messages_actors_proto_rawDescGZIP(), []int{157}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -11702,7 +11856,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[156]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11714,7 +11868,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[156]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11727,7 +11881,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{156}
+	return file_messages_actors_proto_rawDescGZIP(), []int{158}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -11754,7 +11908,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[157]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11766,7 +11920,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[157]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11779,7 +11933,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{157}
+	return file_messages_actors_proto_rawDescGZIP(), []int{159}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -11807,7 +11961,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[158]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11819,7 +11973,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[158]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11832,7 +11986,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{158}
+	return file_messages_actors_proto_rawDescGZIP(), []int{160}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -11876,7 +12030,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[159]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11888,7 +12042,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[159]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11901,7 +12055,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{159}
+	return file_messages_actors_proto_rawDescGZIP(), []int{161}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -12061,7 +12215,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[160]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12073,7 +12227,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[160]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12086,7 +12240,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{160}
+	return file_messages_actors_proto_rawDescGZIP(), []int{162}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -12130,7 +12284,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[161]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12142,7 +12296,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[161]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12155,7 +12309,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{161}
+	return file_messages_actors_proto_rawDescGZIP(), []int{163}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -12318,7 +12472,7 @@ type FindExtents struct {
 
 func (x *FindExtents) Reset() {
 	*x = FindExtents{}
-	mi := &file_messages_actors_proto_msgTypes[162]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12330,7 +12484,7 @@ func (x *FindExtents) String() string {
 func (*FindExtents) ProtoMessage() {}
 
 func (x *FindExtents) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[162]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12343,7 +12497,7 @@ func (x *FindExtents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtents.ProtoReflect.Descriptor instead.
 func (*FindExtents) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{162}
+	return file_messages_actors_proto_rawDescGZIP(), []int{164}
 }
 
 func (x *FindExtents) GetHeader() *Header {
@@ -12386,7 +12540,7 @@ type FindExtentsReply struct {
 
 func (x *FindExtentsReply) Reset() {
 	*x = FindExtentsReply{}
-	mi := &file_messages_actors_proto_msgTypes[163]
+	mi := &file_messages_actors_proto_msgTypes[165]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12398,7 +12552,7 @@ func (x *FindExtentsReply) String() string {
 func (*FindExtentsReply) ProtoMessage() {}
 
 func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[163]
+	mi := &file_messages_actors_proto_msgTypes[165]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12411,7 +12565,7 @@ func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtentsReply.ProtoReflect.Descriptor instead.
 func (*FindExtentsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{163}
+	return file_messages_actors_proto_rawDescGZIP(), []int{165}
 }
 
 func (x *FindExtentsReply) GetHeader() *Header {
@@ -12457,7 +12611,7 @@ type NamedExtent struct {
 
 func (x *NamedExtent) Reset() {
 	*x = NamedExtent{}
-	mi := &file_messages_actors_proto_msgTypes[164]
+	mi := &file_messages_actors_proto_msgTypes[166]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12469,7 +12623,7 @@ func (x *NamedExtent) String() string {
 func (*NamedExtent) ProtoMessage() {}
 
 func (x *NamedExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[164]
+	mi := &file_messages_actors_proto_msgTypes[166]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12482,7 +12636,7 @@ func (x *NamedExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedExtent.ProtoReflect.Descriptor instead.
 func (*NamedExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{164}
+	return file_messages_actors_proto_rawDescGZIP(), []int{166}
 }
 
 func (x *NamedExtent) GetTenant() string {
@@ -12539,7 +12693,7 @@ type DescribeVolumes struct {
 
 func (x *DescribeVolumes) Reset() {
 	*x = DescribeVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[165]
+	mi := &file_messages_actors_proto_msgTypes[167]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12551,7 +12705,7 @@ func (x *DescribeVolumes) String() string {
 func (*DescribeVolumes) ProtoMessage() {}
 
 func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[165]
+	mi := &file_messages_actors_proto_msgTypes[167]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12564,7 +12718,7 @@ func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumes.ProtoReflect.Descriptor instead.
 func (*DescribeVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{165}
+	return file_messages_actors_proto_rawDescGZIP(), []int{167}
 }
 
 func (x *DescribeVolumes) GetHeader() *Header {
@@ -12593,7 +12747,7 @@ type DescribeVolumesReply struct {
 
 func (x *DescribeVolumesReply) Reset() {
 	*x = DescribeVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[166]
+	mi := &file_messages_actors_proto_msgTypes[168]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12605,7 +12759,7 @@ func (x *DescribeVolumesReply) String() string {
 func (*DescribeVolumesReply) ProtoMessage() {}
 
 func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[166]
+	mi := &file_messages_actors_proto_msgTypes[168]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12618,7 +12772,7 @@ func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumesReply.ProtoReflect.Descriptor instead.
 func (*DescribeVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{166}
+	return file_messages_actors_proto_rawDescGZIP(), []int{168}
 }
 
 func (x *DescribeVolumesReply) GetHeader() *Header {
@@ -12665,7 +12819,7 @@ type LicenseInfo struct {
 
 func (x *LicenseInfo) Reset() {
 	*x = LicenseInfo{}
-	mi := &file_messages_actors_proto_msgTypes[167]
+	mi := &file_messages_actors_proto_msgTypes[169]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12677,7 +12831,7 @@ func (x *LicenseInfo) String() string {
 func (*LicenseInfo) ProtoMessage() {}
 
 func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[167]
+	mi := &file_messages_actors_proto_msgTypes[169]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12690,7 +12844,7 @@ func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseInfo.ProtoReflect.Descriptor instead.
 func (*LicenseInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{167}
+	return file_messages_actors_proto_rawDescGZIP(), []int{169}
 }
 
 func (x *LicenseInfo) GetLevel() string {
@@ -12755,7 +12909,7 @@ type LicenseFeature struct {
 
 func (x *LicenseFeature) Reset() {
 	*x = LicenseFeature{}
-	mi := &file_messages_actors_proto_msgTypes[168]
+	mi := &file_messages_actors_proto_msgTypes[170]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12767,7 +12921,7 @@ func (x *LicenseFeature) String() string {
 func (*LicenseFeature) ProtoMessage() {}
 
 func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[168]
+	mi := &file_messages_actors_proto_msgTypes[170]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12780,7 +12934,7 @@ func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseFeature.ProtoReflect.Descriptor instead.
 func (*LicenseFeature) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{168}
+	return file_messages_actors_proto_rawDescGZIP(), []int{170}
 }
 
 func (x *LicenseFeature) GetName() string {
@@ -12830,7 +12984,7 @@ type InstallLicense struct {
 
 func (x *InstallLicense) Reset() {
 	*x = InstallLicense{}
-	mi := &file_messages_actors_proto_msgTypes[169]
+	mi := &file_messages_actors_proto_msgTypes[171]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12842,7 +12996,7 @@ func (x *InstallLicense) String() string {
 func (*InstallLicense) ProtoMessage() {}
 
 func (x *InstallLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[169]
+	mi := &file_messages_actors_proto_msgTypes[171]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12855,7 +13009,7 @@ func (x *InstallLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallLicense.ProtoReflect.Descriptor instead.
 func (*InstallLicense) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{169}
+	return file_messages_actors_proto_rawDescGZIP(), []int{171}
 }
 
 func (x *InstallLicense) GetHeader() *Header {
@@ -12890,7 +13044,7 @@ type InstallLicenseReply struct {
 
 func (x *InstallLicenseReply) Reset() {
 	*x = InstallLicenseReply{}
-	mi := &file_messages_actors_proto_msgTypes[170]
+	mi := &file_messages_actors_proto_msgTypes[172]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12902,7 +13056,7 @@ func (x *InstallLicenseReply) String() string {
 func (*InstallLicenseReply) ProtoMessage() {}
 
 func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[170]
+	mi := &file_messages_actors_proto_msgTypes[172]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12915,7 +13069,7 @@ func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallLicenseReply.ProtoReflect.Descriptor instead.
 func (*InstallLicenseReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{170}
+	return file_messages_actors_proto_rawDescGZIP(), []int{172}
 }
 
 func (x *InstallLicenseReply) GetHeader() *Header {
@@ -13418,7 +13572,25 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05cause\x18\x05 \x01(\tR\x05cause\"9\n" +
 	"\tCheckCopy\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\"\x8d\x01\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\"\xb0\x01\n" +
+	"\n" +
+	"VerifyCopy\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12\x1f\n" +
+	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
+	"replicaGen\x12\x1d\n" +
+	"\n" +
+	"sealed_end\x18\x05 \x01(\x04R\tsealedEnd\"\xb3\x01\n" +
+	"\x0fVerifyCopyReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x1f\n" +
+	"\vreplica_gen\x18\x03 \x01(\x04R\n" +
+	"replicaGen\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12'\n" +
+	"\x05error\x18\x05 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x8d\x01\n" +
 	"\vScrubCopies\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\x04R\x03job\x12(\n" +
@@ -14097,7 +14269,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 173)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 175)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
 	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
@@ -14161,202 +14333,204 @@ var file_messages_actors_proto_goTypes = []any{
 	(*DropCopyReply)(nil),            // 59: tiercel.v1.DropCopyReply
 	(*CopyDamaged)(nil),              // 60: tiercel.v1.CopyDamaged
 	(*CheckCopy)(nil),                // 61: tiercel.v1.CheckCopy
-	(*ScrubCopies)(nil),              // 62: tiercel.v1.ScrubCopies
-	(*ScrubCopiesReply)(nil),         // 63: tiercel.v1.ScrubCopiesReply
-	(*SettingsChanged)(nil),          // 64: tiercel.v1.SettingsChanged
-	(*ReadExtent)(nil),               // 65: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),          // 66: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),            // 67: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                    // 68: tiercel.v1.Greet
-	(*GreetReply)(nil),               // 69: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),              // 70: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                  // 71: tiercel.v1.IAmHere
-	(*DiscoveredPeers)(nil),          // 72: tiercel.v1.DiscoveredPeers
-	(*Admitted)(nil),                 // 73: tiercel.v1.Admitted
-	(*Heartbeat)(nil),                // 74: tiercel.v1.Heartbeat
-	(*WorkerLatency)(nil),            // 75: tiercel.v1.WorkerLatency
-	(*PeerLatency)(nil),              // 76: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),             // 77: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),                // 78: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),           // 79: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),              // 80: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),         // 81: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),               // 82: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),           // 83: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),      // 84: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),            // 85: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),       // 86: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),               // 87: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),          // 88: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),             // 89: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),        // 90: tiercel.v1.ReleaseBrakeReply
-	(*StartRebalance)(nil),           // 91: tiercel.v1.StartRebalance
-	(*StartJobReply)(nil),            // 92: tiercel.v1.StartJobReply
-	(*PlannedMove)(nil),              // 93: tiercel.v1.PlannedMove
-	(*DrainWorker)(nil),              // 94: tiercel.v1.DrainWorker
-	(*StartScrub)(nil),               // 95: tiercel.v1.StartScrub
-	(*ListJobs)(nil),                 // 96: tiercel.v1.ListJobs
-	(*ListJobsReply)(nil),            // 97: tiercel.v1.ListJobsReply
-	(*JobInfo)(nil),                  // 98: tiercel.v1.JobInfo
-	(*ChangeJob)(nil),                // 99: tiercel.v1.ChangeJob
-	(*DescribeReplication)(nil),      // 100: tiercel.v1.DescribeReplication
-	(*DescribeReplicationReply)(nil), // 101: tiercel.v1.DescribeReplicationReply
-	(*TierReplication)(nil),          // 102: tiercel.v1.TierReplication
-	(*ExplainPlacement)(nil),         // 103: tiercel.v1.ExplainPlacement
-	(*ExplainPlacementReply)(nil),    // 104: tiercel.v1.ExplainPlacementReply
-	(*JudgedWorker)(nil),             // 105: tiercel.v1.JudgedWorker
-	(*ChangeTier)(nil),               // 106: tiercel.v1.ChangeTier
-	(*ChangeSettings)(nil),           // 107: tiercel.v1.ChangeSettings
-	(*ChangeClusterReply)(nil),       // 108: tiercel.v1.ChangeClusterReply
-	(*ListQuotas)(nil),               // 109: tiercel.v1.ListQuotas
-	(*ListQuotasReply)(nil),          // 110: tiercel.v1.ListQuotasReply
-	(*QuotaInfo)(nil),                // 111: tiercel.v1.QuotaInfo
-	(*ChangeQuota)(nil),              // 112: tiercel.v1.ChangeQuota
-	(*ChangeQuotaReply)(nil),         // 113: tiercel.v1.ChangeQuotaReply
-	(*VerifyQuotas)(nil),             // 114: tiercel.v1.VerifyQuotas
-	(*VerifyQuotasReply)(nil),        // 115: tiercel.v1.VerifyQuotasReply
-	(*UsageDifference)(nil),          // 116: tiercel.v1.UsageDifference
-	(*DescribeReserved)(nil),         // 117: tiercel.v1.DescribeReserved
-	(*DescribeReservedReply)(nil),    // 118: tiercel.v1.DescribeReservedReply
-	(*QuotaStand)(nil),               // 119: tiercel.v1.QuotaStand
-	(*QuotaQuestion)(nil),            // 120: tiercel.v1.QuotaQuestion
-	(*QuotaStandReply)(nil),          // 121: tiercel.v1.QuotaStandReply
-	(*QuotaAnswer)(nil),              // 122: tiercel.v1.QuotaAnswer
-	(*StagedUpload)(nil),             // 123: tiercel.v1.StagedUpload
-	(*ListTenants)(nil),              // 124: tiercel.v1.ListTenants
-	(*ListTenantsReply)(nil),         // 125: tiercel.v1.ListTenantsReply
-	(*NamedTenant)(nil),              // 126: tiercel.v1.NamedTenant
-	(*SurveyUsage)(nil),              // 127: tiercel.v1.SurveyUsage
-	(*SurveyUsageReply)(nil),         // 128: tiercel.v1.SurveyUsageReply
-	(*Propose)(nil),                  // 129: tiercel.v1.Propose
-	(*ProposeReply)(nil),             // 130: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),                // 131: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),           // 132: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),             // 133: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                 // 134: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),           // 135: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),          // 136: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),            // 137: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),            // 138: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),             // 139: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),            // 140: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),        // 141: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),             // 142: tiercel.v1.RaftMessages
-	(*Superseded)(nil),               // 143: tiercel.v1.Superseded
-	(*StandbyMatch)(nil),             // 144: tiercel.v1.StandbyMatch
-	(*LogMembers)(nil),               // 145: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),            // 146: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),       // 147: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),          // 148: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),        // 149: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),          // 150: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),             // 151: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),        // 152: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),              // 153: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),         // 154: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),              // 155: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),       // 156: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil),  // 157: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                   // 158: tiercel.v1.Lookup
-	(*LookupItem)(nil),               // 159: tiercel.v1.LookupItem
-	(*LookupReply)(nil),              // 160: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),             // 161: tiercel.v1.LookupAnswer
-	(*FindExtents)(nil),              // 162: tiercel.v1.FindExtents
-	(*FindExtentsReply)(nil),         // 163: tiercel.v1.FindExtentsReply
-	(*NamedExtent)(nil),              // 164: tiercel.v1.NamedExtent
-	(*DescribeVolumes)(nil),          // 165: tiercel.v1.DescribeVolumes
-	(*DescribeVolumesReply)(nil),     // 166: tiercel.v1.DescribeVolumesReply
-	(*LicenseInfo)(nil),              // 167: tiercel.v1.LicenseInfo
-	(*LicenseFeature)(nil),           // 168: tiercel.v1.LicenseFeature
-	(*InstallLicense)(nil),           // 169: tiercel.v1.InstallLicense
-	(*InstallLicenseReply)(nil),      // 170: tiercel.v1.InstallLicenseReply
-	nil,                              // 171: tiercel.v1.Error.DetailsEntry
-	nil,                              // 172: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),           // 173: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),            // 174: tiercel.v1.CommandResult
-	(*FileRow)(nil),                  // 175: tiercel.v1.FileRow
-	(*VolumeRow)(nil),                // 176: tiercel.v1.VolumeRow
-	(*Conditions)(nil),               // 177: tiercel.v1.Conditions
-	(*Extent)(nil),                   // 178: tiercel.v1.Extent
-	(*ClusterRow)(nil),               // 179: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),                // 180: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),                // 181: tiercel.v1.WorkerRow
-	(*JobRow)(nil),                   // 182: tiercel.v1.JobRow
-	(*Command)(nil),                  // 183: tiercel.v1.Command
-	(*Settings)(nil),                 // 184: tiercel.v1.Settings
-	(JobKind)(0),                     // 185: tiercel.v1.JobKind
-	(JobState)(0),                    // 186: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 187: tiercel.v1.TierRow
-	(*LicenseRow)(nil),               // 188: tiercel.v1.LicenseRow
+	(*VerifyCopy)(nil),               // 62: tiercel.v1.VerifyCopy
+	(*VerifyCopyReply)(nil),          // 63: tiercel.v1.VerifyCopyReply
+	(*ScrubCopies)(nil),              // 64: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 65: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 66: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 67: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 68: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 69: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 70: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 71: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 72: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 73: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 74: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 75: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 76: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 77: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 78: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 79: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 80: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 81: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 82: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 83: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 84: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 85: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 86: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 87: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 88: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 89: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 90: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 91: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 92: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 93: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 94: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 95: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 96: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 97: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 98: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 99: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 100: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 101: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 102: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 103: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 104: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 105: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 106: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 107: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 108: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 109: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 110: tiercel.v1.ChangeClusterReply
+	(*ListQuotas)(nil),               // 111: tiercel.v1.ListQuotas
+	(*ListQuotasReply)(nil),          // 112: tiercel.v1.ListQuotasReply
+	(*QuotaInfo)(nil),                // 113: tiercel.v1.QuotaInfo
+	(*ChangeQuota)(nil),              // 114: tiercel.v1.ChangeQuota
+	(*ChangeQuotaReply)(nil),         // 115: tiercel.v1.ChangeQuotaReply
+	(*VerifyQuotas)(nil),             // 116: tiercel.v1.VerifyQuotas
+	(*VerifyQuotasReply)(nil),        // 117: tiercel.v1.VerifyQuotasReply
+	(*UsageDifference)(nil),          // 118: tiercel.v1.UsageDifference
+	(*DescribeReserved)(nil),         // 119: tiercel.v1.DescribeReserved
+	(*DescribeReservedReply)(nil),    // 120: tiercel.v1.DescribeReservedReply
+	(*QuotaStand)(nil),               // 121: tiercel.v1.QuotaStand
+	(*QuotaQuestion)(nil),            // 122: tiercel.v1.QuotaQuestion
+	(*QuotaStandReply)(nil),          // 123: tiercel.v1.QuotaStandReply
+	(*QuotaAnswer)(nil),              // 124: tiercel.v1.QuotaAnswer
+	(*StagedUpload)(nil),             // 125: tiercel.v1.StagedUpload
+	(*ListTenants)(nil),              // 126: tiercel.v1.ListTenants
+	(*ListTenantsReply)(nil),         // 127: tiercel.v1.ListTenantsReply
+	(*NamedTenant)(nil),              // 128: tiercel.v1.NamedTenant
+	(*SurveyUsage)(nil),              // 129: tiercel.v1.SurveyUsage
+	(*SurveyUsageReply)(nil),         // 130: tiercel.v1.SurveyUsageReply
+	(*Propose)(nil),                  // 131: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 132: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 133: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 134: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 135: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 136: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 137: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 138: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 139: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 140: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 141: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 142: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 143: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 144: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 145: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 146: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 147: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 148: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 149: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 150: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 151: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 152: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 153: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 154: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 155: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 156: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 157: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 158: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 159: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 160: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 161: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 162: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 163: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 164: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 165: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 166: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 167: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 168: tiercel.v1.DescribeVolumesReply
+	(*LicenseInfo)(nil),              // 169: tiercel.v1.LicenseInfo
+	(*LicenseFeature)(nil),           // 170: tiercel.v1.LicenseFeature
+	(*InstallLicense)(nil),           // 171: tiercel.v1.InstallLicense
+	(*InstallLicenseReply)(nil),      // 172: tiercel.v1.InstallLicenseReply
+	nil,                              // 173: tiercel.v1.Error.DetailsEntry
+	nil,                              // 174: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 175: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 176: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 177: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 178: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 179: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 180: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 181: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 182: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 183: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 184: tiercel.v1.JobRow
+	(*Command)(nil),                  // 185: tiercel.v1.Command
+	(*Settings)(nil),                 // 186: tiercel.v1.Settings
+	(JobKind)(0),                     // 187: tiercel.v1.JobKind
+	(JobState)(0),                    // 188: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 189: tiercel.v1.TierRow
+	(*LicenseRow)(nil),               // 190: tiercel.v1.LicenseRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	171, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	173, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	173, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	175, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	174, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	175, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	176, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	176, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	177, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	178, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 9: tiercel.v1.PutBatch.header:type_name -> tiercel.v1.Header
 	4,   // 10: tiercel.v1.PutBatch.items:type_name -> tiercel.v1.Put
 	2,   // 11: tiercel.v1.PutBatchReply.header:type_name -> tiercel.v1.Header
 	3,   // 12: tiercel.v1.PutBatchReply.error:type_name -> tiercel.v1.Error
 	5,   // 13: tiercel.v1.PutBatchReply.items:type_name -> tiercel.v1.PutReply
 	2,   // 14: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	173, // 15: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	175, // 15: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 16: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	3,   // 17: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	2,   // 18: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	2,   // 19: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	3,   // 20: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	2,   // 21: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	173, // 22: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	175, // 22: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 23: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	2,   // 24: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	177, // 25: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	179, // 25: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	2,   // 26: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	2,   // 27: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	3,   // 28: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	174, // 29: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	176, // 29: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	2,   // 30: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	3,   // 32: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	175, // 33: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	176, // 34: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	177, // 33: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	178, // 34: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 35: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	3,   // 37: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	178, // 38: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	176, // 39: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	180, // 38: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	178, // 39: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 40: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	3,   // 42: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	23,  // 43: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	175, // 44: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	177, // 44: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	2,   // 45: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	2,   // 46: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	3,   // 47: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	179, // 48: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	180, // 49: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	176, // 50: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	181, // 51: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	181, // 48: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	182, // 49: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	178, // 50: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	183, // 51: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
 	47,  // 52: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	182, // 53: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	184, // 53: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
 	26,  // 54: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
-	167, // 55: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
+	169, // 55: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
 	2,   // 56: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
 	28,  // 57: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
 	2,   // 58: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
 	30,  // 59: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
 	3,   // 60: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
 	2,   // 61: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	183, // 62: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	185, // 62: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
 	2,   // 63: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
 	34,  // 64: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	174, // 65: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	179, // 66: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	176, // 65: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	181, // 66: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
 	47,  // 67: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
 	36,  // 68: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
 	2,   // 69: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
@@ -14364,7 +14538,7 @@ var file_messages_actors_proto_depIdxs = []int32{
 	2,   // 71: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
 	40,  // 72: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
 	3,   // 73: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	178, // 74: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	180, // 74: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
 	2,   // 75: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
 	38,  // 76: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
 	2,   // 77: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
@@ -14393,181 +14567,184 @@ var file_messages_actors_proto_depIdxs = []int32{
 	2,   // 100: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
 	2,   // 101: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
 	3,   // 102: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 103: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
-	2,   // 104: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
-	3,   // 105: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	184, // 106: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
-	2,   // 107: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	178, // 108: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 109: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 110: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 111: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	181, // 112: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 113: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 114: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	36,  // 115: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 116: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 117: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 118: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	47,  // 119: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	181, // 120: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	76,  // 121: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	76,  // 122: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
-	2,   // 123: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 124: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	78,  // 125: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	36,  // 126: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	172, // 127: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	78,  // 128: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 129: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 130: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 131: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	82,  // 132: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	181, // 133: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	47,  // 134: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	176, // 135: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 136: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 137: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 138: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	78,  // 139: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 140: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 141: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 142: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 143: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 144: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 145: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 146: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 147: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 148: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 149: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 150: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 151: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	98,  // 152: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	93,  // 153: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 154: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 155: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 156: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	185, // 157: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 158: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 159: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	98,  // 160: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	182, // 161: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	93,  // 162: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 163: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	186, // 164: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 165: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 166: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 167: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	102, // 168: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	46,  // 169: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 170: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 171: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 172: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	105, // 173: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	176, // 174: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 175: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	187, // 176: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 177: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	184, // 178: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 179: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 180: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	179, // 181: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 182: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 183: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 184: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
-	111, // 185: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
-	2,   // 186: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
-	2,   // 187: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
-	3,   // 188: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
-	111, // 189: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
-	2,   // 190: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 191: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 192: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
-	116, // 193: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 194: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
-	2,   // 195: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
-	2,   // 196: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
-	120, // 197: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
-	2,   // 198: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
-	3,   // 199: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
-	122, // 200: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
-	123, // 201: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
-	2,   // 202: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
-	2,   // 203: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
-	3,   // 204: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
-	126, // 205: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
-	180, // 206: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
-	2,   // 207: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
-	2,   // 208: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
-	3,   // 209: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
-	116, // 210: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 211: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	183, // 212: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 213: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 214: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 215: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 216: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 217: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	134, // 218: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	34,  // 219: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	183, // 220: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 221: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	36,  // 222: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 223: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 224: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 225: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 226: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 227: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 228: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 229: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 230: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 231: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 232: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	155, // 233: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 234: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 235: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 236: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 237: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	159, // 238: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	17,  // 239: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	19,  // 240: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	21,  // 241: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	24,  // 242: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	162, // 243: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	165, // 244: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	119, // 245: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
-	124, // 246: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
-	127, // 247: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
-	2,   // 248: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	161, // 249: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	18,  // 250: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	20,  // 251: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	22,  // 252: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	25,  // 253: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	163, // 254: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	166, // 255: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	121, // 256: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
-	125, // 257: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
-	128, // 258: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
-	2,   // 259: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 260: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 261: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	164, // 262: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	178, // 263: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 264: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 265: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 266: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	176, // 267: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	188, // 268: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
-	168, // 269: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
-	2,   // 270: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
-	2,   // 271: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
-	3,   // 272: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
-	273, // [273:273] is the sub-list for method output_type
-	273, // [273:273] is the sub-list for method input_type
-	273, // [273:273] is the sub-list for extension type_name
-	273, // [273:273] is the sub-list for extension extendee
-	0,   // [0:273] is the sub-list for field type_name
+	2,   // 103: tiercel.v1.VerifyCopy.header:type_name -> tiercel.v1.Header
+	2,   // 104: tiercel.v1.VerifyCopyReply.header:type_name -> tiercel.v1.Header
+	3,   // 105: tiercel.v1.VerifyCopyReply.error:type_name -> tiercel.v1.Error
+	2,   // 106: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	2,   // 107: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	3,   // 108: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	186, // 109: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	2,   // 110: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	180, // 111: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 112: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	3,   // 113: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	2,   // 114: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	183, // 115: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	2,   // 116: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	3,   // 117: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	36,  // 118: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	2,   // 119: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	2,   // 120: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	2,   // 121: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	47,  // 122: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	183, // 123: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	78,  // 124: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	78,  // 125: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	2,   // 126: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	3,   // 127: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	80,  // 128: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	36,  // 129: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	174, // 130: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	80,  // 131: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 132: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	2,   // 133: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	3,   // 134: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	84,  // 135: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	183, // 136: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	47,  // 137: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	178, // 138: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 139: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	2,   // 140: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	3,   // 141: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	80,  // 142: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	2,   // 143: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	2,   // 144: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	3,   // 145: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	2,   // 146: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	2,   // 147: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	3,   // 148: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	2,   // 149: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	2,   // 150: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	3,   // 151: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	2,   // 152: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	2,   // 153: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	3,   // 154: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	100, // 155: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	95,  // 156: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	2,   // 157: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	2,   // 158: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	2,   // 159: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	187, // 160: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	2,   // 161: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	3,   // 162: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	100, // 163: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	184, // 164: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	95,  // 165: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	2,   // 166: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	188, // 167: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	2,   // 168: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	2,   // 169: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	3,   // 170: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	104, // 171: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	46,  // 172: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	2,   // 173: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	2,   // 174: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	3,   // 175: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	107, // 176: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	178, // 177: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	2,   // 178: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	189, // 179: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	2,   // 180: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	186, // 181: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	2,   // 182: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	3,   // 183: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	181, // 184: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	2,   // 185: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 186: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 187: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
+	113, // 188: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
+	2,   // 189: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
+	2,   // 190: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
+	3,   // 191: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
+	113, // 192: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
+	2,   // 193: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
+	2,   // 194: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
+	3,   // 195: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
+	118, // 196: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 197: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
+	2,   // 198: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
+	2,   // 199: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
+	122, // 200: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
+	2,   // 201: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
+	3,   // 202: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
+	124, // 203: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
+	125, // 204: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
+	2,   // 205: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
+	2,   // 206: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
+	3,   // 207: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
+	128, // 208: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
+	182, // 209: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
+	2,   // 210: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
+	2,   // 211: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
+	3,   // 212: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
+	118, // 213: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
+	2,   // 214: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	185, // 215: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	2,   // 216: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	3,   // 217: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	2,   // 218: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	2,   // 219: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	3,   // 220: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	136, // 221: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	34,  // 222: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	185, // 223: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	3,   // 224: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	36,  // 225: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	2,   // 226: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	2,   // 227: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	3,   // 228: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	3,   // 229: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	3,   // 230: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	2,   // 231: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	2,   // 232: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	3,   // 233: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	2,   // 234: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	2,   // 235: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	157, // 236: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	2,   // 237: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	2,   // 238: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	3,   // 239: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	2,   // 240: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	161, // 241: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	17,  // 242: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	19,  // 243: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	21,  // 244: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	24,  // 245: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	164, // 246: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	167, // 247: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	121, // 248: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
+	126, // 249: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
+	129, // 250: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
+	2,   // 251: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	163, // 252: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	18,  // 253: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	20,  // 254: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	22,  // 255: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	25,  // 256: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	165, // 257: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	168, // 258: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	123, // 259: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
+	127, // 260: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
+	130, // 261: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
+	2,   // 262: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	2,   // 263: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	3,   // 264: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	166, // 265: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	180, // 266: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	2,   // 267: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	2,   // 268: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	3,   // 269: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	178, // 270: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	190, // 271: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
+	170, // 272: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
+	2,   // 273: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
+	2,   // 274: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
+	3,   // 275: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
+	276, // [276:276] is the sub-list for method output_type
+	276, // [276:276] is the sub-list for method input_type
+	276, // [276:276] is the sub-list for extension type_name
+	276, // [276:276] is the sub-list for extension extendee
+	0,   // [0:276] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -14577,7 +14754,7 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[159].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[161].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
@@ -14588,7 +14765,7 @@ func file_messages_actors_proto_init() {
 		(*LookupItem_ListTenants)(nil),
 		(*LookupItem_SurveyUsage)(nil),
 	}
-	file_messages_actors_proto_msgTypes[161].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[163].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -14605,7 +14782,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   173,
+			NumMessages:   175,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -53,7 +53,7 @@ type copying struct {
 	from  string
 	since time.Time
 	sent  time.Time // the order, the last time
-	check bool      // the row has it as verified; it is read all the same
+	check bool      // VerifyCopy of one that the row has as verified
 }
 
 // failure of a copy; it rests until then.
@@ -113,6 +113,8 @@ func (f *Foreman) Receive(ctx *runtime.Context, msg any) {
 		f.latency[m.Node] = time.Duration(m.Micros) * time.Microsecond
 	case *messages.SettleVolumeReply:
 		f.onSettled(ctx, m)
+	case *messages.VerifyCopyReply:
+		f.onVerified(ctx, m)
 	case *messages.CopyDamaged:
 		f.onDamaged(ctx, m)
 	case *messages.ReportVolumesReply:

@@ -92,15 +92,20 @@ func (f *Foreman) settle(ctx *runtime.Context, row *messages.VolumeRow, s *repli
 	f.order(ctx, row, m, f.copies[key])
 }
 
-// order tells a worker. It reads what it has before it says that it is whole when it is
-// told to replace what is not.
 func (f *Foreman) order(ctx *runtime.Context, row *messages.VolumeRow, m *messages.VolumeMember, c *copying) {
+	to := ctx.Runtime().Peer(model.NodeID(m.Node), f.cfg.WorkerPath)
+	if c.check {
+		ctx.Request(to, &messages.VerifyCopy{
+			Header: f.header(), Volume: row.Id, Generation: row.Generation, ReplicaGen: m.ReplicaGen, SealedEnd: row.SealedEnd,
+		})
+		return
+	}
 	order := &messages.SettleVolume{
 		Header: f.header(), Volume: row.Id, Tier: row.Tier, Generation: row.Generation, ReplicaGen: m.ReplicaGen,
-		SealedEnd: row.SealedEnd, GenerationStart: row.GenerationStart, Digest: row.Digest, Job: c.job, Replace: m.Damaged || c.check,
+		SealedEnd: row.SealedEnd, GenerationStart: row.GenerationStart, Digest: row.Digest, Job: c.job, Replace: m.Damaged,
 	}
 	order.Sources = f.sources(row, m.Node)
-	ctx.Request(ctx.Runtime().Peer(model.NodeID(m.Node), f.cfg.WorkerPath), order)
+	ctx.Request(to, order)
 }
 
 // sources are whom a copy may come from: whole copies first, never a damaged one. Of a
@@ -137,24 +142,17 @@ func (f *Foreman) repeatOrders(ctx *runtime.Context) {
 func (f *Foreman) onSettled(ctx *runtime.Context, m *messages.SettleVolumeReply) {
 	key := replication.Copy{Volume: m.Volume, Node: m.Node}
 	c := f.copies[key]
-	if c == nil {
+	if c == nil || c.check {
 		return
 	}
 	if err := m.Error.Err("settle volume"); err != nil {
 		delete(f.copies, key)
 		f.fail(ctx, key, err)
 		f.truncate(ctx, m)
-		f.doubt(ctx, m, c)
 		return
 	}
-	if c.check || c.job != 0 { // each byte was read, or has just come from another copy
+	if c.job != 0 { // each byte has just come from another copy, or was read
 		f.sound[key] = sound{m.ReplicaGen, ctx.Now()}
-	}
-	if x := memberOf(f.rows[m.Volume], m.Node); c.check && x.GetVerified() && x.ReplicaGen == m.ReplicaGen {
-		delete(f.copies, key)
-		delete(f.failed, key)
-		f.look(ctx)
-		return
 	}
 	f.commit(ctx, &messages.Command{Kind: &messages.Command_VerifyMember{VerifyMember: &messages.VerifyMember{
 		Volume: m.Volume, Generation: m.Generation, Node: m.Node, ReplicaGen: m.ReplicaGen, Digest: m.Digest,
@@ -173,15 +171,28 @@ func (f *Foreman) onSettled(ctx *runtime.Context, m *messages.SettleVolumeReply)
 	})
 }
 
-// doubt has a copy looked at that was to be read and could not be made what was sealed:
-// if it is bad, its worker says so, and the row gets to know.
-func (f *Foreman) doubt(ctx *runtime.Context, m *messages.SettleVolumeReply, c *copying) {
-	x := f.failed[replication.Copy{Volume: m.Volume, Node: m.Node}]
-	if !c.check || x == nil {
+// onVerified hears that a copy was read to its end.
+func (f *Foreman) onVerified(ctx *runtime.Context, m *messages.VerifyCopyReply) {
+	key := replication.Copy{Volume: m.Volume, Node: m.Node}
+	row := f.rows[m.Volume]
+	member, c := memberOf(row, m.Node), f.copies[key]
+	if c == nil || !c.check || member.GetReplicaGen() != m.ReplicaGen {
 		return
 	}
-	x.check = true
-	ctx.Send(ctx.Runtime().Peer(model.NodeID(m.Node), f.cfg.WorkerPath), &messages.CheckCopy{Volume: m.Volume, Cause: clipText(m.Error.GetMessage())})
+	delete(f.copies, key)
+	switch err := m.Error.Err("verify a copy"); model.CodeOf(err) {
+	case "":
+		delete(f.failed, key)
+		f.sound[key] = sound{m.ReplicaGen, ctx.Now()}
+		f.look(ctx)
+	case model.CodeCorrupt, model.CodeConflict:
+		f.markDamaged(ctx, row, member, err.Error())
+	default:
+		f.fail(ctx, key, err)
+		if x := f.failed[key]; x != nil {
+			x.check = true
+		}
+	}
 }
 
 // truncate logs a loss: the only holder of a volume is back, and its disk kept less than

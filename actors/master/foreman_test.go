@@ -20,6 +20,7 @@ type yard struct {
 	orders map[string][]proto.Message
 	copies map[string][]*messages.VolumeReport // what workers report
 	grants []grantAt
+	lost   []*messages.ChangeMembers // that never came to the log; nil: all do
 }
 
 type grantAt struct {
@@ -51,6 +52,10 @@ func newYard(t *testing.T, workers int) *yard {
 func (y *yard) commits(ctx *runtime.Context, msg any) {
 	if m, ok := msg.(*messages.Commit); ok {
 		for _, cmd := range m.Commands {
+			if change := cmd.GetChangeMembers(); change != nil && y.lost != nil {
+				y.lost = append(y.lost, change)
+				return
+			}
 			mark := cmd.GetMarkDamaged()
 			for _, row := range y.status.Volumes {
 				if member := memberOf(row, mark.GetNode()); member != nil && row.Id == mark.Volume {
@@ -66,7 +71,7 @@ func (y *yard) worker(ctx *runtime.Context, node string, msg any) {
 	switch m := msg.(type) {
 	case *messages.ReportVolumes:
 		ctx.SendBulk(ctx.Sender(), &messages.ReportVolumesReply{Header: messages.ReplyHeader(m.Header), Node: node, Volumes: y.copies[node]})
-	case *messages.SettleVolume, *messages.DropCopy:
+	case *messages.SettleVolume, *messages.VerifyCopy, *messages.DropCopy:
 		y.orders[node] = append(y.orders[node], m.(proto.Message))
 	case *messages.BandwidthGranted:
 		y.grants = append(y.grants, grantAt{y.world.Elapsed(), m.Bytes, m.Error.GetCode()})

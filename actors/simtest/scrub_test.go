@@ -92,6 +92,40 @@ func TestStory_AScrubJobChecksEveryCopyAndSaysHowFarItIs(t *testing.T) {
 	assert.True(t, c.story.world.RunUntil(func() bool { return next().Finished }, 30*time.Minute))
 }
 
+func TestStory_AMasterHearsWhetherACopyIsSound(t *testing.T) {
+	c := newCopies(t, 512)
+	h := c.story.hosts[0]
+	c.noScrub()
+	s := c.seal(h, testVolume, 100, 200_000, 5000)
+	order := func(change func(*messages.VerifyCopy)) string {
+		m := &messages.VerifyCopy{Header: c.order(), Volume: s.id, Generation: 1, ReplicaGen: 1, SealedEnd: uint64(len(s.bytes))}
+		if change != nil {
+			change(m)
+		}
+		r := ask[*messages.VerifyCopyReply](c.probe, workerPath, m)
+		assert.Equal(t, []any{"n-1", m.Volume, m.ReplicaGen}, []any{r.Node, r.Volume, r.ReplicaGen})
+		return r.Error.GetCode()
+	}
+	assert.Empty(t, order(nil))
+	assert.Equal(t, "conflict", order(func(m *messages.VerifyCopy) { m.Volume++ }), "there is none")
+	assert.Equal(t, "conflict", order(func(m *messages.VerifyCopy) { m.ReplicaGen++ }))
+	assert.Equal(t, "conflict", order(func(m *messages.VerifyCopy) { m.Generation++ }))
+	assert.Equal(t, "conflict", order(func(m *messages.VerifyCopy) { m.SealedEnd++ }), "it is short")
+	assert.Equal(t, "stale_epoch", order(func(m *messages.VerifyCopy) { m.Header.EpochTerm-- }))
+	assert.Empty(t, c.damaged)
+
+	c.send(workerPath, &messages.SettingsChanged{Settings: &messages.Settings{NodeBackgroundBytesPerSecond: 100_000}})
+	began := c.story.world.Now()
+	assert.Empty(t, order(nil))
+	assert.GreaterOrEqual(t, c.story.world.Now().Sub(began), time.Second, "under the node's limit")
+
+	c.spoil(h, s.id, 150_000)
+	assert.Equal(t, "corrupt", order(nil))
+	assert.NotEmpty(t, c.report(s.id).Damage)
+	assert.Equal(t, "corrupt", order(nil), "as it is known")
+	require.True(t, c.story.world.RunUntil(func() bool { return len(c.damaged) > 0 }, 10*time.Second), "the master is told as of any damage")
+}
+
 // noScrub keeps the worker spoken to from reading copies by itself.
 func (p *probe) noScrub() {
 	p.send(workerPath, &messages.SettingsChanged{Settings: &messages.Settings{}})

@@ -104,6 +104,8 @@ func (w *Worker) obey(ctx *runtime.Context, o order) {
 		w.settleVolume(ctx, o.from, m)
 	case *messages.DropCopy:
 		w.dropCopy(ctx, o.from, m)
+	case *messages.VerifyCopy:
+		w.verifyCopy(ctx, o.from, m)
 	case *messages.ScrubCopies:
 		w.scrubCopies(ctx, o.from, m)
 	}
@@ -123,6 +125,8 @@ func (w *Worker) refuse(ctx *runtime.Context, o order, err error) {
 		w.settleReply(ctx, o.from, m.Header, &settled{ask: m, err: err})
 	case *messages.DropCopy:
 		ctx.Send(o.from, &messages.DropCopyReply{Header: messages.ReplyHeader(m.Header), Volume: m.Volume, ReplicaGen: m.ReplicaGen, Node: node, Error: e})
+	case *messages.VerifyCopy:
+		w.verified(ctx, &verifyAsk{o.from, m}, err)
 	case *messages.ScrubCopies:
 		ctx.Send(o.from, &messages.ScrubCopiesReply{Header: messages.ReplyHeader(m.Header), Job: m.Job, Node: node, Error: e})
 	}

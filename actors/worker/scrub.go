@@ -40,7 +40,8 @@ type scrub struct {
 type check struct {
 	volume uint64
 	by     checkedBy
-	job    *scrubJob // byJob
+	job    *scrubJob  // byJob
+	ask    *verifyAsk // byOrder
 	copy   *store.CopyCheck
 	paid   uint64 // bytes of the step under way
 }
@@ -51,6 +52,7 @@ const (
 	byDoubt checkedBy = iota
 	byJob
 	bySelf
+	byOrder // beside the others, under the node's limit of background work
 )
 
 // scrubJob is how far a job is on this worker.
@@ -78,6 +80,7 @@ type checkEnded struct {
 	check *check
 	cause string
 	err   error
+	gone  bool // it could not be opened
 }
 
 type checkDueNow struct{ check *check }
@@ -184,7 +187,7 @@ func (w *Worker) planScrub(ctx *runtime.Context, states []store.VolumeState) {
 
 func (w *Worker) onCheckOpened(ctx *runtime.Context, m *checkOpened) {
 	if m.err != nil { // it is gone, or not whole yet
-		w.onCheckEnded(ctx, &checkEnded{check: m.check})
+		w.onCheckEnded(ctx, &checkEnded{check: m.check, gone: true})
 		return
 	}
 	w.nextStep(ctx, m.check)
@@ -197,14 +200,24 @@ func (w *Worker) scrubRate(c *check) uint64 {
 		return checkBytesPerSecond
 	case byJob:
 		return c.job.bytesPerSecond
+	case byOrder:
+		return w.settings.GetNodeBackgroundBytesPerSecond()
 	}
 	return w.settings.GetScrubBytesPerSecond()
+}
+
+// turnsOf is whose turn it waits for.
+func (w *Worker) turnsOf(c *check) *turns {
+	if c.by == byOrder {
+		return &w.verifies
+	}
+	return &w.scrub.turns
 }
 
 func (w *Worker) nextStep(ctx *runtime.Context, c *check) {
 	rate := w.scrubRate(c)
 	c.paid = min(pace.Piece(rate), c.copy.TotalBytes())
-	if wait := w.scrub.take(ctx.Now(), rate, c.paid, w.load.foreground); wait > 0 {
+	if wait := w.turnsOf(c).take(ctx.Now(), rate, c.paid, w.load.foreground); wait > 0 {
 		ctx.After(wait, checkDueNow{c})
 		return
 	}
@@ -222,7 +235,7 @@ func (w *Worker) step(ctx *runtime.Context, c *check) {
 func (w *Worker) onCheckStepped(ctx *runtime.Context, m *checkStepped) {
 	c := m.check
 	if m.read > c.paid { // the last record of a step is verified whole; the next step waits for it
-		w.scrub.bucket.Take(ctx.Now(), m.read-c.paid)
+		w.turnsOf(c).bucket.Take(ctx.Now(), m.read-c.paid)
 	}
 	if c.by == byJob {
 		c.job.done += m.read
@@ -244,7 +257,11 @@ func (w *Worker) onCheckStepped(ctx *runtime.Context, m *checkStepped) {
 
 func (w *Worker) onCheckEnded(ctx *runtime.Context, m *checkEnded) {
 	c, s := m.check, &w.scrub
-	s.now = nil
+	if c.by == byOrder {
+		w.endVerify(ctx, m)
+	} else {
+		s.now = nil
+	}
 	if s.checked == nil {
 		s.checked = make(map[uint64]time.Time)
 	}

@@ -115,7 +115,6 @@ func (w *Worker) onSettled(ctx *runtime.Context, m *settled) {
 		w.discard(ctx, s)
 		return
 	case model.CodeOf(m.err) == model.CodeCorrupt:
-		ctx.Log().Error("a copy is damaged; it is restored from another one", "volume", s.ask.Volume, "cause", m.err)
 		s.making, s.why = true, m.err.Error()
 	default:
 		w.endSettle(ctx, s, m)

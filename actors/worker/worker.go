@@ -51,6 +51,8 @@ type Worker struct {
 	settling             map[uint64]*settling
 	settings             *messages.Settings // nil: none heard, no limits
 	incoming             turns              // of bytes for copies that are settled here
+	verifying            map[uint64]*check
+	verifies             turns // of bytes that are read for that
 	scrub                scrub
 	disk                 diskHealth
 	atWork               waiting // for the disk
@@ -71,7 +73,7 @@ type openVolume struct {
 // New makes the actor.
 func New(cfg Config) *Worker {
 	return &Worker{
-		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, settling: make(map[uint64]*settling),
+		cfg: cfg, open: make(map[uint64]*openVolume), epoch: cfg.Epoch, settling: make(map[uint64]*settling), verifying: make(map[uint64]*check),
 	}
 }
 
@@ -97,7 +99,7 @@ func (w *Worker) Receive(ctx *runtime.Context, msg any) {
 		w.onReportDue(ctx)
 	case *capacityRead:
 		w.onCapacityRead(ctx, m)
-	case *messages.ReportVolumes, *messages.OpenVolume, *messages.FenceVolume, *messages.SettleVolume, *messages.DropCopy, *messages.ScrubCopies:
+	case *messages.ReportVolumes, *messages.OpenVolume, *messages.FenceVolume, *messages.SettleVolume, *messages.DropCopy, *messages.VerifyCopy, *messages.ScrubCopies:
 		w.onOrder(ctx, m.(orderMessage))
 	case *raised:
 		w.onRaised(ctx, m)

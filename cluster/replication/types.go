@@ -54,7 +54,7 @@ const (
 	AddMember    Kind = iota + 1 // log ChangeMembers with Node added
 	Settle                       // order the worker to bring its copy to the row, then log VerifyMember
 	RemoveMember                 // log ChangeMembers with Node removed
-	Check                        // order the worker to read its verified copy, and to make it anew if it is bad
+	Check                        // order the worker to read its verified copy, because another one is to go
 )
 
 // String is the kind for logs.

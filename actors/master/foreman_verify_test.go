@@ -1,0 +1,80 @@
+package master
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"tiercel/messages"
+)
+
+// leaving has a volume on w-1, which is drained, and on w-2, which can hold it; w-3 cannot.
+func leaving(t *testing.T) *yard {
+	y := newYard(t, 3)
+	y.lost = []*messages.ChangeMembers{}
+	y.sealed(1, "w-1", "w-2")
+	for i, node := range y.status.WorkerNodes {
+		switch node {
+		case "w-1":
+			y.status.Workers[i].Draining = true
+		case "m", "w-3":
+			y.status.Workers[i].State = messages.WorkerState_UNREACHABLE
+		}
+	}
+	y.status.Jobs = []*messages.JobRow{{Id: 5, Kind: messages.JobKind_DRAIN, Subject: "w-1", State: messages.JobState_RUNNING}}
+	y.keepReporting()
+	y.world.Run(2 * time.Second)
+	return y
+}
+
+func (y *yard) verifies() (out []*messages.VerifyCopy) {
+	for _, o := range y.orders["w-2"] {
+		if v, ok := o.(*messages.VerifyCopy); ok {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func TestForeman_ACopyGoesWhenAnotherOneWasReadAMomentAgo(t *testing.T) {
+	y := leaving(t)
+	require.Len(t, y.verifies(), 1)
+	ask := y.verifies()[0]
+	assert.True(t, proto.Equal(&messages.VerifyCopy{Header: ask.Header, Volume: 1, Generation: 1, ReplicaGen: 11, SealedEnd: 1000}, ask))
+	y.world.Run(25 * time.Second)
+	assert.Len(t, y.verifies(), 3, "an order that is not answered is repeated")
+	assert.Empty(t, y.lost)
+	y.tell("w-2", &messages.VerifyCopyReply{Volume: 1, ReplicaGen: 10, Node: "w-2"})
+	y.world.Run(time.Second)
+	assert.Empty(t, y.lost, "the answer of an earlier copy says nothing")
+	y.tell("w-2", &messages.VerifyCopyReply{Volume: 1, ReplicaGen: 11, Node: "w-2"})
+	y.world.Run(time.Second)
+	require.NotEmpty(t, y.lost)
+	assert.True(t, proto.Equal(&messages.MemberRef{Node: "w-1", ReplicaGen: 10}, y.lost[0].Remove[0]))
+
+	asked := len(y.verifies())
+	y.world.Run(20 * time.Second)
+	assert.Greater(t, len(y.verifies()), asked, "what was read is not sound for ever")
+}
+
+func TestForeman_ACopyThatIsNotSoundKeepsTheOtherOne(t *testing.T) {
+	for code, damaged := range map[string]bool{"corrupt": true, "conflict": true, "unavailable": false} {
+		t.Run(code, func(t *testing.T) {
+			y := leaving(t)
+			y.tell("w-2", &messages.VerifyCopyReply{Volume: 1, ReplicaGen: 11, Node: "w-2", Error: &messages.Error{Code: code, Message: "the disk hums"}})
+			y.world.Run(5 * time.Second)
+			assert.Empty(t, y.lost)
+			assert.Len(t, y.verifies(), 1, "it rests")
+			marked := false
+			for _, cmd := range y.logged {
+				marked = marked || cmd.GetMarkDamaged() != nil
+			}
+			assert.Equal(t, damaged, marked)
+			y.world.Run(10 * time.Second)
+			assert.Equal(t, !damaged, len(y.verifies()) > 1, "and is tried again")
+		})
+	}
+}
