@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"time"
 
 	"tiercel/actors/runtime"
@@ -84,10 +85,7 @@ func (f *Foreman) settle(ctx *runtime.Context, row *messages.VolumeRow, s *repli
 	if m == nil || f.copies[key] != nil {
 		return
 	}
-	job := m.Job
-	if job == 0 {
-		job = f.jobID(s.Job)
-	}
+	job := cmp.Or(s.JobID, m.Job) // who brought it once has ended, if another one wants it now
 	f.copies[key] = &copying{job: job, bytes: s.Bytes, from: s.From, since: ctx.Now(), sent: ctx.Now(), check: s.Kind == replication.Check}
 	f.order(ctx, row, m, f.copies[key])
 }

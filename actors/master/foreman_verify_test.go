@@ -39,6 +39,21 @@ func (y *yard) verifies() (out []*messages.VerifyCopy) {
 	return out
 }
 
+// Found by hand: a repair that restored a copy which an earlier job had brought counted for nobody.
+func TestForeman_ARestoredCopyCountsForTheJobThatRestoresIt(t *testing.T) {
+	y := newYard(t, 3)
+	row := y.sealed(1, "w-1", "w-2", "w-3")
+	row.Members[0].Verified, row.Members[0].Damaged, row.Members[0].Job = false, true, 4
+	y.status.Jobs = []*messages.JobRow{
+		{Id: 4, Kind: messages.JobKind_REPAIR, Subject: "w-9", State: messages.JobState_DONE},
+		{Id: 5, Kind: messages.JobKind_REPAIR, Subject: "w-1", State: messages.JobState_RUNNING},
+	}
+	y.keepReporting()
+	y.world.Run(3 * time.Second)
+	require.NotEmpty(t, y.orders["w-1"])
+	assert.EqualValues(t, 5, y.orders["w-1"][0].(*messages.SettleVolume).Job)
+}
+
 func TestForeman_ACopyGoesWhenAnotherOneWasReadAMomentAgo(t *testing.T) {
 	y := leaving(t)
 	require.Len(t, y.verifies(), 1)

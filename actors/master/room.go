@@ -7,7 +7,7 @@ import (
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
 	"tiercel/cluster/placement"
-	"tiercel/cluster/volumes"
+	"tiercel/cluster/tier"
 	"tiercel/messages"
 )
 
@@ -107,12 +107,12 @@ func (c *Coordinator) allFailing() (how string) {
 }
 
 // othersTake reports whether enough workers have room for another volume of a tier.
-func (c *Coordinator) othersTake(ctx *runtime.Context, tier model.Tier) bool {
+func (c *Coordinator) othersTake(ctx *runtime.Context, t model.Tier) bool {
 	n := 0
 	for _, s := range c.space {
 		if r := s.report; ctx.Now().Sub(s.at) < presentFor && r.WritableBytes >= s.granted+roomForVolume(r.TotalBytes) {
 			n++
 		}
 	}
-	return n >= volumes.MinCopies(tier, len(c.nodes))
+	return n >= tier.MinCopies(nil, t, len(c.nodes))
 }

@@ -147,14 +147,20 @@ func Preference(rows []*messages.TierRow, tier model.Tier) string {
 	return ""
 }
 
-// MinCopies is what a tier's row asks for before writes are taken; 0: the tier's default.
-func MinCopies(rows []*messages.TierRow, tier model.Tier) int {
+// MinCopies is how many copies a write of a tier must have to be taken: what the tier's
+// row asks for, else two of tier 1 and one of the others; never more than there are
+// workers that have not left.
+func MinCopies(rows []*messages.TierRow, tier model.Tier, workers int) int {
+	least := 1
+	if tier == model.TierCritical {
+		least = 2
+	}
 	for _, row := range rows {
-		if row.GetTier() == uint32(tier) {
-			return int(row.MinCopies)
+		if row.GetTier() == uint32(tier) && row.MinCopies > 0 {
+			least = int(row.MinCopies)
 		}
 	}
-	return 0
+	return max(1, min(least, workers))
 }
 
 func appendRules(rules []rule, patterns []string, tier model.Tier) []rule {

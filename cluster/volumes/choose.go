@@ -11,25 +11,12 @@ import (
 	"tiercel/cluster/tier"
 )
 
-// MinCopies is how many copies a tier must have for its writes to be taken: for
-// tier 1 two, where there are two workers that have not left.
-func MinCopies(t model.Tier, workers int) int {
-	if t == model.TierCritical {
-		return max(1, min(2, workers))
-	}
-	return 1
-}
-
-// minCopies is what the tier's row asks for, never more than there are workers, else
-// the tier's default; one where the licence has no more.
+// minCopies is what the tier asks for; one where the licence has no more.
 func (p *planner) minCopies(t model.Tier) int {
 	if p.in.Single[t] {
 		return 1
 	}
-	if n := tier.MinCopies(p.in.Tiers, t); n > 0 {
-		return max(1, min(n, p.present))
-	}
-	return MinCopies(t, p.present)
+	return tier.MinCopies(p.in.Tiers, t, p.present)
 }
 
 func (p *planner) wanted(t model.Tier) int {
