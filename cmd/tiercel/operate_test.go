@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -69,6 +71,25 @@ drain 9 of n-1: done, 25.0 %, 4.0 KiB of 4.0 KiB`, lines(c.must("drain", "n-1", 
 		states = append(states, j.State)
 	}
 	assert.Equal(t, []string{"running", "cancelled"}, states, "one document a change")
+}
+
+// stopper ends a context at the first byte that is written.
+type stopper func()
+
+func (stop stopper) Write(p []byte) (int, error) {
+	stop()
+	return len(p), nil
+}
+
+func TestWatch_StoppedSaysThatTheJobGoesOn(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("GET /cluster/jobs/9", said(aJob("running", "0")))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var stderr bytes.Buffer
+	a := &app{stdout: stopper(stop), stderr: &stderr, environ: c.environ}
+	assert.Equal(t, exitFailed, a.run(ctx, []string{"jobs", "9", "--watch", "--every", "1h"}))
+	assert.Equal(t, "tiercel: watch: interrupted; the server goes on with what was watched\n", stderr.String())
 }
 
 func TestWatch_WithoutAnIDFollowsAllThatHaveNotEnded(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,14 @@ func (w *watch) check() error {
 // watchJobs follows one job, or with an empty id all that have not ended, until the
 // last has. The error says what was not done.
 func (a *app) watchJobs(c *command, r *remote, w *watch, id string) error {
+	err := a.followJobs(c, r, w, id)
+	if err != nil && c.Context().Err() != nil {
+		return errors.New("watch: interrupted; the server goes on with what was watched")
+	}
+	return err
+}
+
+func (a *app) followJobs(c *command, r *remote, w *watch, id string) error {
 	conn, err := a.connect(c, r)
 	if err != nil {
 		return err
