@@ -31,7 +31,9 @@ type Compactor struct {
 
 	outcomes map[uint64]func(*runtime.Context, *messages.CommitOutcome)
 	pass     *pass
-	rest     time.Time // no pass before
+	rest     time.Time       // no pass before
+	barren   int             // passes that moved nothing, one after the other
+	told     map[uint64]bool // versions of files that cannot be read
 }
 
 // Intervals of the compactor.
@@ -46,7 +48,7 @@ type compactDue struct{}
 func newCompactor(cfg Config) *Compactor {
 	return &Compactor{
 		cfg: cfg, rows: make(map[uint64]*messages.VolumeRow), asked: make(map[uint64]time.Time),
-		outcomes: make(map[uint64]func(*runtime.Context, *messages.CommitOutcome)),
+		outcomes: make(map[uint64]func(*runtime.Context, *messages.CommitOutcome)), told: make(map[uint64]bool),
 	}
 }
 
@@ -157,7 +159,7 @@ func (c *Compactor) judge(ctx *runtime.Context, rows []*messages.VolumeRow) {
 }
 
 // whole reports whether a copy is known to be good.
-func whole(m *messages.VolumeMember) bool { return m.Verified && !m.Damaged }
+func whole(m *messages.VolumeMember) bool { return m.GetVerified() && !m.GetDamaged() }
 
 func (c *Compactor) retire(ctx *runtime.Context, choice compaction.Choice) {
 	c.once(ctx, choice.Volume, "retire a volume", &messages.Command{Kind: &messages.Command_RetireVolume{RetireVolume: &messages.RetireVolume{

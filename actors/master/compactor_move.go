@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/compaction"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -53,12 +54,16 @@ func (c *Compactor) start(ctx *runtime.Context, n *messages.NamedExtent) {
 	c.askBandwidth(ctx, m)
 }
 
-// sourcesOf lists the verified copies, those on this node and on healthy workers first.
+// sourcesOf lists the verified copies, those on this node and on healthy workers first,
+// and after them the damaged ones: what is read is compared with its checksums, and a
+// copy is bad in a few places.
 func (c *Compactor) sourcesOf(row *messages.VolumeRow) []string {
-	var here, healthy, others []string
+	var here, healthy, others, damaged []string
 	for _, m := range row.Members {
 		i, known := slices.BinarySearch(c.nodes, m.Node)
 		switch {
+		case m.Damaged:
+			damaged = append(damaged, m.Node)
 		case !whole(m):
 		case m.Node == c.cluster.GetMaster():
 			here = append(here, m.Node)
@@ -68,7 +73,7 @@ func (c *Compactor) sourcesOf(row *messages.VolumeRow) []string {
 			others = append(others, m.Node)
 		}
 	}
-	return slices.Concat(here, healthy, others)
+	return slices.Concat(here, healthy, others, damaged)
 }
 
 func (c *Compactor) to(ctx *runtime.Context, m *move, step moveStep) {
@@ -93,6 +98,7 @@ func (c *Compactor) readNext(ctx *runtime.Context, m *move) {
 		if c.pass != nil {
 			c.pass.failed[m.named.Extent.Volume]++
 		}
+		c.tellUnread(ctx, m)
 		c.end(ctx, m)
 		return
 	}
@@ -104,13 +110,25 @@ func (c *Compactor) readNext(ctx *runtime.Context, m *move) {
 	})
 }
 
+// tellUnread names a file of which a piece can be read from no copy, once.
+func (c *Compactor) tellUnread(ctx *runtime.Context, m *move) {
+	if at := m.named; compaction.Damaged(c.rows[at.Extent.Volume]) && !c.told[at.Version] {
+		if len(c.told) >= maxTold {
+			clear(c.told)
+		}
+		c.told[at.Version] = true
+		ctx.Log().Error("a piece of a file can be read from no copy; delete the file or store it again",
+			"tenant", at.Tenant, "path", at.Path, "version", at.Version, "volume", at.Extent.Volume, "offset", at.Extent.Offset)
+	}
+}
+
 // onRead takes verified content and asks for a volume to put it in.
 func (c *Compactor) onRead(ctx *runtime.Context, r *messages.ReadExtentReply) {
 	m := c.moveOf(r.Header.GetRequest(), moveReading)
 	if m == nil {
 		return
 	}
-	if model.CodeOf(r.Error.Err("read")) == model.CodeCorrupt {
+	if model.CodeOf(r.Error.Err("read")) == model.CodeCorrupt && whole(memberOf(c.rows[m.named.Extent.Volume], r.Node)) {
 		ctx.Send(ctx.Runtime().Peer(model.NodeID(r.Node), c.cfg.WorkerPath), &messages.CheckCopy{
 			Volume: m.named.Extent.Volume, Cause: "compaction met damage: " + r.Error.GetMessage(),
 		})

@@ -22,8 +22,11 @@ const (
 	passWaiting = 4
 	waitLimit   = 2 * time.Minute
 	// passRest is the pause after a pass that moved nothing: what is in its way is
-	// rarely gone at once.
-	passRest = 5 * time.Second
+	// rarely gone at once, and what is damaged in every copy stays. It doubles.
+	passRest    = 5 * time.Second
+	passRestMax = time.Minute
+	// maxTold files that cannot be read are remembered, so that the log names each once.
+	maxTold = 10_000
 	// passFailures end a volume's part in a pass: its copies are out of reach, and
 	// the others should not wait for that again and again.
 	passFailures = 64
@@ -116,8 +119,11 @@ func (c *Compactor) onPage(ctx *runtime.Context, request uint64, m *messages.Fin
 func (c *Compactor) endPass(ctx *runtime.Context) {
 	p := c.pass
 	c.pass = nil
-	if p.moved == 0 {
-		c.rest = ctx.Now().Add(passRest)
+	if p.moved > 0 {
+		c.barren = 0
+	} else {
+		c.rest = ctx.Now().Add(min(passRest<<min(c.barren, 8), passRestMax))
+		c.barren++
 	}
 	if p.any {
 		return

@@ -213,8 +213,10 @@ func TestCompactor_RestsWhenAPassMovedNothing(t *testing.T) {
 	assert.GreaterOrEqual(t, d.walks, 3)
 	assert.LessOrEqual(t, d.walks, 7, "a pass every few seconds")
 	assert.Equal(t, len(d.reads), d.checks, "the worker is told to look at its copy")
+	d.world.Run(10 * time.Minute)
+	assert.LessOrEqual(t, d.walks, 18, "and later one a minute")
 	d.readFails = false
-	d.world.Run(20 * time.Second)
+	d.world.Run(passRestMax + 20*time.Second)
 	assert.True(t, d.dropped())
 }
 

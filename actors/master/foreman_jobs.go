@@ -2,11 +2,13 @@ package master
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/compaction"
 	"tiercel/cluster/replication"
 	"tiercel/messages"
 )
@@ -206,18 +208,23 @@ func (f *Foreman) endJob(ctx *runtime.Context, j *messages.JobRow, found []strin
 func (f *Foreman) driveCompaction(ctx *runtime.Context) {
 	key := replication.JobKey{Kind: messages.JobKind_COMPACTION}
 	var left, volumes uint64
+	var blockers []string
 	for _, row := range f.status.Volumes {
 		if row.State == messages.VolumeState_RETIRING {
 			left += uint64(max(0, row.LiveBytes))
 			volumes++
+			if compaction.Damaged(row) {
+				blockers = append(blockers, fmt.Sprintf(
+					"each copy of volume %d is damaged; %d bytes in it are to be moved, and what nobody can read of them stays: delete the files that cannot be read, or store them again", row.Id, row.LiveBytes))
+			}
 		}
 	}
 	switch j := f.job(f.jobID(key)); {
 	case j == nil && left > 0: // what is empty is dropped without one
-		f.createJob(ctx, key, "volumes hold much that nothing names any more, or little at all", left, volumes)
+		f.createJob(ctx, key, "volumes hold much that nothing names any more, or little at all, or are damaged", left, volumes)
 	case j != nil && volumes > 0:
 		f.tallyOf(j).nears(left, volumes)
-		f.reportJob(ctx, j, nil, nil)
+		f.reportJob(ctx, j, blockers, nil)
 	case j != nil:
 		f.tallyOf(j).nears(0, 0)
 		f.endJob(ctx, j, nil)

@@ -16,6 +16,9 @@ const (
 	MaxRetiringBytes = 4 << 30
 	// MaxDead bounds the volumes without content that are given up at once.
 	MaxDead = 64
+	// MaxSalvage bounds the damaged volumes with content that are on their way out at once.
+	// They have a bound of their own: what nobody can read stays until it is deleted.
+	MaxSalvage = 16
 	// DefaultDeadShare is used until the cluster has settings; nothing is merged then.
 	DefaultDeadShare = 0.3
 )
@@ -44,6 +47,11 @@ func Plan(rows []*messages.VolumeRow, settings *messages.Settings) (choices []Ch
 			p.choices = append(p.choices, choice(row, "nothing names it"))
 		}
 	}
+	for _, row := range rows {
+		if row.State == messages.VolumeState_SEALED && Damaged(row) {
+			p.salvage(row)
+		}
+	}
 	for _, row := range p.worthIt(rows) {
 		p.take(row, fmt.Sprintf("%.0f %% of it is dead", 100*deadShare(row)))
 	}
@@ -58,6 +66,7 @@ type planner struct {
 	dead       int             // on their way out, without content
 	retiring   int             // with content
 	bytes      uint64          // of that content
+	salvaged   int             // with content, and damaged in every copy
 	choices    []Choice
 	blockers   []string
 }
@@ -74,6 +83,8 @@ func (p *planner) count(row *messages.VolumeRow) {
 	case row.State != messages.VolumeState_RETIRING:
 	case row.LiveBytes <= 0:
 		p.dead++
+	case Damaged(row):
+		p.salvaged++
 	default:
 		p.retiring++
 		p.bytes += uint64(row.LiveBytes)
@@ -88,11 +99,39 @@ func deadShare(row *messages.VolumeRow) float64 {
 	return 1 - float64(row.LiveBytes)/float64(row.SealedEnd)
 }
 
+// Damaged reports whether a volume has content and every copy that could have it is
+// damaged. No copy can be made from another one then, but most records of each are good,
+// and two copies are rarely bad in the same place.
+func Damaged(row *messages.VolumeRow) bool {
+	damaged := false
+	for _, m := range row.GetMembers() {
+		switch {
+		case m.Damaged:
+			damaged = true
+		case m.Verified, m.Job == 0: // good, or as good as its worker says when it is back
+			return false
+		}
+	}
+	return damaged && row.GetLiveBytes() > 0
+}
+
+// salvage chooses a volume that is damaged in every copy: what can be read is moved.
+func (p *planner) salvage(row *messages.VolumeRow) {
+	if why := p.blocked(row); why != "" {
+		p.blockers = append(p.blockers, fmt.Sprintf("volume %d: %s", row.Id, why))
+		return
+	}
+	if p.salvaged < MaxSalvage {
+		p.salvaged++
+		p.choices = append(p.choices, choice(row, "each of its copies is damaged; what can be read is moved"))
+	}
+}
+
 // worthIt lists the volumes with enough dead bytes, the deadest first.
 func (p *planner) worthIt(rows []*messages.VolumeRow) []*messages.VolumeRow {
 	var due []*messages.VolumeRow
 	for _, row := range rows {
-		if row.State == messages.VolumeState_SEALED && row.LiveBytes > 0 && p.deadShare > 0 && deadShare(row) >= p.deadShare {
+		if row.State == messages.VolumeState_SEALED && row.LiveBytes > 0 && p.deadShare > 0 && deadShare(row) >= p.deadShare && !Damaged(row) {
 			due = append(due, row)
 		}
 	}
@@ -121,7 +160,7 @@ func (p *planner) blocked(row *messages.VolumeRow) string {
 	switch {
 	case len(row.Lost) > 0:
 		return "a part of it is lost; it stays until the files in it are deleted"
-	case !slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Verified && !m.Damaged }):
+	case !Damaged(row) && !slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Verified && !m.Damaged }):
 		return "none of its copies is verified yet"
 	case !p.open[row.Tier]:
 		return fmt.Sprintf("tier %d has no open volume that could take its content", row.Tier)
@@ -135,7 +174,7 @@ func (p *planner) merge(rows []*messages.VolumeRow) {
 		var small []*messages.VolumeRow
 		for _, row := range rows {
 			if row.Tier == tier && row.State == messages.VolumeState_SEALED && row.LiveBytes > 0 &&
-				row.SealedEnd < p.mergeBelow && p.blocked(row) == "" && !p.chosen(row.Id) {
+				row.SealedEnd < p.mergeBelow && !Damaged(row) && p.blocked(row) == "" && !p.chosen(row.Id) {
 				small = append(small, row)
 			}
 		}

@@ -23,6 +23,22 @@ func volume(id uint64, state messages.VolumeState, end uint64, live int64) *mess
 	}
 }
 
+// bad has one copy per letter: damaged, verified, not known to be whole, or begun by a job.
+func bad(id uint64, live int64, copies string) *messages.VolumeRow {
+	row := volume(id, sealed, 1000, live)
+	row.Members = nil
+	for _, c := range copies {
+		m := &messages.VolumeMember{Node: "n", Damaged: c == '!', Verified: c == 'v'}
+		if c == 'j' {
+			m.Job = 7
+		}
+		row.Members = append(row.Members, m)
+	}
+	return row
+}
+
+func away(row *messages.VolumeRow) { row.State = retiring }
+
 func with(row *messages.VolumeRow, change func(*messages.VolumeRow)) *messages.VolumeRow {
 	change(row)
 	return row
@@ -53,8 +69,15 @@ func TestPlan_ChoosesWhatIsWorthIt(t *testing.T) {
 		"a large one alone":  {rows: []*messages.VolumeRow{volume(1, open, 0, 5), volume(2, sealed, 20<<30, 9<<30)}, want: []uint64{2}},
 		"no verified copy": {rows: []*messages.VolumeRow{volume(1, open, 0, 5),
 			with(volume(2, sealed, 1000, 1), func(v *messages.VolumeRow) { v.Members[0].Verified = false })}, blockers: 1},
-		"only a damaged copy": {rows: []*messages.VolumeRow{volume(1, open, 0, 5),
-			with(volume(2, sealed, 1000, 1), func(v *messages.VolumeRow) { v.Members[0].Damaged = true })}, blockers: 1},
+		"each copy is damaged":                  {rows: []*messages.VolumeRow{volume(1, open, 0, 5), bad(2, 999, "!!")}, want: []uint64{2}},
+		"also with a copy that a job has begun": {rows: []*messages.VolumeRow{volume(1, open, 0, 5), bad(2, 999, "!j")}, want: []uint64{2}},
+		"one is good":                           {rows: []*messages.VolumeRow{volume(1, open, 0, 5), bad(2, 999, "!v")}},
+		"one may be, when its worker is back":   {rows: []*messages.VolumeRow{volume(1, open, 0, 5), bad(2, 999, "!?")}},
+		"damaged, and nowhere to go":            {rows: []*messages.VolumeRow{bad(2, 999, "!")}, blockers: 1},
+		"a damaged one is not merged": {rows: []*messages.VolumeRow{volume(1, open, 0, 5), volume(3, retiring, 9, 9), volume(4, retiring, 9, 9),
+			with(bad(2, 40, "!"), func(v *messages.VolumeRow) { v.SealedEnd = 50 }), volume(5, sealed, 50, 45), volume(6, sealed, 50, 45)}, settings: merging, want: []uint64{2, 5, 6}},
+		"what cannot be read keeps nobody else": {rows: []*messages.VolumeRow{volume(1, open, 0, 5), with(bad(2, 9, "!"), away), with(bad(3, 9, "!"), away),
+			with(bad(4, 9, "!"), away), with(bad(5, 9, "!"), away), volume(6, sealed, 1000, 10)}, want: []uint64{6}},
 		"a lost range": {rows: []*messages.VolumeRow{volume(1, open, 0, 5),
 			with(volume(2, sealed, 1000, 1), func(v *messages.VolumeRow) { v.Lost = []*messages.LostRange{{From: 1, To: 2}} })}, blockers: 1},
 		"nowhere to go": {rows: []*messages.VolumeRow{with(volume(1, open, 0, 5), func(v *messages.VolumeRow) { v.Tier = 2 }), volume(2, sealed, 1000, 1)}, blockers: 1},
@@ -76,6 +99,15 @@ func TestPlan_ChoosesWhatIsWorthIt(t *testing.T) {
 			assert.Len(t, blockers, c.blockers)
 		})
 	}
+}
+
+func TestPlan_EmptiesABoundedNumberOfDamagedVolumes(t *testing.T) {
+	rows := []*messages.VolumeRow{volume(1, open, 0, 5), with(bad(2, 9, "!"), away)}
+	for id := range uint64(2 * compaction.MaxSalvage) {
+		rows = append(rows, bad(id+10, 9, "!"))
+	}
+	choices, _ := compaction.Plan(rows, nil)
+	assert.Len(t, choices, compaction.MaxSalvage-1)
 }
 
 func TestPlan_GivesUpABoundedNumberOfEmptyVolumes(t *testing.T) {

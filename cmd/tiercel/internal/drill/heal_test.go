@@ -1,13 +1,16 @@
 package drill
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,6 +142,78 @@ func TestHeal_FlippedBytesAreNeverServedAndOneScrubMendsThemAll(t *testing.T) {
 	load.Stop()
 	require.Empty(t, load.Failures())
 	require.NoError(t, load.Verify())
+	h.flipTheOnlyCopy("/cache/big-0")
+}
+
+// flipTheOnlyCopy changes a byte of a file of tier 3, which nobody else has, under load. It
+// is refused, never served wrong, and all others outlive their volume.
+func (h *healing) flipTheOnlyCopy(path string) {
+	h.t.Helper()
+	load := procs.StartLoadIn(h.c, 2, uint64(time.Now().UnixNano()), "/models", "/sessions")
+	var e struct {
+		Current struct {
+			Volumes []uint64 `json:"volume_ids"`
+			Members []string
+		}
+	}
+	require.NoError(h.t, h.c.Soon(h.via, "/cluster/placement/explain?path="+path, &e))
+	require.Len(h.t, e.Current.Volumes, 1)
+	require.Len(h.t, e.Current.Members, 1)
+	volume, name := e.Current.Volumes[0], ""
+	for _, n := range h.c.Nodes {
+		if h.worker(n).ID == e.Current.Members[0] {
+			name = filepath.Join(n.Dir(), "volumes", "t3", fmt.Sprint(volume, ".vol"))
+		}
+	}
+	content, err := os.ReadFile(name)
+	require.NoError(h.t, err)
+	at := bytes.Index(content, h.begins[path])
+	require.Positive(h.t, at, "where its content begins")
+	content = append(content[:0], content[at+2*mib]^0xff)
+	file, err := os.OpenFile(name, os.O_WRONLY, 0)
+	require.NoError(h.t, err)
+	_, err = file.WriteAt(content, int64(at+2*mib))
+	require.NoError(h.t, errors.Join(err, file.Close()))
+
+	require.Equal(h.t, []string{path}, h.unreadable())
+	require.NoError(h.t, h.c.Do(h.via, http.MethodPost, "/cluster/scrub", http.Header{"Content-Type": {"application/json"}}, "", nil))
+	h.until("the rest of the volume to be moved", 3*time.Minute, func() bool {
+		return slices.ContainsFunc(h.jobs("compaction"), func(j jobView) bool {
+			return j.State == "running" && slices.ContainsFunc(j.Blockers, func(why string) bool {
+				var of, left uint64
+				_, err := fmt.Sscanf(why, "each copy of volume %d is damaged; %d bytes", &of, &left)
+				return err == nil && of == volume && left < 9*mib
+			})
+		})
+	})
+	assert.Equal(h.t, []string{path}, h.unreadable(), "nothing else was lost with it")
+	require.NoError(h.t, h.c.Do(h.via, http.MethodDelete, "/files"+path, nil, "", nil))
+	delete(h.sums, path)
+	h.until("the volume to be gone", procs.Patience, func() bool {
+		_, err := os.Stat(name)
+		return errors.Is(err, fs.ErrNotExist) && h.quiet()
+	})
+	h.readAll(h.via, nil)
+	load.Stop()
+	require.Empty(h.t, load.Failures())
+	require.NoError(h.t, load.Verify())
+}
+
+// unreadable lists the files that are refused as corrupt, or whose answer ends where their
+// damage begins; all that is served is right.
+func (h *healing) unreadable() (refused []string) {
+	h.t.Helper()
+	h.readAll(h.via, func(path string) bool {
+		err := h.c.Do(h.via, http.MethodGet, "/files"+path, nil, "", nil)
+		if err == nil || !errors.Is(err, io.ErrUnexpectedEOF) && !strings.Contains(err.Error(), `"corrupt"`) {
+			return false
+		}
+		if !slices.Contains(refused, path) {
+			refused = append(refused, path)
+		}
+		return true
+	})
+	return refused
 }
 
 // lie is a byte that was changed under a worker.
