@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
+	"strings"
 	"unicode/utf8"
 
 	"tiercel/cluster/model"
@@ -22,8 +23,8 @@ func encodeCursor(tenant, prefix, delimiter, place string) string {
 }
 
 func decodeCursor(cursor, tenant, prefix, delimiter string) (place string, err error) {
-	const longest = 4 + model.MaxPathBytes + 8 // a gateway may mark a place behind a prefix
-	if len(cursor) <= base64.RawURLEncoding.EncodedLen(longest) {
+	const longest = 4 + model.MaxPathBytes + 8                                                            // a gateway may mark a place behind a prefix
+	if len(cursor) <= base64.RawURLEncoding.EncodedLen(longest) && !strings.ContainsAny(cursor, "\r\n") { // the decoder passes over them
 		raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 		if err == nil && len(raw) > 4 {
 			place = string(raw[4:])

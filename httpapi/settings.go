@@ -64,7 +64,7 @@ func settingsOf(s *messages.Settings) []setting {
 	return []setting{
 		{key: "background_bytes_per_second", about: "Bytes a second of all background jobs together; 0: no limit.",
 			whole: &s.BackgroundBytesPerSecond},
-		{key: "node_background_bytes_per_second", about: "Bytes a second that one node takes in for jobs; 0: no limit.",
+		{key: "node_background_bytes_per_second", about: "Bytes a second that one node takes in for jobs, and reads of a copy before another one goes; 0: no limit.",
 			whole: &s.NodeBackgroundBytesPerSecond},
 		{key: "scrub_bytes_per_second", about: "Bytes a second that one node reads to check its copies; 0: no scrub by itself.",
 			whole: &s.ScrubBytesPerSecond},

@@ -43,6 +43,7 @@ type explanation struct {
 		ID      string  `json:"worker_id"`
 		Terms   terms   `json:"terms"`
 		Score   float64 `json:"score"`
+		Open    int     `json:"open_volumes"`
 		Refusal string  `json:"refusal"`
 		Detail  string  `json:"detail"`
 		Place   int     `json:"place"`
@@ -68,7 +69,10 @@ func (a *app) explainCommand() *command {
 		Short: "Say where a file would go and why, and where it is and why",
 		Long: `Shows the tier of PATH and the reason, how each worker scores for it or which filter
 keeps it out, and what would be chosen. If there is a file at PATH, it says where its
-content lies and why it came there.`,
+content lies and why it came there.
+
+A score is the sum of the four terms times their weights, less 0.05 for each volume that
+the worker has OPEN.`,
 		Example: `  tiercel explain /models/a.bin
   tiercel explain /tmp/scratch --size 2GiB --tier 2`,
 		Args: wantArgs(1, 1, "one PATH"),
@@ -112,7 +116,7 @@ func (e *explanation) print(out io.Writer) error {
 	fmt.Fprintf(out, "copies  %d wanted, %d at least\n\n", e.Copies, e.Least)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	w := e.Weights
-	fmt.Fprintf(t, "WORKER\tFREE ×%.2f\tDISK ×%.2f\tLOAD ×%.2f\tLATENCY ×%.2f\tSCORE\tCHOSEN\n", w.Free, w.Disk, w.Load, w.Latency)
+	fmt.Fprintf(t, "WORKER\tFREE ×%.2f\tDISK ×%.2f\tLOAD ×%.2f\tLATENCY ×%.2f\tOPEN\tSCORE\tCHOSEN\n", w.Free, w.Disk, w.Load, w.Latency)
 	for _, k := range e.Workers {
 		verdict := ""
 		switch {
@@ -124,7 +128,7 @@ func (e *explanation) print(out io.Writer) error {
 				verdict += ", " + k.Detail
 			}
 		}
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%s\n", k.ID, k.Terms.Free, k.Terms.Disk, k.Terms.Load, k.Terms.Latency, k.Score, verdict)
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%.2f\t%s\n", k.ID, k.Terms.Free, k.Terms.Disk, k.Terms.Load, k.Terms.Latency, k.Open, k.Score, verdict)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -81,6 +81,8 @@ func wantArgs(least, most int, names string) cobra.PositionalArgs {
 		switch {
 		case len(args) > max(0, most) && most >= 0 && c.HasAvailableSubCommands() && nearVerb(c, args[0]) != "":
 			return fmt.Errorf("unknown command %q for %q; did you mean %s?", args[0], c.CommandPath(), nearVerb(c, args[0]))
+		case most == 0 && len(args) > 0 && c.HasAvailableSubCommands():
+			return fmt.Errorf("unknown command %q for %q; there are %s", args[0], c.CommandPath(), strings.Join(verbsOf(c), ", "))
 		case most == 0 && len(args) > 0:
 			return fmt.Errorf("%q is too much: no arguments are taken", args[0])
 		case len(args) < least:
@@ -93,14 +95,15 @@ func wantArgs(least, most int, names string) cobra.PositionalArgs {
 }
 
 // nearVerb is the verb below c that word probably stands for.
-func nearVerb(c *command, word string) string {
-	var known []string
+func nearVerb(c *command, word string) string { return config.Nearest(word, verbsOf(c)) }
+
+func verbsOf(c *command) (names []string) {
 	for _, below := range c.Commands() {
 		if below.IsAvailableCommand() {
-			known = append(known, below.Name())
+			names = append(names, below.Name())
 		}
 	}
-	return config.Nearest(word, known)
+	return names
 }
 
 func counted(n int, noun string) string {

@@ -76,7 +76,7 @@ func TestExplain_ShowsScoresRefusalsAndWhereTheFileIs(t *testing.T) {
 	c := newCLI(t)
 	c.server.Say("GET /cluster/placement/explain", said(`{"path":"/models/a","tier":1,"tier_reason":"the path begins with /models/","copies":3,"min_copies":2,
 	 "weights":{"free_capacity":0.4,"disk_type":0.3,"io_load":0.2,"latency":0.1},
-	 "workers":[{"worker_id":"n-1","terms":{"free_capacity":1,"disk_type":0.5,"io_load":0.25,"latency":0.75},"score":0.6,"refusal":null,"chosen":true,"place":1},
+	 "workers":[{"worker_id":"n-1","terms":{"free_capacity":1,"disk_type":0.5,"io_load":0.25,"latency":0.75},"score":0.6,"open_volumes":2,"refusal":null,"chosen":true,"place":1},
 	  {"worker_id":"n-2","terms":{},"score":0,"refusal":"draining","detail":"it is being drained","place":null}],
 	 "open_volumes":[{"volume_id":5,"state":"open","members":[{"worker_id":"n-1"}],"decision":"n-1 0.60"},{"volume_id":6,"members":[{"worker_id":"n-2"},{"worker_id":"n-1"}]},{"volume_id":7,"members":[{"worker_id":"n-1"}]}],
 	 "current":{"version":4,"size_bytes":2048,"tier":2,"tier_reason":"asked for when it was stored","members":["n-3"],"volumes":[{"volume_id":2,"state":"sealed","members":[{"worker_id":"n-3"}],"decision":"n-3 0.50"}]}}`),
@@ -84,9 +84,9 @@ func TestExplain_ShowsScoresRefusalsAndWhereTheFileIs(t *testing.T) {
 	assert.Equal(t, `tier 1: the path begins with /models/
 copies 3 wanted, 2 at least
 
-WORKER FREE ×0.40 DISK ×0.30 LOAD ×0.20 LATENCY ×0.10 SCORE CHOSEN
-n-1 1.00 0.50 0.25 0.75 0.60 1
-n-2 0.00 0.00 0.00 0.00 0.00 no: draining, it is being drained
+WORKER FREE ×0.40 DISK ×0.30 LOAD ×0.20 LATENCY ×0.10 OPEN SCORE CHOSEN
+n-1 1.00 0.50 0.25 0.75 2 0.60 1
+n-2 0.00 0.00 0.00 0.00 0 0.00 no: draining, it is being drained
 
 a write goes now to one of
 volume 5, 7 on n-1

@@ -39,6 +39,7 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 		{"mv /a", "FROM and TO wanted"},
 		{"mv -r /a /a/b", "one is inside the other"},
 		{"status now", `"now" is too much: no arguments are taken`},
+		{"quota forecast", `unknown command "forecast" for "tiercel quota"; there are list, remove, set, verify`},
 		{"status --output xml", `--output "xml" is neither table nor json`},
 		{"status --server ftp://x", "must begin with http:// or https://"},
 		{"status --tenant Bad", "the tenant must be"},
