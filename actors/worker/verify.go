@@ -24,15 +24,19 @@ func (w *Worker) verifyCopy(ctx *runtime.Context, to *actor.PID, m *messages.Ver
 		w.verified(ctx, ask, err)
 		return
 	}
-	if c := w.verifying[m.Volume]; c != nil {
+	c := w.verifying[m.Volume]
+	switch {
+	case c != nil && c.ask.m.ReplicaGen == m.ReplicaGen && c.ask.m.Generation == m.Generation:
 		c.ask = ask // asked again; the answer will come
 		return
-	}
-	if len(w.verifying) >= maxVerifying {
+	case c != nil: // what is being read is another copy than this one
+		w.verified(ctx, ask, model.Errorf(model.CodeOverloaded, "verify copy", "an earlier copy of volume %d is being read; order it again later", m.Volume))
+		return
+	case len(w.verifying) >= maxVerifying:
 		w.verified(ctx, ask, model.Errorf(model.CodeOverloaded, "verify copy", "%d copies are being read; order it again later", maxVerifying))
 		return
 	}
-	c := &check{by: byOrder, volume: m.Volume, ask: ask}
+	c = &check{by: byOrder, volume: m.Volume, ask: ask}
 	w.verifying[m.Volume] = c
 	volumes := w.cfg.Volumes
 	ctx.Offload(func() any {
