@@ -5196,7 +5196,7 @@ type ScrubCopies struct {
 	Header         *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Job            uint64                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
 	BytesPerSecond uint64                 `protobuf:"varint,3,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
-	Cancel         bool                   `protobuf:"varint,4,opt,name=cancel,proto3" json:"cancel,omitempty"`
+	Cancel         bool                   `protobuf:"varint,4,opt,name=cancel,proto3" json:"cancel,omitempty"` // rest, until the job is ordered without it or another one is
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }

@@ -2341,6 +2341,7 @@ type TierRow struct {
 	Copies         uint32                 `protobuf:"varint,4,opt,name=copies,proto3" json:"copies,omitempty"`                                      // wanted; 0: by the replication factor (cluster/tier Copies)
 	MinCopies      uint32                 `protobuf:"varint,5,opt,name=min_copies,json=minCopies,proto3" json:"min_copies,omitempty"`               // below which writes are refused; 0: the tier's default
 	DiskPreference string                 `protobuf:"bytes,6,opt,name=disk_preference,json=diskPreference,proto3" json:"disk_preference,omitempty"` // nvme, ssd, hdd, any; empty: the tier's default
+	ChangedUnixMs  int64                  `protobuf:"varint,7,opt,name=changed_unix_ms,json=changedUnixMs,proto3" json:"changed_unix_ms,omitempty"` // by SetTier; 0: it is as it was
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2415,6 +2416,13 @@ func (x *TierRow) GetDiskPreference() string {
 		return x.DiskPreference
 	}
 	return ""
+}
+
+func (x *TierRow) GetChangedUnixMs() int64 {
+	if x != nil {
+		return x.ChangedUnixMs
+	}
+	return 0
 }
 
 // Answer to one command. Kept in the session row, so small.
@@ -2775,7 +2783,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\aengaged\x18\x01 \x01(\bR\aengaged\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12(\n" +
 	"\x10would_move_bytes\x18\x03 \x01(\x04R\x0ewouldMoveBytes\x12\"\n" +
-	"\rsince_unix_ms\x18\x04 \x01(\x03R\vsinceUnixMs\"\xb5\x01\n" +
+	"\rsince_unix_ms\x18\x04 \x01(\x03R\vsinceUnixMs\"\xdd\x01\n" +
 	"\aTierRow\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\rR\x04tier\x12\x1a\n" +
 	"\bprefixes\x18\x02 \x03(\tR\bprefixes\x12\x1a\n" +
@@ -2783,7 +2791,8 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x06copies\x18\x04 \x01(\rR\x06copies\x12\x1d\n" +
 	"\n" +
 	"min_copies\x18\x05 \x01(\rR\tminCopies\x12'\n" +
-	"\x0fdisk_preference\x18\x06 \x01(\tR\x0ediskPreference\"\xf5\x02\n" +
+	"\x0fdisk_preference\x18\x06 \x01(\tR\x0ediskPreference\x12&\n" +
+	"\x0fchanged_unix_ms\x18\a \x01(\x03R\rchangedUnixMs\"\xf5\x02\n" +
 	"\rCommandResult\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x18\n" +

@@ -55,6 +55,9 @@ func (v *Volumes) OpenCheck(id model.VolumeID) (*CopyCheck, error) {
 // TotalBytes is how much there is to read.
 func (c *CopyCheck) TotalBytes() uint64 { return c.end }
 
+// ReadBytes is how far it is.
+func (c *CopyCheck) ReadBytes() uint64 { return c.at }
+
 // Step reads up to most bytes and returns how many it was, and whether it has seen enough.
 func (c *CopyCheck) Step(most int) (read uint64, done bool, err error) {
 	if !c.meta.sealed {

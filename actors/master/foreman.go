@@ -261,12 +261,26 @@ func (f *Foreman) input(ctx *runtime.Context) replication.Input {
 // beginning by itself again.
 const cancelledFor = time.Hour
 
-// remembered are the jobs that say something about what is to be done now.
+// remembered are the jobs that say something about what is to be done now. Who changes a
+// tier wants its copies to follow, whatever was cancelled before.
 func (f *Foreman) remembered(now time.Time) []*messages.JobRow {
 	return slices.DeleteFunc(slices.Clone(f.status.Jobs), func(j *messages.JobRow) bool {
 		again := j.Kind == messages.JobKind_REBALANCE || j.Kind == messages.JobKind_ADAPT
-		return j.State == messages.JobState_CANCELLED && again && now.Sub(time.UnixMilli(j.EndedUnixMs)) > cancelledFor
+		if j.State != messages.JobState_CANCELLED || !again {
+			return false
+		}
+		return now.Sub(time.UnixMilli(j.EndedUnixMs)) > cancelledFor || j.Kind == messages.JobKind_ADAPT && f.tierChanged(j.Tier) > j.EndedUnixMs
 	})
+}
+
+// tierChanged is when somebody changed a tier, 0: never.
+func (f *Foreman) tierChanged(tier uint32) int64 {
+	for _, row := range f.cluster().GetTiers() {
+		if row.Tier == tier {
+			return row.ChangedUnixMs
+		}
+	}
+	return 0
 }
 
 func (f *Foreman) cluster() *messages.ClusterRow { return f.status.GetCluster() }

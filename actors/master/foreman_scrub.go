@@ -16,9 +16,19 @@ func (f *Foreman) driveScrubs(ctx *runtime.Context) {
 			f.driveScrub(ctx, j)
 		}
 	}
-	for id := range f.scrubs {
+	for _, id := range sortedKeys(f.scrubs) {
 		if !active(f.job(id)) {
+			f.endScrubs(ctx, id)
 			delete(f.scrubs, id)
+		}
+	}
+}
+
+// endScrubs tells workers that are not done that the job has ended: somebody cancelled it.
+func (f *Foreman) endScrubs(ctx *runtime.Context, job uint64) {
+	for _, node := range f.status.WorkerNodes {
+		if r := f.scrubs[job][node]; r != nil && !r.Finished {
+			ctx.Request(ctx.Runtime().Peer(model.NodeID(node), f.cfg.WorkerPath), &messages.ScrubCopies{Header: f.header(), Job: job, Cancel: true})
 		}
 	}
 }

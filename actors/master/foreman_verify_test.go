@@ -75,6 +75,29 @@ func TestForeman_ACopyGoesWhenAnotherOneWasReadAMomentAgo(t *testing.T) {
 	assert.Greater(t, len(y.verifies()), asked, "what was read is not sound for ever")
 }
 
+// Found by a newcomer: a job that was cancelled kept the tier from following a later change.
+func TestForeman_AChangeOfATierIsFollowedWhateverWasCancelledBefore(t *testing.T) {
+	for changed, want := range map[int64]bool{0: false, 900: false, 1100: true} {
+		y := newYard(t, 3)
+		y.keepReporting()
+		y.world.Run(2 * time.Second)
+		row := y.sealed(1, "w-1")
+		row.Tier = 2
+		now := y.world.Now().UnixMilli()
+		y.status.Jobs = []*messages.JobRow{{Id: 5, Kind: messages.JobKind_ADAPT, Tier: 2, State: messages.JobState_CANCELLED, EndedUnixMs: now + 1000}}
+		y.status.Cluster.Tiers = []*messages.TierRow{{Tier: 2, Copies: 2}}
+		if changed > 0 {
+			y.status.Cluster.Tiers[0].ChangedUnixMs = now + changed
+		}
+		y.world.Run(10 * time.Second)
+		created := false
+		for _, cmd := range y.logged {
+			created = created || cmd.GetCreateJob().GetKind() == messages.JobKind_ADAPT
+		}
+		assert.Equal(t, want, created, "changed %d ms after, cancelled 1000 ms after", changed)
+	}
+}
+
 func TestForeman_ACopyThatIsNotSoundKeepsTheOtherOne(t *testing.T) {
 	for code, damaged := range map[string]bool{"corrupt": true, "conflict": true, "unavailable": false} {
 		t.Run(code, func(t *testing.T) {

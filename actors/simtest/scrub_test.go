@@ -86,10 +86,23 @@ func TestStory_AScrubJobChecksEveryCopyAndSaysHowFarItIs(t *testing.T) {
 	assert.GreaterOrEqual(t, c.story.world.Now().Sub(began), 3*time.Second, "within its limit")
 	assert.NotEmpty(t, c.report(testVolume+3).Damage)
 
-	order = &messages.ScrubCopies{Job: 4, BytesPerSecond: 1}
+	// Found by a newcomer: a scrub that was paused had ended, and all was said to be checked.
+	order = &messages.ScrubCopies{Job: 4, BytesPerSecond: 100_000}
 	assert.False(t, next().Finished)
-	order.Cancel, order.BytesPerSecond = true, 1<<30
-	assert.True(t, c.story.world.RunUntil(func() bool { return next().Finished }, 30*time.Minute))
+	c.story.world.Run(3 * time.Second)
+	order.Cancel = true
+	next()
+	c.story.world.Run(5 * time.Second)
+	paused := next()
+	assert.False(t, paused.Finished)
+	c.story.world.Run(time.Minute)
+	r = next()
+	assert.False(t, r.Finished)
+	assert.Equal(t, paused.DoneBytes, r.DoneBytes, "it rests")
+	order.Cancel, order.BytesPerSecond = false, 1<<30
+	require.True(t, c.story.world.RunUntil(func() bool { r = next(); return r.Finished }, time.Minute))
+	assert.Equal(t, r.TotalBytes, r.DoneBytes)
+	assert.GreaterOrEqual(t, r.Checked, uint64(5))
 }
 
 func TestStory_AMasterHearsWhetherACopyIsSound(t *testing.T) {

@@ -44,6 +44,8 @@ type check struct {
 	ask    *verifyAsk // byOrder
 	copy   *store.CopyCheck
 	paid   uint64 // bytes of the step under way
+
+	abandoned bool // its job was paused
 }
 
 type checkedBy uint8
@@ -61,7 +63,7 @@ type scrubJob struct {
 	left               []uint64
 	total, done        uint64
 	checked, damaged   uint64
-	cancelled          bool
+	paused             bool
 }
 
 type checkOpened struct {
@@ -114,7 +116,7 @@ func (w *Worker) scrubCopies(ctx *runtime.Context, to *actor.PID, m *messages.Sc
 	s := &w.scrub
 	if s.job == nil || s.job.id != m.Job {
 		if s.job != nil {
-			s.job.cancelled = true
+			s.job.paused = true
 		}
 		s.job = &scrubJob{id: m.Job}
 		states := w.cfg.Volumes.States()
@@ -126,10 +128,7 @@ func (w *Worker) scrubCopies(ctx *runtime.Context, to *actor.PID, m *messages.Sc
 		}
 	}
 	j := s.job
-	j.bytesPerSecond = m.BytesPerSecond
-	if m.Cancel {
-		j.cancelled, j.left = true, nil
-	}
+	j.bytesPerSecond, j.paused = m.BytesPerSecond, m.Cancel
 	w.scrubOn(ctx)
 	running := s.now != nil && s.now.job == j
 	ctx.Send(to, &messages.ScrubCopiesReply{
@@ -148,7 +147,7 @@ func (w *Worker) scrubOn(ctx *runtime.Context) {
 	switch {
 	case len(s.doubted) > 0:
 		c.volume, s.doubted = s.doubted[0], s.doubted[1:]
-	case s.job != nil && len(s.job.left) > 0:
+	case s.job != nil && len(s.job.left) > 0 && !s.job.paused:
 		c.by, c.job, c.volume, s.job.left = byJob, s.job, s.job.left[0], s.job.left[1:]
 	case len(s.due) > 0 && w.settings.GetScrubBytesPerSecond() > 0:
 		c.by, c.volume, s.due = bySelf, s.due[0], s.due[1:]
@@ -240,7 +239,11 @@ func (w *Worker) onCheckStepped(ctx *runtime.Context, m *checkStepped) {
 	if c.by == byJob {
 		c.job.done += m.read
 	}
-	cancelled := c.by == byJob && c.job.cancelled
+	cancelled := c.by == byJob && c.job.paused && !m.done
+	if cancelled { // it begins with this copy again, if at all
+		c.job.done -= min(c.job.done, c.copy.ReadBytes())
+		c.job.left, c.abandoned = append([]uint64{c.volume}, c.job.left...), true
+	}
 	if !m.done && !cancelled {
 		w.nextStep(ctx, c)
 		return
@@ -262,6 +265,10 @@ func (w *Worker) onCheckEnded(ctx *runtime.Context, m *checkEnded) {
 	} else {
 		s.now = nil
 	}
+	if c.abandoned && m.err == nil {
+		w.scrubOn(ctx)
+		return
+	}
 	if s.checked == nil {
 		s.checked = make(map[uint64]time.Time)
 	}
@@ -270,7 +277,7 @@ func (w *Worker) onCheckEnded(ctx *runtime.Context, m *checkEnded) {
 		clear(s.checked) // most are of volumes that are gone
 	}
 	w.noteDisk(ctx, c.volume, m.err)
-	if c.by == byJob && !c.job.cancelled {
+	if c.by == byJob {
 		c.job.checked++
 	}
 	if m.err != nil {

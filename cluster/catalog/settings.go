@@ -94,7 +94,9 @@ func (c *Catalog) setTier(e entry, set *messages.SetTier) *messages.CommandResul
 			}
 		}
 	}
-	row.Tiers = append(row.Tiers, proto.CloneOf(t))
+	changed := proto.CloneOf(t)
+	changed.ChangedUnixMs = e.cmd.ProposedUnixMs
+	row.Tiers = append(row.Tiers, changed)
 	slices.SortStableFunc(row.Tiers, func(a, b *messages.TierRow) int { return int(a.Tier) - int(b.Tier) })
 	if !validTiers(row.Tiers) {
 		return refuse("bad_field", "field", "prefixes and suffixes")

@@ -148,19 +148,18 @@ func Preference(rows []*messages.TierRow, tier model.Tier) string {
 }
 
 // MinCopies is how many copies a write of a tier must have to be taken: what the tier's
-// row asks for, else two of tier 1 and one of the others; never more than there are
-// workers that have not left.
+// row asks for, however many workers there are, else two of tier 1, where there are two
+// workers that have not left, and one of the others.
 func MinCopies(rows []*messages.TierRow, tier model.Tier, workers int) int {
-	least := 1
-	if tier == model.TierCritical {
-		least = 2
-	}
 	for _, row := range rows {
 		if row.GetTier() == uint32(tier) && row.MinCopies > 0 {
-			least = int(row.MinCopies)
+			return int(row.MinCopies)
 		}
 	}
-	return max(1, min(least, workers))
+	if tier != model.TierCritical {
+		return 1
+	}
+	return max(1, min(2, workers))
 }
 
 func appendRules(rules []rule, patterns []string, tier model.Tier) []rule {

@@ -105,3 +105,12 @@ func TestWanted_TheRowOfATierComesBeforeTheReplicationFactor(t *testing.T) {
 	assert.Equal(t, 1, tier.Wanted(rows, model.TierRebuildable, 2), "no row")
 	assert.Equal(t, 2, tier.Wanted(nil, model.TierImportant, 2))
 }
+
+func TestMinCopies_IsWhatTheTierSaysElseTwoOfTheCritical(t *testing.T) {
+	rows := []*messages.TierRow{{Tier: 1, MinCopies: 4}, {Tier: 2}}
+	assert.Equal(t, 4, tier.MinCopies(rows, model.TierCritical, 3), "asked for, though there are fewer workers: writes wait for more")
+	assert.Equal(t, 1, tier.MinCopies(rows, model.TierImportant, 3))
+	assert.Equal(t, 2, tier.MinCopies(nil, model.TierCritical, 3))
+	assert.Equal(t, 1, tier.MinCopies(nil, model.TierCritical, 1))
+	assert.Equal(t, 1, tier.MinCopies(nil, model.TierRebuildable, 3))
+}

@@ -46,19 +46,19 @@ a failure unless --force is given; the others are deleted all the same.`,
 func (a *app) relocateCommand(isCopy bool) *command {
 	var r remote
 	o := transfer.RelocateOptions{Copy: isCopy}
-	verb, does, past := "mv", "Move", "moved"
+	verb, does, third, past := "mv", "Move", "Moves", "moved"
 	tier := "The tier stays as it is. "
 	if isCopy {
-		verb, does, past, tier = "cp", "Copy", "copied", ""
+		verb, does, third, past, tier = "cp", "Copy", "Copies", "copied", ""
 	}
 	cmd := &command{
 		Use:   verb + " FROM TO",
 		Short: does + " files on the server",
-		Long: fmt.Sprintf(`%ss the file FROM to the path TO on the server; with -r everything below FROM,
+		Long: fmt.Sprintf(`%s the file FROM to the path TO on the server; with -r everything below FROM,
 file by file. %sNothing is replaced unless --overwrite is given.
 
 A TO that ends in / is a directory: FROM arrives in it under its own name. With
--r a FROM that ends in / has no own name: what is below it goes directly into TO.`, does, tier),
+-r a FROM that ends in / has no own name: what is below it goes directly into TO.`, third, tier),
 		Example: fmt.Sprintf(`  tiercel %[1]s /models/a.bin /models/b.bin
   tiercel %[1]s /models/a.bin /projects/x/
   tiercel %[1]s -r /datasets/v1/ /datasets/old`, verb),

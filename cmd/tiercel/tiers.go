@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -129,9 +130,10 @@ func (a *app) setTierCommand() *command {
 	cmd := &command{
 		Use:   "set TIER",
 		Short: "Change a tier",
-		Long: `Changes the fields that are given, and leaves the rest; the word default takes a
-field back to its default. Prefixes and suffixes replace those that are there, and one
-that another tier has must be taken away there first.
+		Long: `Changes the fields that are given, and leaves the rest; the word default takes copies,
+min-copies and disk back to their defaults. Prefixes and suffixes replace those that are
+there, an empty one takes all away, and one that another tier has must be taken away
+there first.
 
 Files that lie in the tier stay in it; when it wants more or fewer copies, a job adapts
 them.`,
@@ -199,6 +201,9 @@ func (f *tierFlags) fields(c *command) (map[string]any, error) {
 		flag, key string
 		values    []string
 	}{{"prefix", "prefixes", f.prefixes}, {"suffix", "suffixes", f.suffixes}} {
+		if slices.Contains(list.values, "default") {
+			return nil, &usageError{err: fmt.Errorf("--%s default means nothing: name all that are to belong to the tier", list.flag)}
+		}
 		if c.Flags().Changed(list.flag) {
 			fields[list.key] = list.values
 		}

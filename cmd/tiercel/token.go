@@ -38,6 +38,9 @@ A token has a role and is bound to one tenant or to the cluster:
   read-write   writes, moves and deletes them, too
   admin        bound to the cluster: manages it, too
 
+What managers do, and what is refused to them, is in audit/audit.log of the data directory of
+the node that they asked, one JSON line each, with the name of their token.
+
 One bound to a tenant reaches that tenant and nothing else. One bound to the cluster
 sees status, workers, jobs and metrics, and the files of the default tenant; as admin
 those of every tenant.

@@ -260,7 +260,9 @@ func (a *app) promoteCommand() *command {
 		Short: "Hand the lead to a worker, or say why not",
 		Long: `Hands the lead to a worker that votes and has everything; a refusal says what is in the
 way. Writes under way wait for the new master and go on. 'tiercel master' lists the
-candidates.`,
+candidates. One that is better by health, licence or disk takes the lead back when it has
+been better for ten heartbeats, so this is for a moment: to look after the old master,
+drain it or stop it then.`,
 		Example: "  tiercel master promote n-0123456789abcdef",
 		Args:    wantArgs(1, 1, "one WORKER"),
 		RunE: func(c *command, args []string) error {

@@ -66,13 +66,16 @@ func Run(ctx context.Context, opt Options) error {
 		}
 	}
 	defer c.stop()
+	_, err = os.Stat(filepath.Join(opt.Dir, "node-1"))
+	founded := err == nil
 	for i := range opt.Nodes {
 		n, err := c.start(i)
 		if err != nil {
 			return err
 		}
-		// The first founds the cluster; the others may come at the same time.
-		if i == 0 || i == opt.Nodes-1 {
+		// The first founds the cluster; the others may come at the same time. Once it is
+		// founded none is ready before enough of them are there.
+		if i == 0 && !founded {
 			if err := c.waitReady(ctx, n); err != nil {
 				return err
 			}
