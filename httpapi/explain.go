@@ -217,7 +217,7 @@ func (c *call) whereIs(ctx context.Context, req explainRequest, cluster *message
 	}
 	switch byTable, reason := c.s.gw.TierOf(cluster.GetTiers(), req.path); {
 	case row.TierAsked != 0:
-		a.TierReason = "asked for when it was stored"
+		a.TierReason = "it was asked for, when the file was stored or moved to the tier"
 	case uint32(byTable) == row.Tier:
 		a.TierReason = reason
 	default:

@@ -36,7 +36,7 @@ func TestExplain_SaysWhereAFileIsAndWhy(t *testing.T) {
 	w.put("/models/m", []byte("xyz"))
 	w.put("/tmp/moved", []byte("x"))
 	for path, want := range map[string]string{
-		"/audit/asked": `"current":{"version":1,"size_bytes":1,"tier":2,"tier_reason":"asked for when it was stored","volume_ids":[101],"members":["n-1"],"volumes":[{"volume_id":101,"state":"open",`,
+		"/audit/asked": `"current":{"version":1,"size_bytes":1,"tier":2,"tier_reason":"it was asked for, when the file was stored or moved to the tier","volume_ids":[101],"members":["n-1"],"volumes":[{"volume_id":101,"state":"open",`,
 		"/models/m":    `"current":{"version":2,"size_bytes":3,"tier":1,"tier_reason":"the path begins with /models/"`,
 		"/tmp/moved":   `"tier":1,"tier_reason":"it was given to the path where it was stored, or by an earlier table`,
 	} {

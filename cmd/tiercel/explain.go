@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -31,23 +32,26 @@ type placed struct {
 	Decision string `json:"decision"`
 }
 
+// judged is a worker and how it stands.
+type judged struct {
+	ID      string  `json:"worker_id"`
+	Terms   terms   `json:"terms"`
+	Score   float64 `json:"score"`
+	Open    int     `json:"open_volumes"`
+	Refusal string  `json:"refusal"`
+	Detail  string  `json:"detail"`
+	Place   int     `json:"place"`
+}
+
 // explanation is what a person is shown of /cluster/placement/explain.
 type explanation struct {
-	Path    string `json:"path"`
-	Tier    int    `json:"tier"`
-	Reason  string `json:"tier_reason"`
-	Copies  int    `json:"copies"`
-	Least   int    `json:"min_copies"`
-	Weights terms  `json:"weights"`
-	Workers []struct {
-		ID      string  `json:"worker_id"`
-		Terms   terms   `json:"terms"`
-		Score   float64 `json:"score"`
-		Open    int     `json:"open_volumes"`
-		Refusal string  `json:"refusal"`
-		Detail  string  `json:"detail"`
-		Place   int     `json:"place"`
-	} `json:"workers"`
+	Path    string   `json:"path"`
+	Tier    int      `json:"tier"`
+	Reason  string   `json:"tier_reason"`
+	Copies  int      `json:"copies"`
+	Least   int      `json:"min_copies"`
+	Weights terms    `json:"weights"`
+	Workers []judged `json:"workers"`
 	Open    []placed `json:"open_volumes"`
 	Current *struct {
 		Version uint64   `json:"version"`
@@ -161,7 +165,11 @@ func (e *explanation) printOpen(out io.Writer) {
 		on[place] = append(on[place], fmt.Sprint(v.ID))
 	}
 	if len(places) > 0 {
-		fmt.Fprintln(out, "\na write goes now to one of")
+		what := "a write goes now to one of"
+		if len(e.Workers) > 0 && !slices.ContainsFunc(e.Workers, func(k judged) bool { return k.Place > 0 }) {
+			what = "no worker can take it as the table says; open are"
+		}
+		fmt.Fprintln(out, "\n"+what)
 	}
 	for _, place := range places {
 		fmt.Fprintf(out, "  volume %s on %s\n", strings.Join(on[place], ", "), place)

@@ -86,6 +86,9 @@ func Run(ctx context.Context, opt Options) error {
 			return err
 		}
 	}
+	if ctx.Err() != nil {
+		return nil // it was stopped before it was up
+	}
 	c.explain()
 	<-ctx.Done()
 	return nil
