@@ -75,7 +75,7 @@ func startHealing(t *testing.T) *healing {
 	})
 	require.NoError(t, err)
 	t.Cleanup(c.Kill)
-	return &healing{t: t, c: c, via: c.Nodes[0], sums: make(map[string][32]byte), begins: make(map[string][]byte)}
+	return &healing{t: t, c: c, via: c.Nodes[0], sums: make(map[string][32]byte)}
 }
 
 // fill stores files of 8 MiB in every tier.
@@ -93,6 +93,9 @@ func (h *healing) fillIn(perTier int, dirs ...string) {
 			_, _ = random.Read(body)
 			path := fmt.Sprintf("/%s/big-%d", dir, i)
 			h.put(path, body)
+			if h.begins == nil {
+				h.begins = make(map[string][]byte)
+			}
 			h.begins[path] = bytes.Clone(body[:64])
 			h.sums[path], h.bytes = sha256.Sum256(body), h.bytes+len(body)
 		}
