@@ -5196,7 +5196,7 @@ type ScrubCopies struct {
 	Header         *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Job            uint64                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
 	BytesPerSecond uint64                 `protobuf:"varint,3,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
-	Cancel         bool                   `protobuf:"varint,4,opt,name=cancel,proto3" json:"cancel,omitempty"` // rest, until the job is ordered without it or another one is
+	Pause          bool                   `protobuf:"varint,4,opt,name=pause,proto3" json:"pause,omitempty"` // rest, until the job is ordered without it or another one is
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -5252,9 +5252,9 @@ func (x *ScrubCopies) GetBytesPerSecond() uint64 {
 	return 0
 }
 
-func (x *ScrubCopies) GetCancel() bool {
+func (x *ScrubCopies) GetPause() bool {
 	if x != nil {
-		return x.Cancel
+		return x.Pause
 	}
 	return false
 }
@@ -13590,12 +13590,12 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\vreplica_gen\x18\x03 \x01(\x04R\n" +
 	"replicaGen\x12\x12\n" +
 	"\x04node\x18\x04 \x01(\tR\x04node\x12'\n" +
-	"\x05error\x18\x05 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x8d\x01\n" +
+	"\x05error\x18\x05 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\"\x8b\x01\n" +
 	"\vScrubCopies\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\x04R\x03job\x12(\n" +
-	"\x10bytes_per_second\x18\x03 \x01(\x04R\x0ebytesPerSecond\x12\x16\n" +
-	"\x06cancel\x18\x04 \x01(\bR\x06cancel\"\x9d\x02\n" +
+	"\x10bytes_per_second\x18\x03 \x01(\x04R\x0ebytesPerSecond\x12\x14\n" +
+	"\x05pause\x18\x04 \x01(\bR\x05pause\"\x9d\x02\n" +
 	"\x10ScrubCopiesReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\x04R\x03job\x12\x12\n" +

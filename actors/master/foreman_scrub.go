@@ -28,7 +28,7 @@ func (f *Foreman) driveScrubs(ctx *runtime.Context) {
 func (f *Foreman) endScrubs(ctx *runtime.Context, job uint64) {
 	for _, node := range f.status.WorkerNodes {
 		if r := f.scrubs[job][node]; r != nil && !r.Finished {
-			ctx.Request(ctx.Runtime().Peer(model.NodeID(node), f.cfg.WorkerPath), &messages.ScrubCopies{Header: f.header(), Job: job, Cancel: true})
+			ctx.Request(ctx.Runtime().Peer(model.NodeID(node), f.cfg.WorkerPath), &messages.ScrubCopies{Header: f.header(), Job: job, Pause: true})
 		}
 	}
 }
@@ -64,7 +64,7 @@ func (f *Foreman) driveScrub(ctx *runtime.Context, j *messages.JobRow) {
 			continue
 		}
 		ctx.Request(ctx.Runtime().Peer(model.NodeID(node), f.cfg.WorkerPath), &messages.ScrubCopies{
-			Header: f.header(), Job: j.Id, BytesPerSecond: j.BytesPerSecond, Cancel: j.State == messages.JobState_PAUSED,
+			Header: f.header(), Job: j.Id, BytesPerSecond: j.BytesPerSecond, Pause: j.State == messages.JobState_PAUSED,
 		})
 	}
 	t := f.tallyOf(j)

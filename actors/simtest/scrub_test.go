@@ -90,7 +90,7 @@ func TestStory_AScrubJobChecksEveryCopyAndSaysHowFarItIs(t *testing.T) {
 	order = &messages.ScrubCopies{Job: 4, BytesPerSecond: 100_000}
 	assert.False(t, next().Finished)
 	c.story.world.Run(3 * time.Second)
-	order.Cancel = true
+	order.Pause = true
 	next()
 	c.story.world.Run(5 * time.Second)
 	paused := next()
@@ -99,7 +99,7 @@ func TestStory_AScrubJobChecksEveryCopyAndSaysHowFarItIs(t *testing.T) {
 	r = next()
 	assert.False(t, r.Finished)
 	assert.Equal(t, paused.DoneBytes, r.DoneBytes, "it rests")
-	order.Cancel, order.BytesPerSecond = false, 1<<30
+	order.Pause, order.BytesPerSecond = false, 1<<30
 	require.True(t, c.story.world.RunUntil(func() bool { r = next(); return r.Finished }, time.Minute))
 	assert.Equal(t, r.TotalBytes, r.DoneBytes)
 	assert.GreaterOrEqual(t, r.Checked, uint64(5))

@@ -128,7 +128,7 @@ func (w *Worker) scrubCopies(ctx *runtime.Context, to *actor.PID, m *messages.Sc
 		}
 	}
 	j := s.job
-	j.bytesPerSecond, j.paused = m.BytesPerSecond, m.Cancel
+	j.bytesPerSecond, j.paused = m.BytesPerSecond, m.Pause
 	w.scrubOn(ctx)
 	running := s.now != nil && s.now.job == j
 	ctx.Send(to, &messages.ScrubCopiesReply{
@@ -239,18 +239,18 @@ func (w *Worker) onCheckStepped(ctx *runtime.Context, m *checkStepped) {
 	if c.by == byJob {
 		c.job.done += m.read
 	}
-	cancelled := c.by == byJob && c.job.paused && !m.done
-	if cancelled { // it begins with this copy again, if at all
+	resting := c.by == byJob && c.job.paused && !m.done
+	if resting { // it begins with this copy again, if at all
 		c.job.done -= min(c.job.done, c.copy.ReadBytes())
 		c.job.left, c.abandoned = append([]uint64{c.volume}, c.job.left...), true
 	}
-	if !m.done && !cancelled {
+	if !m.done && !resting {
 		w.nextStep(ctx, c)
 		return
 	}
 	failed := m.err
 	ctx.Offload(func() any {
-		cause, err := c.copy.Finish(cancelled || failed != nil)
+		cause, err := c.copy.Finish(resting || failed != nil)
 		if failed != nil {
 			err = failed
 		}
