@@ -31,6 +31,7 @@ type jobAnswer struct {
 	CreatedAt      *string           `json:"created_at"`
 	ChangedAt      *string           `json:"changed_at"`
 	EndedAt        *string           `json:"ended_at"`
+	Warnings       []string          `json:"warnings,omitempty"` // of the answer that started it: what the cluster cannot give then
 }
 
 type progressAnswer struct {
@@ -64,6 +65,7 @@ type planAnswer struct {
 	PlanItems       uint64       `json:"plan_items"` // of all
 	EstimateSeconds *float64     `json:"estimate_seconds"`
 	Blockers        []string     `json:"blockers"`
+	Warnings        []string     `json:"warnings"` // what the cluster cannot give then
 }
 
 func newJobAnswer(j *messages.JobInfo) jobAnswer {
@@ -245,10 +247,12 @@ func (c *call) changeJob(to messages.JobState) error {
 // dry run, or nothing to do.
 func (c *call) answerStarted(status int, dryRun bool, reply *messages.StartJobReply) error {
 	if reply.Job != nil && !dryRun {
-		return c.answerValueAs(status, newJobAnswer(reply.Job))
+		a := newJobAnswer(reply.Job)
+		a.Warnings = reply.Warnings
+		return c.answerValueAs(status, a)
 	}
 	return c.answerValueAs(fasthttp.StatusOK, planAnswer{
 		DryRun: dryRun, Plan: moveAnswers(reply.Plan), PlanBytes: reply.PlanBytes, PlanItems: reply.PlanItems,
-		EstimateSeconds: known(reply.EstimateSeconds), Blockers: append([]string{}, reply.Blockers...),
+		EstimateSeconds: known(reply.EstimateSeconds), Blockers: append([]string{}, reply.Blockers...), Warnings: append([]string{}, reply.Warnings...),
 	})
 }

@@ -53,7 +53,7 @@ func (g *fakeGateway) note(call string) error {
 
 func (g *fakeGateway) started(kind messages.JobKind, subject string, dryRun bool) *messages.StartJobReply {
 	if dryRun {
-		return &messages.StartJobReply{Plan: fakePlan(), PlanBytes: 200, PlanItems: 1, EstimateSeconds: 2, Blockers: []string{"n-3 is away"}}
+		return &messages.StartJobReply{Plan: fakePlan(), PlanBytes: 200, PlanItems: 1, EstimateSeconds: 2, Blockers: []string{"n-3 is away"}, Warnings: []string{"two stay"}}
 	}
 	return &messages.StartJobReply{Job: &messages.JobInfo{Row: &messages.JobRow{Id: 11, Kind: kind, State: messages.JobState_RUNNING, Subject: subject, CreatedUnixMs: 1}}}
 }
@@ -69,7 +69,9 @@ func (g *fakeGateway) Drain(_ context.Context, node string, dryRun bool) (*messa
 	if err == nil && !strings.HasPrefix(node, "n-") {
 		err = model.Errorf(model.CodeNotFound, "drain", "there is no worker %s", node)
 	}
-	return g.started(messages.JobKind_DRAIN, node, dryRun), err
+	r := g.started(messages.JobKind_DRAIN, node, dryRun)
+	r.Warnings = []string{"two stay"}
+	return r, err
 }
 
 func (g *fakeGateway) CancelDrain(_ context.Context, node string) (*messages.StartJobReply, error) {
@@ -168,7 +170,7 @@ func (g *fakeGateway) ChangeTier(_ context.Context, set *messages.SetTier) (*mes
 	c, row := fakeCluster(), set.Tier
 	g.tierAsked = set
 	c.Tiers[row.Tier-1] = row
-	return &messages.ChangeClusterReply{Cluster: c, Job: 21}, nil
+	return &messages.ChangeClusterReply{Cluster: c, Job: 21, Warnings: []string{"too few hosts"}}, nil
 }
 
 func (g *fakeGateway) ChangeSettings(_ context.Context, s *messages.Settings, ifVersion uint64, autoAsked bool) (*messages.ChangeClusterReply, error) {

@@ -81,7 +81,7 @@ func TestJobs_TakeTheirOrders(t *testing.T) {
 }
 
 func TestOperations_StartJobsOrSayWhatTheyWouldDo(t *testing.T) {
-	const plan = `{"dry_run":true,"plan":[{"volume_id":3,"from":"n-1","to":"n-2","bytes":200,"why":"n-1 is fuller"}],"plan_bytes":200,"plan_items":1,"estimate_seconds":2,"blockers":["n-3 is away"]}`
+	const plan = `{"dry_run":true,"plan":[{"volume_id":3,"from":"n-1","to":"n-2","bytes":200,"why":"n-1 is fuller"}],"plan_bytes":200,"plan_items":1,"estimate_seconds":2,"blockers":["n-3 is away"],"warnings":["two stay"]}`
 	for _, c := range []struct {
 		method, path, body string
 		status             int
@@ -96,7 +96,7 @@ func TestOperations_StartJobsOrSayWhatTheyWouldDo(t *testing.T) {
 		{"POST", "/scrub", `{"bandwidth_limit_bytes_per_second":5}`, 202, 5, `"kind":"scrub"`},
 		{"POST", "/workers/n-1/drain", "", 202, 0, `"kind":"drain","state":"running","subject":"n-1"`},
 		{"POST", "/workers/n-1/drain?dry_run=true", "", 200, 0, plan},
-		{"POST", "/workers/n-1/drain?dry_run=false", "", 202, 0, `"kind":"drain"`},
+		{"POST", "/workers/n-1/drain?dry_run=false", "", 202, 0, `"warnings":["two stay"]}`},
 		{"DELETE", "/workers/n-3/drain", "", 200, 0, `"kind":"drain","state":"cancelled"`},
 		{"DELETE", "/workers/n-2/drain", "", 204, 0, ""},
 	} {

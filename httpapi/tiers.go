@@ -18,10 +18,11 @@ type tierAnswer struct {
 	DiskPreference string     `json:"disk_preference"`
 	Prefixes       []string   `json:"prefixes"`
 	Suffixes       []string   `json:"suffixes"`
-	Defaults       []string   `json:"defaults"`         // fields that nobody has set
-	Files          *int64     `json:"files"`            // stored in it; null: this node cannot know now
-	LogicalBytes   *int64     `json:"logical_bytes"`    // the same
-	JobID          *string    `json:"job_id,omitempty"` // that adapts the copies after a change
+	Defaults       []string   `json:"defaults"`           // fields that nobody has set
+	Files          *int64     `json:"files"`              // stored in it; null: this node cannot know now
+	LogicalBytes   *int64     `json:"logical_bytes"`      // the same
+	JobID          *string    `json:"job_id,omitempty"`   // that adapts the copies after a change
+	Warnings       []string   `json:"warnings,omitempty"` // after a change: what the cluster cannot give then
 }
 
 func newTierAnswer(status *messages.ClusterStatusReply, tier model.Tier) tierAnswer {
@@ -141,6 +142,7 @@ func (c *call) changeTier() error {
 		status.Cluster = reply.Cluster
 	}
 	a := newTierAnswer(status, tier)
+	a.Warnings = reply.Warnings
 	if reply.Job != 0 {
 		id := strconv.FormatUint(reply.Job, 10)
 		a.JobID = &id

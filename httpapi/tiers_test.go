@@ -33,7 +33,7 @@ func TestTierConfig_ReplacesWhatIsGivenAndKeepsTheRest(t *testing.T) {
 	r := w.do("PUT", storageURL+"/tiers/3/config", strings.NewReader(`{"copies":1,"min_copies":null,"prefixes":["/tmp/","/cache/"]}`))
 	require.Equal(t, 200, r.status, "%s", r.body)
 	assert.JSONEq(t, `{"id":3,"name":"rebuildable","replication":"none","copies":1,"consistency":"best_effort","min_copies":1,"disk_preference":"any",
-	 "prefixes":["/tmp/","/cache/"],"suffixes":[],"defaults":["min_copies"],"files":null,"logical_bytes":null,"job_id":"21"}`, string(r.body))
+	 "prefixes":["/tmp/","/cache/"],"suffixes":[],"defaults":["min_copies"],"files":null,"logical_bytes":null,"job_id":"21","warnings":["too few hosts"]}`, string(r.body))
 	assertDescribed(t, doc, "TierInfo", r.body)
 }
 

@@ -227,8 +227,9 @@ func (c *call) showMaster() error {
 		Address    string            `json:"address"`
 		Epoch      string            `json:"epoch"`
 		Since      *string           `json:"since"`
+		Promoted   bool              `json:"promoted"` // by an operator: it stays master though others are better
 		Candidates []candidateAnswer `json:"candidates"`
-	}{WorkerID: m.Node, Address: m.Address, Epoch: epochOf(m.EpochGeneration, m.EpochTerm), Candidates: []candidateAnswer{}}
+	}{WorkerID: m.Node, Address: m.Address, Epoch: epochOf(m.EpochGeneration, m.EpochTerm), Promoted: m.Promoted, Candidates: []candidateAnswer{}}
 	if m.SinceUnixMs != 0 {
 		since := timestamp(m.SinceUnixMs)
 		out.Since = &since
@@ -265,7 +266,8 @@ func (c *call) promote() error {
 	return c.answerValue(struct {
 		WorkerID string `json:"worker_id"`
 		Epoch    string `json:"epoch"`
-	}{m.Node, epochOf(m.EpochGeneration, m.EpochTerm)})
+		Already  bool   `json:"already"` // it was master before, and stays it
+	}{m.Node, epochOf(m.EpochGeneration, m.EpochTerm), m.Already})
 }
 
 // releaseBrake answers POST /cluster/storm-brake/release: 204.

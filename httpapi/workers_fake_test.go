@@ -40,7 +40,7 @@ func (g *fakeGateway) Master(context.Context) (*messages.DescribeMasterReply, er
 	if g.notReady != "" {
 		return nil, errNoMaster
 	}
-	return &messages.DescribeMasterReply{Node: "n-1", Address: "a:1", EpochGeneration: 1, EpochTerm: 2, SinceUnixMs: 1, Candidates: []*messages.Candidate{
+	return &messages.DescribeMasterReply{Node: "n-1", Address: "a:1", EpochGeneration: 1, EpochTerm: 2, SinceUnixMs: 1, Promoted: true, Candidates: []*messages.Candidate{
 		{Node: "n-1", Score: 1, Terms: map[string]float64{"health": 1}}, {Node: "n-2", Rank: 1, Refusal: "it does not vote"},
 	}}, nil
 }
@@ -50,7 +50,7 @@ func (g *fakeGateway) Promote(_ context.Context, node string) (*messages.Promote
 	case g.notReady != "":
 		return nil, errNoMaster
 	case node == "n-1":
-		return &messages.PromoteWorkerReply{Node: node, EpochGeneration: 1, EpochTerm: 3}, nil
+		return &messages.PromoteWorkerReply{Node: node, EpochGeneration: 1, EpochTerm: 3, Already: true}, nil
 	case node == "n-2":
 		return nil, model.Errorf(model.CodeConflict, "promote", "n-2 cannot be master: it does not vote")
 	}

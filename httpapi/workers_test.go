@@ -40,7 +40,7 @@ func TestWorkers_ADiskThatTakesNothingNewSaysWhy(t *testing.T) {
 func TestMaster_IsShownWithItsCandidates(t *testing.T) {
 	r := inMemory(t, Config{}).do("GET", clusterURL+"/master", nil)
 	require.Equal(t, 200, r.status, "%s", r.body)
-	assert.JSONEq(t, `{"worker_id":"n-1","address":"a:1","epoch":"1.2","since":"1970-01-01T00:00:00.001Z","candidates":[
+	assert.JSONEq(t, `{"worker_id":"n-1","address":"a:1","epoch":"1.2","since":"1970-01-01T00:00:00.001Z","promoted":true,"candidates":[
 	 {"worker_id":"n-1","rank":0,"score":1,"terms":{"health":1}},{"worker_id":"n-2","rank":1,"score":0,"terms":null,"refusal":"it does not vote"}]}`, string(r.body))
 }
 
@@ -90,7 +90,7 @@ func TestManagement_WhatSucceeds(t *testing.T) {
 	w := inMemory(t, Config{})
 	r := w.do("POST", clusterURL+"/master/promote", strings.NewReader(`{"worker_id":"n-1"}`))
 	assert.Equal(t, 200, r.status)
-	assert.JSONEq(t, `{"worker_id":"n-1","epoch":"1.3"}`, string(r.body))
+	assert.JSONEq(t, `{"worker_id":"n-1","epoch":"1.3","already":true}`, string(r.body))
 	assert.Equal(t, 204, w.do("DELETE", clusterURL+"/workers/n-2?force=true", nil).status)
 	assert.Equal(t, 204, w.do("POST", clusterURL+"/storm-brake/release", nil).status)
 }

@@ -2679,6 +2679,8 @@ type MasterReady struct {
 	Peers           []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`     // that changed after roster_after: whoever is behind that asks another member
 	Roster          uint64                 `protobuf:"varint,10,opt,name=roster,proto3" json:"roster,omitempty"` // log index of the newest change of a peer; in a question: what the asker has
 	RosterAfter     uint64                 `protobuf:"varint,11,opt,name=roster_after,json=rosterAfter,proto3" json:"roster_after,omitempty"`
+	Silent          []string               `protobuf:"bytes,12,rep,name=silent,proto3" json:"silent,omitempty"`
+	SilentWorkers   uint32                 `protobuf:"varint,13,opt,name=silent_workers,json=silentWorkers,proto3" json:"silent_workers,omitempty"` // that have not told of their disk for long: the first 16, and how many
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2786,6 +2788,20 @@ func (x *MasterReady) GetRoster() uint64 {
 func (x *MasterReady) GetRosterAfter() uint64 {
 	if x != nil {
 		return x.RosterAfter
+	}
+	return 0
+}
+
+func (x *MasterReady) GetSilent() []string {
+	if x != nil {
+		return x.Silent
+	}
+	return nil
+}
+
+func (x *MasterReady) GetSilentWorkers() uint32 {
+	if x != nil {
+		return x.SilentWorkers
 	}
 	return 0
 }
@@ -6926,6 +6942,7 @@ type DescribeMasterReply struct {
 	EpochTerm       uint64                 `protobuf:"varint,6,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
 	SinceUnixMs     int64                  `protobuf:"varint,7,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
 	Candidates      []*Candidate           `protobuf:"bytes,8,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	Promoted        bool                   `protobuf:"varint,9,opt,name=promoted,proto3" json:"promoted,omitempty"` // by an operator: the lead is not given to a better candidate
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -7016,6 +7033,13 @@ func (x *DescribeMasterReply) GetCandidates() []*Candidate {
 	return nil
 }
 
+func (x *DescribeMasterReply) GetPromoted() bool {
+	if x != nil {
+		return x.Promoted
+	}
+	return false
+}
+
 type PromoteWorker struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -7075,6 +7099,7 @@ type PromoteWorkerReply struct {
 	Node            string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
 	EpochGeneration uint64                 `protobuf:"varint,4,opt,name=epoch_generation,json=epochGeneration,proto3" json:"epoch_generation,omitempty"`
 	EpochTerm       uint64                 `protobuf:"varint,5,opt,name=epoch_term,json=epochTerm,proto3" json:"epoch_term,omitempty"`
+	Already         bool                   `protobuf:"varint,6,opt,name=already,proto3" json:"already,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -7142,6 +7167,13 @@ func (x *PromoteWorkerReply) GetEpochTerm() uint64 {
 		return x.EpochTerm
 	}
 	return 0
+}
+
+func (x *PromoteWorkerReply) GetAlready() bool {
+	if x != nil {
+		return x.Already
+	}
+	return false
 }
 
 type RemoveNode struct {
@@ -7423,6 +7455,7 @@ type StartJobReply struct {
 	PlanItems       uint64                 `protobuf:"varint,6,opt,name=plan_items,json=planItems,proto3" json:"plan_items,omitempty"` // of all; plan holds the first 1000
 	Blockers        []string               `protobuf:"bytes,7,rep,name=blockers,proto3" json:"blockers,omitempty"`
 	EstimateSeconds float64                `protobuf:"fixed64,8,opt,name=estimate_seconds,json=estimateSeconds,proto3" json:"estimate_seconds,omitempty"` // 0: not known
+	Warnings        []string               `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`                                        // what the cluster cannot give then (cluster/shortage)
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -7511,6 +7544,13 @@ func (x *StartJobReply) GetEstimateSeconds() float64 {
 		return x.EstimateSeconds
 	}
 	return 0
+}
+
+func (x *StartJobReply) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type PlannedMove struct {
@@ -8646,7 +8686,8 @@ type ChangeClusterReply struct {
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	Cluster       *ClusterRow            `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Job           uint64                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
+	Job           uint64                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`          // job: that the change has brought about
+	Warnings      []string               `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"` // what the cluster cannot give then (cluster/shortage)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -8707,6 +8748,13 @@ func (x *ChangeClusterReply) GetJob() uint64 {
 		return x.Job
 	}
 	return 0
+}
+
+func (x *ChangeClusterReply) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type ListQuotas struct {
@@ -13327,7 +13375,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\bproposal\x18\x01 \x01(\x04R\bproposal\x121\n" +
 	"\x06result\x18\x02 \x01(\v2\x19.tiercel.v1.CommandResultR\x06result\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x18\n" +
-	"\adropped\x18\x04 \x01(\bR\adropped\"\x80\x03\n" +
+	"\adropped\x18\x04 \x01(\bR\adropped\"\xbf\x03\n" +
 	"\vMasterReady\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12)\n" +
 	"\x10epoch_generation\x18\x02 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
@@ -13341,7 +13389,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x05peers\x18\t \x03(\v2\x10.tiercel.v1.PeerR\x05peers\x12\x16\n" +
 	"\x06roster\x18\n" +
 	" \x01(\x04R\x06roster\x12!\n" +
-	"\froster_after\x18\v \x01(\x04R\vrosterAfter\"\x8e\x01\n" +
+	"\froster_after\x18\v \x01(\x04R\vrosterAfter\x12\x16\n" +
+	"\x06silent\x18\f \x03(\tR\x06silent\x12%\n" +
+	"\x0esilent_workers\x18\r \x01(\rR\rsilentWorkers\"\x8e\x01\n" +
 	"\x04Peer\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
@@ -13758,7 +13808,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\tlag_bytes\x18\x0e \x01(\x04R\blagBytes\x12\x15\n" +
 	"\x06lag_ms\x18\x0f \x01(\x03R\x05lagMs\"<\n" +
 	"\x0eDescribeMaster\x12*\n" +
-	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\xbd\x02\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\"\xd9\x02\n" +
 	"\x13DescribeMasterReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
@@ -13770,17 +13820,19 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\rsince_unix_ms\x18\a \x01(\x03R\vsinceUnixMs\x125\n" +
 	"\n" +
 	"candidates\x18\b \x03(\v2\x15.tiercel.v1.CandidateR\n" +
-	"candidates\"O\n" +
+	"candidates\x12\x1a\n" +
+	"\bpromoted\x18\t \x01(\bR\bpromoted\"O\n" +
 	"\rPromoteWorker\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\tR\x04node\"\xc7\x01\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\xe1\x01\n" +
 	"\x12PromoteWorkerReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12)\n" +
 	"\x10epoch_generation\x18\x04 \x01(\x04R\x0fepochGeneration\x12\x1d\n" +
 	"\n" +
-	"epoch_term\x18\x05 \x01(\x04R\tepochTerm\"d\n" +
+	"epoch_term\x18\x05 \x01(\x04R\tepochTerm\x12\x18\n" +
+	"\aalready\x18\x06 \x01(\bR\aalready\"d\n" +
 	"\n" +
 	"RemoveNode\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
@@ -13797,7 +13849,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x0eStartRebalance\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12(\n" +
-	"\x10bytes_per_second\x18\x03 \x01(\x04R\x0ebytesPerSecond\"\xbd\x02\n" +
+	"\x10bytes_per_second\x18\x03 \x01(\x04R\x0ebytesPerSecond\"\xd9\x02\n" +
 	"\rStartJobReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12%\n" +
@@ -13808,7 +13860,8 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\n" +
 	"plan_items\x18\x06 \x01(\x04R\tplanItems\x12\x1a\n" +
 	"\bblockers\x18\a \x03(\tR\bblockers\x12)\n" +
-	"\x10estimate_seconds\x18\b \x01(\x01R\x0festimateSeconds\"q\n" +
+	"\x10estimate_seconds\x18\b \x01(\x01R\x0festimateSeconds\x12\x1a\n" +
+	"\bwarnings\x18\t \x03(\tR\bwarnings\"q\n" +
 	"\vPlannedMove\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
@@ -13908,12 +13961,13 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\bsettings\x18\x02 \x01(\v2\x14.tiercel.v1.SettingsR\bsettings\x12\x1d\n" +
 	"\n" +
 	"if_version\x18\x03 \x01(\x04R\tifVersion\x120\n" +
-	"\x14auto_rebalance_asked\x18\x04 \x01(\bR\x12autoRebalanceAsked\"\xad\x01\n" +
+	"\x14auto_rebalance_asked\x18\x04 \x01(\bR\x12autoRebalanceAsked\"\xc9\x01\n" +
 	"\x12ChangeClusterReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x120\n" +
 	"\acluster\x18\x03 \x01(\v2\x16.tiercel.v1.ClusterRowR\acluster\x12\x10\n" +
-	"\x03job\x18\x04 \x01(\x04R\x03job\"|\n" +
+	"\x03job\x18\x04 \x01(\x04R\x03job\x12\x1a\n" +
+	"\bwarnings\x18\x05 \x03(\tR\bwarnings\"|\n" +
 	"\n" +
 	"ListQuotas\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +

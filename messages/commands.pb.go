@@ -76,6 +76,7 @@ type Command struct {
 	//	*Command_RecoverCatalog
 	//	*Command_AdoptCopy
 	//	*Command_AdoptVolume
+	//	*Command_KeepMaster
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -516,6 +517,15 @@ func (x *Command) GetAdoptVolume() *AdoptVolume {
 	return nil
 }
 
+func (x *Command) GetKeepMaster() *KeepMaster {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_KeepMaster); ok {
+			return x.KeepMaster
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -672,6 +682,10 @@ type Command_AdoptVolume struct {
 	AdoptVolume *AdoptVolume `protobuf:"bytes,67,opt,name=adopt_volume,json=adoptVolume,proto3,oneof"`
 }
 
+type Command_KeepMaster struct {
+	KeepMaster *KeepMaster `protobuf:"bytes,68,opt,name=keep_master,json=keepMaster,proto3,oneof"`
+}
+
 func (*Command_Bootstrap) isCommand_Kind() {}
 
 func (*Command_OpenSession) isCommand_Kind() {}
@@ -747,6 +761,8 @@ func (*Command_RecoverCatalog) isCommand_Kind() {}
 func (*Command_AdoptCopy) isCommand_Kind() {}
 
 func (*Command_AdoptVolume) isCommand_Kind() {}
+
+func (*Command_KeepMaster) isCommand_Kind() {}
 
 type Bootstrap struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
@@ -2045,6 +2061,52 @@ func (x *VerifyMember) GetDigest() []byte {
 	return nil
 }
 
+// An operator wants a node to be master, and to stay it until it fails or another node
+// becomes master for another reason.
+type KeepMaster struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepMaster) Reset() {
+	*x = KeepMaster{}
+	mi := &file_messages_commands_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepMaster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepMaster) ProtoMessage() {}
+
+func (x *KeepMaster) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_commands_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepMaster.ProtoReflect.Descriptor instead.
+func (*KeepMaster) Descriptor() ([]byte, []int) {
+	return file_messages_commands_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *KeepMaster) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
 type SetStormBrake struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Brake         *StormBrake            `protobuf:"bytes,1,opt,name=brake,proto3" json:"brake,omitempty"`
@@ -2054,7 +2116,7 @@ type SetStormBrake struct {
 
 func (x *SetStormBrake) Reset() {
 	*x = SetStormBrake{}
-	mi := &file_messages_commands_proto_msgTypes[20]
+	mi := &file_messages_commands_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2128,7 @@ func (x *SetStormBrake) String() string {
 func (*SetStormBrake) ProtoMessage() {}
 
 func (x *SetStormBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[20]
+	mi := &file_messages_commands_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2079,7 +2141,7 @@ func (x *SetStormBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStormBrake.ProtoReflect.Descriptor instead.
 func (*SetStormBrake) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{20}
+	return file_messages_commands_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetStormBrake) GetBrake() *StormBrake {
@@ -2104,7 +2166,7 @@ type RaiseGeneration struct {
 
 func (x *RaiseGeneration) Reset() {
 	*x = RaiseGeneration{}
-	mi := &file_messages_commands_proto_msgTypes[21]
+	mi := &file_messages_commands_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2178,7 @@ func (x *RaiseGeneration) String() string {
 func (*RaiseGeneration) ProtoMessage() {}
 
 func (x *RaiseGeneration) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[21]
+	mi := &file_messages_commands_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2191,7 @@ func (x *RaiseGeneration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseGeneration.ProtoReflect.Descriptor instead.
 func (*RaiseGeneration) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{21}
+	return file_messages_commands_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RaiseGeneration) GetGeneration() uint64 {
@@ -2172,7 +2234,7 @@ type CheckStateHash struct {
 
 func (x *CheckStateHash) Reset() {
 	*x = CheckStateHash{}
-	mi := &file_messages_commands_proto_msgTypes[22]
+	mi := &file_messages_commands_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2184,7 +2246,7 @@ func (x *CheckStateHash) String() string {
 func (*CheckStateHash) ProtoMessage() {}
 
 func (x *CheckStateHash) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[22]
+	mi := &file_messages_commands_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2197,7 +2259,7 @@ func (x *CheckStateHash) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStateHash.ProtoReflect.Descriptor instead.
 func (*CheckStateHash) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{22}
+	return file_messages_commands_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CheckStateHash) GetAtIndex() uint64 {
@@ -2225,7 +2287,7 @@ type MemberRef struct {
 
 func (x *MemberRef) Reset() {
 	*x = MemberRef{}
-	mi := &file_messages_commands_proto_msgTypes[23]
+	mi := &file_messages_commands_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2299,7 @@ func (x *MemberRef) String() string {
 func (*MemberRef) ProtoMessage() {}
 
 func (x *MemberRef) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[23]
+	mi := &file_messages_commands_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +2312,7 @@ func (x *MemberRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRef.ProtoReflect.Descriptor instead.
 func (*MemberRef) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{23}
+	return file_messages_commands_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MemberRef) GetNode() string {
@@ -2287,7 +2349,7 @@ type ChangeMembers struct {
 
 func (x *ChangeMembers) Reset() {
 	*x = ChangeMembers{}
-	mi := &file_messages_commands_proto_msgTypes[24]
+	mi := &file_messages_commands_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2361,7 @@ func (x *ChangeMembers) String() string {
 func (*ChangeMembers) ProtoMessage() {}
 
 func (x *ChangeMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[24]
+	mi := &file_messages_commands_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2374,7 @@ func (x *ChangeMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeMembers.ProtoReflect.Descriptor instead.
 func (*ChangeMembers) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{24}
+	return file_messages_commands_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ChangeMembers) GetVolume() uint64 {
@@ -2379,7 +2441,7 @@ type MarkDamaged struct {
 
 func (x *MarkDamaged) Reset() {
 	*x = MarkDamaged{}
-	mi := &file_messages_commands_proto_msgTypes[25]
+	mi := &file_messages_commands_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2453,7 @@ func (x *MarkDamaged) String() string {
 func (*MarkDamaged) ProtoMessage() {}
 
 func (x *MarkDamaged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[25]
+	mi := &file_messages_commands_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2466,7 @@ func (x *MarkDamaged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkDamaged.ProtoReflect.Descriptor instead.
 func (*MarkDamaged) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{25}
+	return file_messages_commands_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MarkDamaged) GetVolume() uint64 {
@@ -2454,7 +2516,7 @@ type RetireVolume struct {
 
 func (x *RetireVolume) Reset() {
 	*x = RetireVolume{}
-	mi := &file_messages_commands_proto_msgTypes[26]
+	mi := &file_messages_commands_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2528,7 @@ func (x *RetireVolume) String() string {
 func (*RetireVolume) ProtoMessage() {}
 
 func (x *RetireVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[26]
+	mi := &file_messages_commands_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2541,7 @@ func (x *RetireVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireVolume.ProtoReflect.Descriptor instead.
 func (*RetireVolume) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{26}
+	return file_messages_commands_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RetireVolume) GetVolume() uint64 {
@@ -2519,7 +2581,7 @@ type MoveExtents struct {
 
 func (x *MoveExtents) Reset() {
 	*x = MoveExtents{}
-	mi := &file_messages_commands_proto_msgTypes[27]
+	mi := &file_messages_commands_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +2593,7 @@ func (x *MoveExtents) String() string {
 func (*MoveExtents) ProtoMessage() {}
 
 func (x *MoveExtents) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[27]
+	mi := &file_messages_commands_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +2606,7 @@ func (x *MoveExtents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveExtents.ProtoReflect.Descriptor instead.
 func (*MoveExtents) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{27}
+	return file_messages_commands_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *MoveExtents) GetTenant() string {
@@ -2593,7 +2655,7 @@ type ExtentMove struct {
 
 func (x *ExtentMove) Reset() {
 	*x = ExtentMove{}
-	mi := &file_messages_commands_proto_msgTypes[28]
+	mi := &file_messages_commands_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2605,7 +2667,7 @@ func (x *ExtentMove) String() string {
 func (*ExtentMove) ProtoMessage() {}
 
 func (x *ExtentMove) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[28]
+	mi := &file_messages_commands_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2618,7 +2680,7 @@ func (x *ExtentMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtentMove.ProtoReflect.Descriptor instead.
 func (*ExtentMove) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{28}
+	return file_messages_commands_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ExtentMove) GetPosition() uint64 {
@@ -2653,7 +2715,7 @@ type DropVolume struct {
 
 func (x *DropVolume) Reset() {
 	*x = DropVolume{}
-	mi := &file_messages_commands_proto_msgTypes[29]
+	mi := &file_messages_commands_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +2727,7 @@ func (x *DropVolume) String() string {
 func (*DropVolume) ProtoMessage() {}
 
 func (x *DropVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[29]
+	mi := &file_messages_commands_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2740,7 @@ func (x *DropVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropVolume.ProtoReflect.Descriptor instead.
 func (*DropVolume) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{29}
+	return file_messages_commands_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DropVolume) GetVolume() uint64 {
@@ -2712,7 +2774,7 @@ type CreateJob struct {
 
 func (x *CreateJob) Reset() {
 	*x = CreateJob{}
-	mi := &file_messages_commands_proto_msgTypes[30]
+	mi := &file_messages_commands_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +2786,7 @@ func (x *CreateJob) String() string {
 func (*CreateJob) ProtoMessage() {}
 
 func (x *CreateJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[30]
+	mi := &file_messages_commands_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +2799,7 @@ func (x *CreateJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJob.ProtoReflect.Descriptor instead.
 func (*CreateJob) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{30}
+	return file_messages_commands_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateJob) GetKind() JobKind {
@@ -2807,7 +2869,7 @@ type UpdateJob struct {
 
 func (x *UpdateJob) Reset() {
 	*x = UpdateJob{}
-	mi := &file_messages_commands_proto_msgTypes[31]
+	mi := &file_messages_commands_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2819,7 +2881,7 @@ func (x *UpdateJob) String() string {
 func (*UpdateJob) ProtoMessage() {}
 
 func (x *UpdateJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[31]
+	mi := &file_messages_commands_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2832,7 +2894,7 @@ func (x *UpdateJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateJob.ProtoReflect.Descriptor instead.
 func (*UpdateJob) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{31}
+	return file_messages_commands_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UpdateJob) GetId() uint64 {
@@ -2911,7 +2973,7 @@ type ChangeJobState struct {
 
 func (x *ChangeJobState) Reset() {
 	*x = ChangeJobState{}
-	mi := &file_messages_commands_proto_msgTypes[32]
+	mi := &file_messages_commands_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +2985,7 @@ func (x *ChangeJobState) String() string {
 func (*ChangeJobState) ProtoMessage() {}
 
 func (x *ChangeJobState) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[32]
+	mi := &file_messages_commands_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +2998,7 @@ func (x *ChangeJobState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeJobState.ProtoReflect.Descriptor instead.
 func (*ChangeJobState) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{32}
+	return file_messages_commands_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ChangeJobState) GetId() uint64 {
@@ -2972,7 +3034,7 @@ type SetDraining struct {
 
 func (x *SetDraining) Reset() {
 	*x = SetDraining{}
-	mi := &file_messages_commands_proto_msgTypes[33]
+	mi := &file_messages_commands_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2984,7 +3046,7 @@ func (x *SetDraining) String() string {
 func (*SetDraining) ProtoMessage() {}
 
 func (x *SetDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[33]
+	mi := &file_messages_commands_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2997,7 +3059,7 @@ func (x *SetDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetDraining.ProtoReflect.Descriptor instead.
 func (*SetDraining) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{33}
+	return file_messages_commands_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SetDraining) GetNode() string {
@@ -3035,7 +3097,7 @@ type SetSettings struct {
 
 func (x *SetSettings) Reset() {
 	*x = SetSettings{}
-	mi := &file_messages_commands_proto_msgTypes[34]
+	mi := &file_messages_commands_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3047,7 +3109,7 @@ func (x *SetSettings) String() string {
 func (*SetSettings) ProtoMessage() {}
 
 func (x *SetSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[34]
+	mi := &file_messages_commands_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3060,7 +3122,7 @@ func (x *SetSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettings.ProtoReflect.Descriptor instead.
 func (*SetSettings) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{34}
+	return file_messages_commands_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SetSettings) GetSettings() *Settings {
@@ -3098,7 +3160,7 @@ type SetTier struct {
 
 func (x *SetTier) Reset() {
 	*x = SetTier{}
-	mi := &file_messages_commands_proto_msgTypes[35]
+	mi := &file_messages_commands_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3172,7 @@ func (x *SetTier) String() string {
 func (*SetTier) ProtoMessage() {}
 
 func (x *SetTier) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[35]
+	mi := &file_messages_commands_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3185,7 @@ func (x *SetTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTier.ProtoReflect.Descriptor instead.
 func (*SetTier) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{35}
+	return file_messages_commands_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SetTier) GetTier() *TierRow {
@@ -3162,7 +3224,7 @@ type TruncateVolume struct {
 
 func (x *TruncateVolume) Reset() {
 	*x = TruncateVolume{}
-	mi := &file_messages_commands_proto_msgTypes[36]
+	mi := &file_messages_commands_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3174,7 +3236,7 @@ func (x *TruncateVolume) String() string {
 func (*TruncateVolume) ProtoMessage() {}
 
 func (x *TruncateVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[36]
+	mi := &file_messages_commands_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3187,7 +3249,7 @@ func (x *TruncateVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TruncateVolume.ProtoReflect.Descriptor instead.
 func (*TruncateVolume) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{36}
+	return file_messages_commands_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *TruncateVolume) GetVolume() uint64 {
@@ -3241,7 +3303,7 @@ type SetLicense struct {
 
 func (x *SetLicense) Reset() {
 	*x = SetLicense{}
-	mi := &file_messages_commands_proto_msgTypes[37]
+	mi := &file_messages_commands_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3253,7 +3315,7 @@ func (x *SetLicense) String() string {
 func (*SetLicense) ProtoMessage() {}
 
 func (x *SetLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[37]
+	mi := &file_messages_commands_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3266,7 +3328,7 @@ func (x *SetLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLicense.ProtoReflect.Descriptor instead.
 func (*SetLicense) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{37}
+	return file_messages_commands_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SetLicense) GetLicense() *LicenseRow {
@@ -3300,7 +3362,7 @@ type NoteLicenseTime struct {
 
 func (x *NoteLicenseTime) Reset() {
 	*x = NoteLicenseTime{}
-	mi := &file_messages_commands_proto_msgTypes[38]
+	mi := &file_messages_commands_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3374,7 @@ func (x *NoteLicenseTime) String() string {
 func (*NoteLicenseTime) ProtoMessage() {}
 
 func (x *NoteLicenseTime) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[38]
+	mi := &file_messages_commands_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3387,7 @@ func (x *NoteLicenseTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteLicenseTime.ProtoReflect.Descriptor instead.
 func (*NoteLicenseTime) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{38}
+	return file_messages_commands_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *NoteLicenseTime) GetAtUnixMs() int64 {
@@ -3347,7 +3409,7 @@ type SetQuota struct {
 
 func (x *SetQuota) Reset() {
 	*x = SetQuota{}
-	mi := &file_messages_commands_proto_msgTypes[39]
+	mi := &file_messages_commands_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3359,7 +3421,7 @@ func (x *SetQuota) String() string {
 func (*SetQuota) ProtoMessage() {}
 
 func (x *SetQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[39]
+	mi := &file_messages_commands_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3372,7 +3434,7 @@ func (x *SetQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetQuota.ProtoReflect.Descriptor instead.
 func (*SetQuota) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{39}
+	return file_messages_commands_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SetQuota) GetTenant() string {
@@ -3399,7 +3461,7 @@ type RemoveQuota struct {
 
 func (x *RemoveQuota) Reset() {
 	*x = RemoveQuota{}
-	mi := &file_messages_commands_proto_msgTypes[40]
+	mi := &file_messages_commands_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3411,7 +3473,7 @@ func (x *RemoveQuota) String() string {
 func (*RemoveQuota) ProtoMessage() {}
 
 func (x *RemoveQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[40]
+	mi := &file_messages_commands_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3424,7 +3486,7 @@ func (x *RemoveQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveQuota.ProtoReflect.Descriptor instead.
 func (*RemoveQuota) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{40}
+	return file_messages_commands_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RemoveQuota) GetTenant() string {
@@ -3451,7 +3513,7 @@ type RecoverCatalog struct {
 
 func (x *RecoverCatalog) Reset() {
 	*x = RecoverCatalog{}
-	mi := &file_messages_commands_proto_msgTypes[41]
+	mi := &file_messages_commands_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +3525,7 @@ func (x *RecoverCatalog) String() string {
 func (*RecoverCatalog) ProtoMessage() {}
 
 func (x *RecoverCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[41]
+	mi := &file_messages_commands_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +3538,7 @@ func (x *RecoverCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverCatalog.ProtoReflect.Descriptor instead.
 func (*RecoverCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{41}
+	return file_messages_commands_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RecoverCatalog) GetGeneration() uint64 {
@@ -3526,7 +3588,7 @@ type AdoptCopy struct {
 
 func (x *AdoptCopy) Reset() {
 	*x = AdoptCopy{}
-	mi := &file_messages_commands_proto_msgTypes[42]
+	mi := &file_messages_commands_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3538,7 +3600,7 @@ func (x *AdoptCopy) String() string {
 func (*AdoptCopy) ProtoMessage() {}
 
 func (x *AdoptCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[42]
+	mi := &file_messages_commands_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3551,7 +3613,7 @@ func (x *AdoptCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptCopy.ProtoReflect.Descriptor instead.
 func (*AdoptCopy) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{42}
+	return file_messages_commands_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AdoptCopy) GetVolume() uint64 {
@@ -3606,7 +3668,7 @@ type AdoptVolume struct {
 
 func (x *AdoptVolume) Reset() {
 	*x = AdoptVolume{}
-	mi := &file_messages_commands_proto_msgTypes[43]
+	mi := &file_messages_commands_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3618,7 +3680,7 @@ func (x *AdoptVolume) String() string {
 func (*AdoptVolume) ProtoMessage() {}
 
 func (x *AdoptVolume) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_commands_proto_msgTypes[43]
+	mi := &file_messages_commands_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3631,7 +3693,7 @@ func (x *AdoptVolume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptVolume.ProtoReflect.Descriptor instead.
 func (*AdoptVolume) Descriptor() ([]byte, []int) {
-	return file_messages_commands_proto_rawDescGZIP(), []int{43}
+	return file_messages_commands_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AdoptVolume) GetVolume() uint64 {
@@ -3688,7 +3750,7 @@ var File_messages_commands_proto protoreflect.FileDescriptor
 const file_messages_commands_proto_rawDesc = "" +
 	"\n" +
 	"\x17messages/commands.proto\x12\n" +
-	"tiercel.v1\x1a\x13messages/rows.proto\"\xef\x14\n" +
+	"tiercel.v1\x1a\x13messages/rows.proto\"\xaa\x15\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x18\n" +
@@ -3742,7 +3804,9 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x0frecover_catalog\x18A \x01(\v2\x1a.tiercel.v1.RecoverCatalogH\x00R\x0erecoverCatalog\x126\n" +
 	"\n" +
 	"adopt_copy\x18B \x01(\v2\x15.tiercel.v1.AdoptCopyH\x00R\tadoptCopy\x12<\n" +
-	"\fadopt_volume\x18C \x01(\v2\x17.tiercel.v1.AdoptVolumeH\x00R\vadoptVolumeB\x06\n" +
+	"\fadopt_volume\x18C \x01(\v2\x17.tiercel.v1.AdoptVolumeH\x00R\vadoptVolume\x129\n" +
+	"\vkeep_master\x18D \x01(\v2\x16.tiercel.v1.KeepMasterH\x00R\n" +
+	"keepMasterB\x06\n" +
 	"\x04kind\"\xec\x02\n" +
 	"\tBootstrap\x12\x1d\n" +
 	"\n" +
@@ -3861,7 +3925,10 @@ const file_messages_commands_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
 	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
 	"replicaGen\x12\x16\n" +
-	"\x06digest\x18\x05 \x01(\fR\x06digest\"=\n" +
+	"\x06digest\x18\x05 \x01(\fR\x06digest\" \n" +
+	"\n" +
+	"KeepMaster\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"=\n" +
 	"\rSetStormBrake\x12,\n" +
 	"\x05brake\x18\x01 \x01(\v2\x16.tiercel.v1.StormBrakeR\x05brake\"y\n" +
 	"\x0fRaiseGeneration\x12\x1e\n" +
@@ -4028,7 +4095,7 @@ func file_messages_commands_proto_rawDescGZIP() []byte {
 	return file_messages_commands_proto_rawDescData
 }
 
-var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_messages_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_messages_commands_proto_goTypes = []any{
 	(*Command)(nil),           // 0: tiercel.v1.Command
 	(*Bootstrap)(nil),         // 1: tiercel.v1.Bootstrap
@@ -4050,41 +4117,42 @@ var file_messages_commands_proto_goTypes = []any{
 	(*ChangeWorkerState)(nil), // 17: tiercel.v1.ChangeWorkerState
 	(*RemoveWorker)(nil),      // 18: tiercel.v1.RemoveWorker
 	(*VerifyMember)(nil),      // 19: tiercel.v1.VerifyMember
-	(*SetStormBrake)(nil),     // 20: tiercel.v1.SetStormBrake
-	(*RaiseGeneration)(nil),   // 21: tiercel.v1.RaiseGeneration
-	(*CheckStateHash)(nil),    // 22: tiercel.v1.CheckStateHash
-	(*MemberRef)(nil),         // 23: tiercel.v1.MemberRef
-	(*ChangeMembers)(nil),     // 24: tiercel.v1.ChangeMembers
-	(*MarkDamaged)(nil),       // 25: tiercel.v1.MarkDamaged
-	(*RetireVolume)(nil),      // 26: tiercel.v1.RetireVolume
-	(*MoveExtents)(nil),       // 27: tiercel.v1.MoveExtents
-	(*ExtentMove)(nil),        // 28: tiercel.v1.ExtentMove
-	(*DropVolume)(nil),        // 29: tiercel.v1.DropVolume
-	(*CreateJob)(nil),         // 30: tiercel.v1.CreateJob
-	(*UpdateJob)(nil),         // 31: tiercel.v1.UpdateJob
-	(*ChangeJobState)(nil),    // 32: tiercel.v1.ChangeJobState
-	(*SetDraining)(nil),       // 33: tiercel.v1.SetDraining
-	(*SetSettings)(nil),       // 34: tiercel.v1.SetSettings
-	(*SetTier)(nil),           // 35: tiercel.v1.SetTier
-	(*TruncateVolume)(nil),    // 36: tiercel.v1.TruncateVolume
-	(*SetLicense)(nil),        // 37: tiercel.v1.SetLicense
-	(*NoteLicenseTime)(nil),   // 38: tiercel.v1.NoteLicenseTime
-	(*SetQuota)(nil),          // 39: tiercel.v1.SetQuota
-	(*RemoveQuota)(nil),       // 40: tiercel.v1.RemoveQuota
-	(*RecoverCatalog)(nil),    // 41: tiercel.v1.RecoverCatalog
-	(*AdoptCopy)(nil),         // 42: tiercel.v1.AdoptCopy
-	(*AdoptVolume)(nil),       // 43: tiercel.v1.AdoptVolume
-	nil,                       // 44: tiercel.v1.FileAttributes.MetaEntry
-	(*TierRow)(nil),           // 45: tiercel.v1.TierRow
-	(*Settings)(nil),          // 46: tiercel.v1.Settings
-	(*Extent)(nil),            // 47: tiercel.v1.Extent
-	(*WorkerRow)(nil),         // 48: tiercel.v1.WorkerRow
-	(WorkerState)(0),          // 49: tiercel.v1.WorkerState
-	(*StormBrake)(nil),        // 50: tiercel.v1.StormBrake
-	(JobKind)(0),              // 51: tiercel.v1.JobKind
-	(*JobQuarantine)(nil),     // 52: tiercel.v1.JobQuarantine
-	(JobState)(0),             // 53: tiercel.v1.JobState
-	(*LicenseRow)(nil),        // 54: tiercel.v1.LicenseRow
+	(*KeepMaster)(nil),        // 20: tiercel.v1.KeepMaster
+	(*SetStormBrake)(nil),     // 21: tiercel.v1.SetStormBrake
+	(*RaiseGeneration)(nil),   // 22: tiercel.v1.RaiseGeneration
+	(*CheckStateHash)(nil),    // 23: tiercel.v1.CheckStateHash
+	(*MemberRef)(nil),         // 24: tiercel.v1.MemberRef
+	(*ChangeMembers)(nil),     // 25: tiercel.v1.ChangeMembers
+	(*MarkDamaged)(nil),       // 26: tiercel.v1.MarkDamaged
+	(*RetireVolume)(nil),      // 27: tiercel.v1.RetireVolume
+	(*MoveExtents)(nil),       // 28: tiercel.v1.MoveExtents
+	(*ExtentMove)(nil),        // 29: tiercel.v1.ExtentMove
+	(*DropVolume)(nil),        // 30: tiercel.v1.DropVolume
+	(*CreateJob)(nil),         // 31: tiercel.v1.CreateJob
+	(*UpdateJob)(nil),         // 32: tiercel.v1.UpdateJob
+	(*ChangeJobState)(nil),    // 33: tiercel.v1.ChangeJobState
+	(*SetDraining)(nil),       // 34: tiercel.v1.SetDraining
+	(*SetSettings)(nil),       // 35: tiercel.v1.SetSettings
+	(*SetTier)(nil),           // 36: tiercel.v1.SetTier
+	(*TruncateVolume)(nil),    // 37: tiercel.v1.TruncateVolume
+	(*SetLicense)(nil),        // 38: tiercel.v1.SetLicense
+	(*NoteLicenseTime)(nil),   // 39: tiercel.v1.NoteLicenseTime
+	(*SetQuota)(nil),          // 40: tiercel.v1.SetQuota
+	(*RemoveQuota)(nil),       // 41: tiercel.v1.RemoveQuota
+	(*RecoverCatalog)(nil),    // 42: tiercel.v1.RecoverCatalog
+	(*AdoptCopy)(nil),         // 43: tiercel.v1.AdoptCopy
+	(*AdoptVolume)(nil),       // 44: tiercel.v1.AdoptVolume
+	nil,                       // 45: tiercel.v1.FileAttributes.MetaEntry
+	(*TierRow)(nil),           // 46: tiercel.v1.TierRow
+	(*Settings)(nil),          // 47: tiercel.v1.Settings
+	(*Extent)(nil),            // 48: tiercel.v1.Extent
+	(*WorkerRow)(nil),         // 49: tiercel.v1.WorkerRow
+	(WorkerState)(0),          // 50: tiercel.v1.WorkerState
+	(*StormBrake)(nil),        // 51: tiercel.v1.StormBrake
+	(JobKind)(0),              // 52: tiercel.v1.JobKind
+	(*JobQuarantine)(nil),     // 53: tiercel.v1.JobQuarantine
+	(JobState)(0),             // 54: tiercel.v1.JobState
+	(*LicenseRow)(nil),        // 55: tiercel.v1.LicenseRow
 }
 var file_messages_commands_proto_depIdxs = []int32{
 	1,  // 0: tiercel.v1.Command.bootstrap:type_name -> tiercel.v1.Bootstrap
@@ -4100,63 +4168,64 @@ var file_messages_commands_proto_depIdxs = []int32{
 	14, // 10: tiercel.v1.Command.reopen_volume:type_name -> tiercel.v1.ReopenVolume
 	15, // 11: tiercel.v1.Command.register_worker:type_name -> tiercel.v1.RegisterWorker
 	16, // 12: tiercel.v1.Command.master_started:type_name -> tiercel.v1.MasterStarted
-	22, // 13: tiercel.v1.Command.check_state_hash:type_name -> tiercel.v1.CheckStateHash
+	23, // 13: tiercel.v1.Command.check_state_hash:type_name -> tiercel.v1.CheckStateHash
 	17, // 14: tiercel.v1.Command.change_worker_state:type_name -> tiercel.v1.ChangeWorkerState
 	18, // 15: tiercel.v1.Command.remove_worker:type_name -> tiercel.v1.RemoveWorker
 	19, // 16: tiercel.v1.Command.verify_member:type_name -> tiercel.v1.VerifyMember
-	20, // 17: tiercel.v1.Command.set_storm_brake:type_name -> tiercel.v1.SetStormBrake
-	21, // 18: tiercel.v1.Command.raise_generation:type_name -> tiercel.v1.RaiseGeneration
-	24, // 19: tiercel.v1.Command.change_members:type_name -> tiercel.v1.ChangeMembers
-	25, // 20: tiercel.v1.Command.mark_damaged:type_name -> tiercel.v1.MarkDamaged
-	26, // 21: tiercel.v1.Command.retire_volume:type_name -> tiercel.v1.RetireVolume
-	27, // 22: tiercel.v1.Command.move_extents:type_name -> tiercel.v1.MoveExtents
-	29, // 23: tiercel.v1.Command.drop_volume:type_name -> tiercel.v1.DropVolume
-	30, // 24: tiercel.v1.Command.create_job:type_name -> tiercel.v1.CreateJob
-	31, // 25: tiercel.v1.Command.update_job:type_name -> tiercel.v1.UpdateJob
-	32, // 26: tiercel.v1.Command.change_job_state:type_name -> tiercel.v1.ChangeJobState
-	33, // 27: tiercel.v1.Command.set_draining:type_name -> tiercel.v1.SetDraining
-	34, // 28: tiercel.v1.Command.set_settings:type_name -> tiercel.v1.SetSettings
-	35, // 29: tiercel.v1.Command.set_tier:type_name -> tiercel.v1.SetTier
-	36, // 30: tiercel.v1.Command.truncate_volume:type_name -> tiercel.v1.TruncateVolume
-	37, // 31: tiercel.v1.Command.set_license:type_name -> tiercel.v1.SetLicense
-	38, // 32: tiercel.v1.Command.note_license_time:type_name -> tiercel.v1.NoteLicenseTime
-	39, // 33: tiercel.v1.Command.set_quota:type_name -> tiercel.v1.SetQuota
-	40, // 34: tiercel.v1.Command.remove_quota:type_name -> tiercel.v1.RemoveQuota
-	41, // 35: tiercel.v1.Command.recover_catalog:type_name -> tiercel.v1.RecoverCatalog
-	42, // 36: tiercel.v1.Command.adopt_copy:type_name -> tiercel.v1.AdoptCopy
-	43, // 37: tiercel.v1.Command.adopt_volume:type_name -> tiercel.v1.AdoptVolume
-	45, // 38: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
-	46, // 39: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
-	37, // 40: tiercel.v1.Bootstrap.license:type_name -> tiercel.v1.SetLicense
-	44, // 41: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
-	3,  // 42: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
-	4,  // 43: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
-	47, // 44: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
-	4,  // 45: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
-	3,  // 46: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
-	47, // 47: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
-	13, // 48: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
-	48, // 49: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
-	49, // 50: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
-	49, // 51: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
-	50, // 52: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
-	23, // 53: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
-	23, // 54: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
-	28, // 55: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
-	47, // 56: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
-	47, // 57: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
-	51, // 58: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
-	52, // 59: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
-	53, // 60: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
-	46, // 61: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
-	45, // 62: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
-	54, // 63: tiercel.v1.SetLicense.license:type_name -> tiercel.v1.LicenseRow
-	23, // 64: tiercel.v1.AdoptVolume.copies:type_name -> tiercel.v1.MemberRef
-	65, // [65:65] is the sub-list for method output_type
-	65, // [65:65] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	21, // 17: tiercel.v1.Command.set_storm_brake:type_name -> tiercel.v1.SetStormBrake
+	22, // 18: tiercel.v1.Command.raise_generation:type_name -> tiercel.v1.RaiseGeneration
+	25, // 19: tiercel.v1.Command.change_members:type_name -> tiercel.v1.ChangeMembers
+	26, // 20: tiercel.v1.Command.mark_damaged:type_name -> tiercel.v1.MarkDamaged
+	27, // 21: tiercel.v1.Command.retire_volume:type_name -> tiercel.v1.RetireVolume
+	28, // 22: tiercel.v1.Command.move_extents:type_name -> tiercel.v1.MoveExtents
+	30, // 23: tiercel.v1.Command.drop_volume:type_name -> tiercel.v1.DropVolume
+	31, // 24: tiercel.v1.Command.create_job:type_name -> tiercel.v1.CreateJob
+	32, // 25: tiercel.v1.Command.update_job:type_name -> tiercel.v1.UpdateJob
+	33, // 26: tiercel.v1.Command.change_job_state:type_name -> tiercel.v1.ChangeJobState
+	34, // 27: tiercel.v1.Command.set_draining:type_name -> tiercel.v1.SetDraining
+	35, // 28: tiercel.v1.Command.set_settings:type_name -> tiercel.v1.SetSettings
+	36, // 29: tiercel.v1.Command.set_tier:type_name -> tiercel.v1.SetTier
+	37, // 30: tiercel.v1.Command.truncate_volume:type_name -> tiercel.v1.TruncateVolume
+	38, // 31: tiercel.v1.Command.set_license:type_name -> tiercel.v1.SetLicense
+	39, // 32: tiercel.v1.Command.note_license_time:type_name -> tiercel.v1.NoteLicenseTime
+	40, // 33: tiercel.v1.Command.set_quota:type_name -> tiercel.v1.SetQuota
+	41, // 34: tiercel.v1.Command.remove_quota:type_name -> tiercel.v1.RemoveQuota
+	42, // 35: tiercel.v1.Command.recover_catalog:type_name -> tiercel.v1.RecoverCatalog
+	43, // 36: tiercel.v1.Command.adopt_copy:type_name -> tiercel.v1.AdoptCopy
+	44, // 37: tiercel.v1.Command.adopt_volume:type_name -> tiercel.v1.AdoptVolume
+	20, // 38: tiercel.v1.Command.keep_master:type_name -> tiercel.v1.KeepMaster
+	46, // 39: tiercel.v1.Bootstrap.tiers:type_name -> tiercel.v1.TierRow
+	47, // 40: tiercel.v1.Bootstrap.settings:type_name -> tiercel.v1.Settings
+	38, // 41: tiercel.v1.Bootstrap.license:type_name -> tiercel.v1.SetLicense
+	45, // 42: tiercel.v1.FileAttributes.meta:type_name -> tiercel.v1.FileAttributes.MetaEntry
+	3,  // 43: tiercel.v1.FileAttributes.conditions:type_name -> tiercel.v1.Conditions
+	4,  // 44: tiercel.v1.PutFile.file:type_name -> tiercel.v1.FileAttributes
+	48, // 45: tiercel.v1.PutFile.extents:type_name -> tiercel.v1.Extent
+	4,  // 46: tiercel.v1.CommitUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,  // 47: tiercel.v1.DeleteFile.conditions:type_name -> tiercel.v1.Conditions
+	48, // 48: tiercel.v1.StageExtents.extents:type_name -> tiercel.v1.Extent
+	13, // 49: tiercel.v1.SealVolume.fenced:type_name -> tiercel.v1.FencedCopy
+	49, // 50: tiercel.v1.RegisterWorker.worker:type_name -> tiercel.v1.WorkerRow
+	50, // 51: tiercel.v1.ChangeWorkerState.from:type_name -> tiercel.v1.WorkerState
+	50, // 52: tiercel.v1.ChangeWorkerState.to:type_name -> tiercel.v1.WorkerState
+	51, // 53: tiercel.v1.SetStormBrake.brake:type_name -> tiercel.v1.StormBrake
+	24, // 54: tiercel.v1.ChangeMembers.expect:type_name -> tiercel.v1.MemberRef
+	24, // 55: tiercel.v1.ChangeMembers.remove:type_name -> tiercel.v1.MemberRef
+	29, // 56: tiercel.v1.MoveExtents.moves:type_name -> tiercel.v1.ExtentMove
+	48, // 57: tiercel.v1.ExtentMove.from:type_name -> tiercel.v1.Extent
+	48, // 58: tiercel.v1.ExtentMove.to:type_name -> tiercel.v1.Extent
+	52, // 59: tiercel.v1.CreateJob.kind:type_name -> tiercel.v1.JobKind
+	53, // 60: tiercel.v1.UpdateJob.quarantined:type_name -> tiercel.v1.JobQuarantine
+	54, // 61: tiercel.v1.ChangeJobState.to:type_name -> tiercel.v1.JobState
+	47, // 62: tiercel.v1.SetSettings.settings:type_name -> tiercel.v1.Settings
+	46, // 63: tiercel.v1.SetTier.tier:type_name -> tiercel.v1.TierRow
+	55, // 64: tiercel.v1.SetLicense.license:type_name -> tiercel.v1.LicenseRow
+	24, // 65: tiercel.v1.AdoptVolume.copies:type_name -> tiercel.v1.MemberRef
+	66, // [66:66] is the sub-list for method output_type
+	66, // [66:66] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_messages_commands_proto_init() }
@@ -4204,6 +4273,7 @@ func file_messages_commands_proto_init() {
 		(*Command_RecoverCatalog)(nil),
 		(*Command_AdoptCopy)(nil),
 		(*Command_AdoptVolume)(nil),
+		(*Command_KeepMaster)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4211,7 +4281,7 @@ func file_messages_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_commands_proto_rawDesc), len(file_messages_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   45,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

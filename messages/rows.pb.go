@@ -1478,6 +1478,7 @@ type ClusterRow struct {
 	// deleted. Copies of a lower replica generation may be members that it does not know of.
 	SetAside      []*VolumeRange `protobuf:"bytes,65,rep,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
 	AdoptBelow    uint64         `protobuf:"varint,66,opt,name=adopt_below,json=adoptBelow,proto3" json:"adopt_below,omitempty"`
+	KeptMaster    string         `protobuf:"bytes,68,opt,name=kept_master,json=keptMaster,proto3" json:"kept_master,omitempty"` // promoted by an operator; empty once another node is master
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1650,6 +1651,13 @@ func (x *ClusterRow) GetAdoptBelow() uint64 {
 		return x.AdoptBelow
 	}
 	return 0
+}
+
+func (x *ClusterRow) GetKeptMaster() string {
+	if x != nil {
+		return x.KeptMaster
+	}
+	return ""
 }
 
 // The licence of the cluster: facts that whoever proposed it has verified. No signature
@@ -2677,7 +2685,7 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\x05 \x01(\x03R\batUnixMs\x12\x14\n" +
-	"\x05index\x18\x06 \x01(\x04R\x05index\"\xab\x06\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"\xcc\x06\n" +
 	"\n" +
 	"ClusterRow\x12\x1d\n" +
 	"\n" +
@@ -2705,7 +2713,9 @@ const file_messages_rows_proto_rawDesc = "" +
 	"\alicense\x187 \x01(\v2\x16.tiercel.v1.LicenseRowR\alicense\x124\n" +
 	"\tset_aside\x18A \x03(\v2\x17.tiercel.v1.VolumeRangeR\bsetAside\x12\x1f\n" +
 	"\vadopt_below\x18B \x01(\x04R\n" +
-	"adoptBelow\"\xc9\x03\n" +
+	"adoptBelow\x12\x1f\n" +
+	"\vkept_master\x18D \x01(\tR\n" +
+	"keptMaster\"\xc9\x03\n" +
 	"\n" +
 	"LicenseRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +

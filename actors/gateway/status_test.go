@@ -30,6 +30,12 @@ func TestStatus_SaysWhichDisksNeedSomebody(t *testing.T) {
 	assert.Equal(t, "degraded", s.State)
 	assert.Equal(t, []string{"the disk of n-3 (it hangs) takes nothing new; if it does not recover, replace it: drain and remove the worker"}, s.Warnings)
 
+	g := &Gateway{session: 1, master: &messages.MasterReady{Ready: true, Capacity: []*messages.CapacityReport{well}, Silent: []string{"n-4", "n-5"}, SilentWorkers: 7}}
+	s = &messages.ClusterStatusReply{Warnings: nil}
+	g.completeStatus(s)
+	assert.Equal(t, "degraded", s.State)
+	assert.Equal(t, []string{"nothing is heard of n-4, n-5 and 5 more; start them, or remove from the cluster what will not come back"}, s.Warnings)
+
 	assert.Equal(t, "healthy", status(well, &messages.CapacityReport{}).State, "one is full, others are not")
 	assert.Equal(t, "read_only", status(&messages.CapacityReport{}, &messages.CapacityReport{}).State)
 }

@@ -3,6 +3,7 @@ package master
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -48,6 +49,7 @@ func (c *Coordinator) word(ctx *runtime.Context, after uint64, limit int) *messa
 		Ready: c.ready, Reason: c.reason, Cluster: c.cluster, Address: ctx.Runtime().Address(),
 	}
 	m.Capacity, m.Roster, m.RosterAfter = c.capacity(), c.roster.Newest(), after
+	m.Silent, m.SilentWorkers = c.silent(ctx.Now())
 	var upTo uint64
 	if m.Peers, upTo = c.roster.After(after, limit); upTo < m.Roster {
 		m.Peers, m.RosterAfter = nil, m.Roster // too much for one word: other members know it
@@ -93,6 +95,24 @@ func (c *Coordinator) capacity() []*messages.CapacityReport {
 		}
 	}
 	return out
+}
+
+// silent names workers that have not told of their disk for long, as far as this master
+// has been there to hear them: each tells every second, so it is known of them long before
+// they have missed heartbeats enough to change their state.
+func (c *Coordinator) silent(now time.Time) (named []string, count uint32) {
+	if now.Sub(c.since) < presentFor {
+		return nil, 0
+	}
+	for i, node := range c.nodes {
+		if c.rows[i].State == messages.WorkerState_LEFT || c.space[node] != nil && now.Sub(c.space[node].at) < presentFor {
+			continue
+		}
+		if count++; len(named) < maxWarned {
+			named = append(named, node)
+		}
+	}
+	return named, count
 }
 
 // announce tells the member of every node, this one first.

@@ -35,6 +35,7 @@ type Controller struct {
 	logMembers []*messages.Peer      // voters and learners
 	lookup     uint64                // number of the newest lookup
 	full       []waiting
+	describes  []masterQuestion
 	installs   []installing
 	lag        map[string]*messages.FollowerLag // of the workers whose copies are behind
 
@@ -59,6 +60,12 @@ type greeting struct {
 type waiting struct {
 	to *actor.PID
 	m  *messages.ListWorkers
+}
+
+// masterQuestion is a question about the master that waits for the same.
+type masterQuestion struct {
+	to *actor.PID
+	m  *messages.DescribeMaster
 }
 
 // handOver is a lead on its way to another node.
@@ -171,9 +178,7 @@ func (c *Controller) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		}
 	}
 	c.rank()
-	// Before its start is in the log this master sees the rows of an earlier one; after
-	// a take-over they still name those that were left behind.
-	if c.cluster.GetTerm() == c.cfg.Term && c.cluster.GetGeneration() == c.cfg.Generation {
+	if c.started() {
 		c.judge(ctx, now)
 		c.judgeBrake(ctx, now)
 		c.judgeVoters(ctx)
@@ -181,7 +186,12 @@ func (c *Controller) onLookup(ctx *runtime.Context, m *messages.LookupReply) {
 		c.judgeLicense(ctx, now)
 		c.install(ctx)
 	}
-	c.answerLists(ctx)
+	if c.log != nil {
+		c.answerLists(ctx) // with the roles
+		if c.started() {
+			c.answerDescribes(ctx)
+		}
+	}
 }
 
 func (c *Controller) onLog(_ *runtime.Context, m *messages.DescribeLogReply) {

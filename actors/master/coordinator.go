@@ -30,6 +30,7 @@ type Coordinator struct {
 	cfg       Config
 	proposals map[uint64]*proposal // by our number
 	next      uint64
+	since     time.Time // when it began
 
 	cluster *messages.ClusterRow
 	nodes   []string // every worker in the catalog, in order
@@ -141,6 +142,7 @@ func (c *Coordinator) Receive(ctx *runtime.Context, msg any) {
 }
 
 func (c *Coordinator) onStarted(ctx *runtime.Context) {
+	c.since = ctx.Now()
 	c.next = ctx.Rand() >> 16 << 16 // a restarted coordinator must not take an old outcome for its own
 	ctx.After(c.cfg.ReconcileTick, housekeeping{})
 	ctx.After(c.cfg.MasterInterval, announceDue{})

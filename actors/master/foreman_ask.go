@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
 	"tiercel/cluster/replication"
+	"tiercel/cluster/shortage"
 	"tiercel/messages"
 )
 
@@ -41,16 +43,12 @@ func (f *Foreman) receiveQuestion(ctx *runtime.Context, msg any) {
 	case *messages.DescribeReplication:
 		f.later(ctx, m.Header, func(ctx *runtime.Context, to *actor.PID) { f.onDescribeReplication(ctx, to, m) })
 	case *messages.ChangeTier:
-		f.later(ctx, m.Header, func(ctx *runtime.Context, to *actor.PID) {
-			f.changeCluster(ctx, to, m.Header, &messages.Command{Kind: &messages.Command_SetTier{
-				SetTier: &messages.SetTier{Tier: m.Tier, CopiesAsked: m.CopiesAsked, DiskAsked: m.DiskAsked},
-			}})
-		})
+		f.later(ctx, m.Header, func(ctx *runtime.Context, to *actor.PID) { f.onChangeTier(ctx, to, m) })
 	case *messages.ChangeSettings:
 		f.later(ctx, m.Header, func(ctx *runtime.Context, to *actor.PID) {
 			f.changeCluster(ctx, to, m.Header, &messages.Command{Kind: &messages.Command_SetSettings{
 				SetSettings: &messages.SetSettings{Settings: m.Settings, IfVersion: m.IfVersion, AutoRebalanceAsked: m.AutoRebalanceAsked},
-			}})
+			}}, func(ctx *runtime.Context, r *messages.ChangeClusterReply) { ctx.Send(to, r) })
 		})
 	}
 }
@@ -93,7 +91,7 @@ func (f *Foreman) onStartRebalance(ctx *runtime.Context, to *actor.PID, m *messa
 func (f *Foreman) draft(ctx *runtime.Context, to *actor.PID, h *messages.Header, kind messages.JobKind, subject string, bytesPerSecond uint64) {
 	moves, bytes, blockers := replication.DryRun(f.input(ctx), kind, subject)
 	r := &messages.StartJobReply{
-		Header: messages.ReplyHeader(h), PlanBytes: bytes, PlanItems: uint64(len(moves)), Blockers: firstOf(blockers, 16),
+		Header: messages.ReplyHeader(h), PlanBytes: bytes, PlanItems: uint64(len(moves)), Blockers: firstOf(blockers, 16), Warnings: f.lacksWithout(subject),
 	}
 	for _, mv := range firstOf(moves, maxPlanShown) {
 		r.Plan = append(r.Plan, &messages.PlannedMove{Volume: mv.Volume, From: mv.From, To: mv.To, Bytes: mv.Bytes, Why: mv.Why})
@@ -106,6 +104,22 @@ func (f *Foreman) draft(ctx *runtime.Context, to *actor.PID, h *messages.Header,
 		r.EstimateSeconds = float64(bytes) / float64(limit)
 	}
 	ctx.SendBulk(to, r)
+}
+
+// lacksWithout is what the cluster will not be able to give without a worker, and can now;
+// empty: nothing.
+func (f *Foreman) lacksWithout(node string) []string {
+	workers := slices.Clone(f.status.Workers)
+	if i := slices.Index(f.status.WorkerNodes, node); i >= 0 {
+		workers[i] = proto.CloneOf(workers[i])
+		workers[i].Draining = true
+	}
+	return shortage.New(f.lacks(), shortage.Of(f.cluster(), f.status.WorkerNodes, workers))
+}
+
+// lacks is what the cluster cannot give now.
+func (f *Foreman) lacks() []string {
+	return shortage.Of(f.cluster(), f.status.WorkerNodes, f.status.Workers)
 }
 
 func (f *Foreman) onDrain(ctx *runtime.Context, to *actor.PID, m *messages.DrainWorker) {
@@ -124,26 +138,33 @@ func (f *Foreman) onDrain(ctx *runtime.Context, to *actor.PID, m *messages.Drain
 	case m.Cancel:
 		id := f.jobID(replication.JobKey{Kind: messages.JobKind_DRAIN, Subject: m.Node})
 		f.commit(ctx, &messages.Command{Kind: &messages.Command_SetDraining{SetDraining: &messages.SetDraining{Node: m.Node, Cause: "cancelled by an operator"}}},
-			func(ctx *runtime.Context, o *messages.CommitOutcome) { f.replyJob(ctx, to, m.Header, o, id) })
+			func(ctx *runtime.Context, o *messages.CommitOutcome) { f.replyJob(ctx, to, m.Header, o, id, nil) })
 	default:
-		f.startJob(ctx, to, m.Header, &messages.CreateJob{Kind: messages.JobKind_DRAIN, Subject: m.Node, Cause: "asked for by an operator"})
+		warnings := f.lacksWithout(m.Node)
+		create := &messages.CreateJob{Kind: messages.JobKind_DRAIN, Subject: m.Node, Cause: "asked for by an operator"}
+		f.commit(ctx, &messages.Command{Kind: &messages.Command_CreateJob{CreateJob: create}},
+			func(ctx *runtime.Context, o *messages.CommitOutcome) {
+				f.replyJob(ctx, to, m.Header, o, o.Result.GetId(), warnings)
+			})
 	}
 }
 
 // startJob logs a job and answers with it.
 func (f *Foreman) startJob(ctx *runtime.Context, to *actor.PID, h *messages.Header, create *messages.CreateJob) {
 	f.commit(ctx, &messages.Command{Kind: &messages.Command_CreateJob{CreateJob: create}},
-		func(ctx *runtime.Context, o *messages.CommitOutcome) { f.replyJob(ctx, to, h, o, o.Result.GetId()) })
+		func(ctx *runtime.Context, o *messages.CommitOutcome) {
+			f.replyJob(ctx, to, h, o, o.Result.GetId(), nil)
+		})
 }
 
 // replyJob answers with a job as it is after the next look.
-func (f *Foreman) replyJob(ctx *runtime.Context, to *actor.PID, h *messages.Header, o *messages.CommitOutcome, id uint64) {
+func (f *Foreman) replyJob(ctx *runtime.Context, to *actor.PID, h *messages.Header, o *messages.CommitOutcome, id uint64, warnings []string) {
 	if err := outcomeError("start a job", o); err != nil {
 		ctx.Send(to, &messages.StartJobReply{Header: messages.ReplyHeader(h), Error: messages.FromError(err)})
 		return
 	}
 	f.asks = append(f.asks, ask{to: to, since: ctx.Now(), then: func(ctx *runtime.Context, to *actor.PID) {
-		r := &messages.StartJobReply{Header: messages.ReplyHeader(h)}
+		r := &messages.StartJobReply{Header: messages.ReplyHeader(h), Warnings: warnings}
 		if j := f.job(id); j != nil {
 			r.Job = f.info(ctx.Now(), j)
 		}
@@ -186,20 +207,6 @@ func (f *Foreman) onChangeJob(ctx *runtime.Context, to *actor.PID, m *messages.C
 		}
 		f.asks = append(f.asks, ask{to: to, since: ctx.Now(), then: func(ctx *runtime.Context, to *actor.PID) {
 			f.onListJobs(ctx, to, &messages.ListJobs{Header: m.Header, Id: m.Id})
-		}})
-		f.look(ctx)
-	})
-}
-
-// changeCluster logs a change of the cluster row and answers with what it is then.
-func (f *Foreman) changeCluster(ctx *runtime.Context, to *actor.PID, h *messages.Header, cmd *messages.Command) {
-	f.commit(ctx, cmd, func(ctx *runtime.Context, o *messages.CommitOutcome) {
-		if err := outcomeError("change the cluster", o); err != nil {
-			ctx.Send(to, &messages.ChangeClusterReply{Header: messages.ReplyHeader(h), Error: messages.FromError(err)})
-			return
-		}
-		f.asks = append(f.asks, ask{to: to, since: ctx.Now(), then: func(ctx *runtime.Context, to *actor.PID) {
-			ctx.Send(to, &messages.ChangeClusterReply{Header: messages.ReplyHeader(h), Cluster: f.cluster()})
 		}})
 		f.look(ctx)
 	})

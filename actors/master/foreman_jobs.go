@@ -249,6 +249,9 @@ func (f *Foreman) info(now time.Time, j *messages.JobRow) *messages.JobInfo {
 		return out
 	}
 	out.Moves = firstOf(f.underWay(j.Id), maxPlanShown)
+	if j.State == messages.JobState_PAUSED {
+		return out
+	}
 	out.BytesPerSecond = t.rate(now)
 	if left := j.TotalBytes - min(j.TotalBytes, j.DoneBytes); left > 0 && out.BytesPerSecond > 0 {
 		out.EtaSeconds = float64(left) / out.BytesPerSecond

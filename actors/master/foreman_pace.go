@@ -36,7 +36,7 @@ func (f *Foreman) onAskBandwidth(ctx *runtime.Context, m *messages.AskBandwidth)
 	case f.status == nil:
 		f.refuseBandwidth(ctx, m, model.Errorf(model.CodeUnavailable, "ask for bandwidth", "the master has just started; ask again"))
 		return
-	case j.GetState() == messages.JobState_PAUSED || j.GetState() == messages.JobState_CANCELLED:
+	case f.rests(m.Job):
 		f.refuseBandwidth(ctx, m, model.Errorf(model.CodeUnavailable, "ask for bandwidth", "the job %d is paused or was cancelled", m.Job))
 		return
 	}

@@ -145,7 +145,9 @@ func (f *Foreman) onSettled(ctx *runtime.Context, m *messages.SettleVolumeReply)
 	}
 	if err := m.Error.Err("settle volume"); err != nil {
 		delete(f.copies, key)
-		f.fail(ctx, key, err)
+		if !f.rests(c.job) {
+			f.fail(ctx, key, err)
+		}
 		f.truncate(ctx, m)
 		return
 	}
@@ -167,6 +169,13 @@ func (f *Foreman) onSettled(ctx *runtime.Context, m *messages.SettleVolumeReply)
 			f.look(ctx)
 		}
 	})
+}
+
+// rests reports whether a job was paused or cancelled: its copies stop where they are,
+// which is no failure of theirs.
+func (f *Foreman) rests(job uint64) bool {
+	s := f.job(job).GetState()
+	return s == messages.JobState_PAUSED || s == messages.JobState_CANCELLED
 }
 
 // onVerified hears that a copy was read to its end.

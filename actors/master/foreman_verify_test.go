@@ -54,6 +54,35 @@ func TestForeman_ARestoredCopyCountsForTheJobThatRestoresIt(t *testing.T) {
 	assert.EqualValues(t, 5, y.orders["w-1"][0].(*messages.SettleVolume).Job)
 }
 
+func TestForeman_ACopyThatStopsBecauseItsJobIsPausedIsNoFailure(t *testing.T) {
+	y := newYard(t, 3)
+	row := y.sealed(1, "w-1", "w-2", "w-3")
+	row.Members[0].Verified, row.Members[0].Job = false, 5
+	job := &messages.JobRow{Id: 5, Kind: messages.JobKind_REPAIR, Subject: "w-9", State: messages.JobState_RUNNING}
+	y.status.Jobs = []*messages.JobRow{job}
+	y.keepReporting()
+	y.world.Run(3 * time.Second)
+	ordered := len(y.orders["w-1"])
+	require.NotZero(t, ordered)
+	stops := &messages.SettleVolumeReply{Header: &messages.Header{}, Volume: 1, Generation: 1, ReplicaGen: 10, Node: "w-1", Error: &messages.Error{Code: "unavailable", Message: "refused"}}
+
+	job.State = messages.JobState_PAUSED
+	y.world.Run(2 * time.Second)
+	y.tell("w-1", stops)
+	y.world.Run(time.Second)
+	job.State = messages.JobState_RUNNING
+	y.world.Run(2 * time.Second)
+	assert.Greater(t, len(y.orders["w-1"]), ordered, "it goes on with the next look")
+	for _, cmd := range y.logged {
+		assert.Empty(t, cmd.GetUpdateJob().GetQuarantined())
+	}
+
+	ordered = len(y.orders["w-1"])
+	y.tell("w-1", stops)
+	y.world.Run(4 * time.Second)
+	assert.Len(t, y.orders["w-1"], ordered, "while it runs it is one, and rests")
+}
+
 func TestForeman_ACopyGoesWhenAnotherOneWasReadAMomentAgo(t *testing.T) {
 	y := leaving(t)
 	require.Len(t, y.verifies(), 1)

@@ -2,10 +2,8 @@ package master
 
 import (
 	"slices"
-	"time"
 
 	"tiercel/actors/runtime"
-	"tiercel/cluster/election"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -104,110 +102,6 @@ func (c *Controller) role(ctx *runtime.Context, node string, row *messages.Worke
 		return "learner"
 	}
 	return "none"
-}
-
-// maxRanked bounds the candidates of one answer; those that can be master come first.
-const maxRanked = 1000
-
-func firstOf[T any](list []T, limit int) []T { return list[:min(len(list), limit)] }
-
-func (c *Controller) onDescribeMaster(ctx *runtime.Context, m *messages.DescribeMaster) {
-	ctx.Reply(&messages.DescribeMasterReply{
-		Header: messages.ReplyHeader(m.Header), Node: string(ctx.Runtime().Node()), Address: ctx.Runtime().Address(),
-		EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term, SinceUnixMs: c.cluster.GetMasterSinceUnixMs(), Candidates: firstOf(election.Rank(c.workers), maxRanked),
-	})
-}
-
-// onPromote hands the lead to a node, or says why not.
-func (c *Controller) onPromote(ctx *runtime.Context, m *messages.PromoteWorker) {
-	if err := c.judgePromotion(ctx, m.Node); err != nil {
-		ctx.Reply(&messages.PromoteWorkerReply{Header: messages.ReplyHeader(m.Header), Error: messages.FromError(err)})
-		return
-	}
-	if m.Node == string(ctx.Runtime().Node()) {
-		ctx.Reply(&messages.PromoteWorkerReply{
-			Header: messages.ReplyHeader(m.Header), Node: m.Node, EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term,
-		})
-		return
-	}
-	c.handing = &handOver{to: ctx.Sender(), m: m, node: m.Node, since: ctx.Now()}
-	c.transfer(ctx, m.Node)
-}
-
-func (c *Controller) judgePromotion(ctx *runtime.Context, node string) error {
-	const op = "promote"
-	row := c.row(node)
-	if row == nil {
-		return model.Errorf(model.CodeNotFound, op, "there is no worker %s", node)
-	}
-	for _, cand := range c.candidates {
-		if cand.Node == node && cand.Refusal != "" && node != string(ctx.Runtime().Node()) {
-			return model.Errorf(model.CodeConflict, op, "%s cannot be master: %s", node, cand.Refusal)
-		}
-	}
-	if err := c.denyPromotion(row); err != nil {
-		return err
-	}
-	if !slices.Contains(c.conf.Voters, row.RaftId) {
-		return model.Errorf(model.CodeConflict, op, "%s cannot be master: it does not vote", node)
-	}
-	if c.handing != nil && ctx.Now().Sub(c.handing.since) < decisionPatience {
-		return model.Errorf(model.CodeConflict, op, "the lead is on its way to %s already", c.handing.node)
-	}
-	return nil
-}
-
-func (c *Controller) transfer(ctx *runtime.Context, node string) {
-	ctx.Request(ctx.Runtime().Local(c.cfg.LogPath), &messages.TransferLeadership{Header: &messages.Header{}, RaftId: c.row(node).GetRaftId()})
-}
-
-// onTransferred tells whoever asked for a promotion. The new master's term is not
-// known here: whoever asked sees it in the new master's word.
-func (c *Controller) onTransferred(ctx *runtime.Context, m *messages.TransferLeadershipReply) {
-	h := c.handing
-	if h == nil {
-		return
-	}
-	if m.Error != nil {
-		c.handing = nil
-		ctx.Log().Warn("the lead was not handed over", "worker", h.node, "reason", m.Error.Message)
-	}
-	if h.to != nil {
-		ctx.Send(h.to, &messages.PromoteWorkerReply{
-			Header: messages.ReplyHeader(h.m.Header), Error: m.Error, Node: h.node, EpochGeneration: c.cluster.GetGeneration(), EpochTerm: c.cfg.Term + 1,
-		})
-		h.to = nil
-	}
-}
-
-// judgeHandOver gives the lead to a candidate that is better by class for long
-// enough; after that, or after a try that failed, it rests.
-func (c *Controller) judgeHandOver(ctx *runtime.Context, now time.Time) {
-	if len(c.candidates) == 0 || c.cfg.HandOverAfter <= 0 {
-		return
-	}
-	var self, best *election.Candidate
-	for _, cand := range c.workers {
-		if cand.Node == string(ctx.Runtime().Node()) {
-			self = &cand
-		}
-		if cand.Node == c.candidates[0].Node {
-			best = &cand
-		}
-	}
-	if self == nil || best == nil || best.Node == self.Node || best.Refusal() != "" || election.Compare(*best, *self) >= 0 {
-		c.better = 0
-		return
-	}
-	c.better++
-	window := time.Duration(c.cfg.HandOverAfter) * c.cfg.HeartbeatInterval
-	if time.Duration(c.better)*c.judgeEvery() < window || now.Before(c.restUntil) || c.cluster.GetTerm() != c.cfg.Term {
-		return
-	}
-	c.better, c.restUntil = 0, now.Add(2*window)
-	ctx.Log().Info("the lead goes to a better candidate", "worker", best.Node)
-	c.handing = &handOver{node: best.Node, since: now}
-	c.transfer(ctx, best.Node)
 }
 
 // onRemove takes a node out of the cluster for good.

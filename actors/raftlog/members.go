@@ -102,7 +102,7 @@ func (l *Log) judgeVoters(m *messages.ChangeVoters, progress map[uint64]*message
 	return nil
 }
 
-// onTransfer moves the lead to another voter, if it can take it at once.
+// onTransfer moves the lead to another voter, if it can take it in a moment.
 func (l *Log) onTransfer(ctx *runtime.Context, m *messages.TransferLeadership) {
 	err := l.transfer(ctx, m.RaftId)
 	ctx.Reply(&messages.TransferLeadershipReply{Header: messages.ReplyHeader(m.Header), Error: messages.FromError(err)})
@@ -122,7 +122,7 @@ func (l *Log) transfer(ctx *runtime.Context, to uint64) error {
 		return model.Errorf(model.CodeConflict, op, "the node does not vote")
 	case !p.GetRecentlyActive():
 		return model.Errorf(model.CodeConflict, op, "the node was not heard for %d ms", p.GetSilentMs())
-	case p.GetMatch() < l.committed:
+	case !p.GetCaughtUp(): // Raft sends it the last entries, and takes no others until it has them
 		return model.Errorf(model.CodeConflict, op, "the node's log is at %d, behind %d", p.GetMatch(), l.committed)
 	}
 	l.node.TransferLeader(to)

@@ -18,7 +18,7 @@ func Matters(cmd *messages.Command) bool {
 	case *messages.Command_DeleteFile:
 		return k.DeleteFile.GetTenant() != model.SystemTenant
 	case *messages.Command_CheckStateHash, *messages.Command_MasterStarted, *messages.Command_UpdateJob, *messages.Command_ChangeWorkerState,
-		*messages.Command_SetStormBrake:
+		*messages.Command_SetStormBrake, *messages.Command_KeepMaster:
 		return false
 	}
 	return true

@@ -162,6 +162,27 @@ func TestMasterStarted_TermsOnlyGrow(t *testing.T) {
 	assert.Equal(t, "n-2", r.c.Cluster().Master)
 }
 
+func TestKeepMaster_LastsUntilAnotherNodeIsMaster(t *testing.T) {
+	keep := func(node string) *messages.Command {
+		return &messages.Command{Kind: &messages.Command_KeepMaster{KeepMaster: &messages.KeepMaster{Node: node}}}
+	}
+	r := newRig(t)
+	r.refuses(model.CodeNotFound, keep("n-1"))
+	r.mustDo(register("n-1", func(w *messages.WorkerRow) { w.RaftId = 1 }))
+	r.mustDo(register("n-2", func(w *messages.WorkerRow) { w.RaftId = 2 }))
+	r.mustDo(masterStarted("n-1", 3))
+	r.mustDo(keep("n-2"))
+	assert.Equal(t, "n-2", r.c.Cluster().KeptMaster, "it is to come")
+	r.mustDo(masterStarted("n-2", 4))
+	assert.Equal(t, "n-2", r.c.Cluster().KeptMaster)
+	r.mustDo(masterStarted("n-2", 5))
+	assert.Equal(t, "n-2", r.c.Cluster().KeptMaster, "master again")
+	r.mustDo(masterStarted("n-1", 6))
+	assert.Empty(t, r.c.Cluster().KeptMaster)
+	r.mustDo(remove("n-2", false))
+	r.refuses(model.CodeConflict, keep("n-2"))
+}
+
 func TestRegisterWorker_LastIncarnationSpeaks(t *testing.T) {
 	register := func(node, address string, incarnation uint64) *messages.Command {
 		return &messages.Command{Kind: &messages.Command_RegisterWorker{RegisterWorker: &messages.RegisterWorker{

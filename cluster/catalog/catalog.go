@@ -218,6 +218,8 @@ func (c *Catalog) dispatch(e entry) *messages.CommandResult {
 func (c *Catalog) dispatchOperator(e entry) *messages.CommandResult {
 	kind := e.cmd.Kind
 	switch k := kind.(type) {
+	case *messages.Command_KeepMaster:
+		return c.keepMaster(e, k.KeepMaster)
 	case *messages.Command_SetQuota:
 		return c.setQuota(k.SetQuota)
 	case *messages.Command_RemoveQuota:

@@ -113,7 +113,27 @@ func (c *Catalog) masterStarted(e entry, started *messages.MasterStarted) *messa
 	}
 	row := c.nextCluster()
 	row.Term, row.Master, row.MasterSinceUnixMs = term, node, e.cmd.ProposedUnixMs
+	if row.KeptMaster != node {
+		row.KeptMaster = "" // it has failed, or was not taken in the first place
+	}
 	c.setCluster(row)
+	return &messages.CommandResult{Version: e.index}
+}
+
+// keepMaster notes which node an operator wants for master.
+func (c *Catalog) keepMaster(e entry, keep *messages.KeepMaster) *messages.CommandResult {
+	node := keep.GetNode()
+	switch w := c.workers[node]; {
+	case w == nil:
+		return refuse("no_worker", "node", node)
+	case w.State == messages.WorkerState_LEFT:
+		return refuse("worker_left", "node", node)
+	}
+	if c.cluster.KeptMaster != node {
+		row := c.nextCluster()
+		row.KeptMaster = node
+		c.setCluster(row)
+	}
 	return &messages.CommandResult{Version: e.index}
 }
 

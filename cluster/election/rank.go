@@ -59,6 +59,16 @@ func Compare(a, b Candidate) int {
 	)
 }
 
+// HandsOver reports whether the master gives the lead to the best candidate: that is
+// better by class, and no operator has promoted the master. A promotion is no longer kept
+// by one that is not healthy or has next to no room, for its log has to grow.
+func HandsOver(self, best Candidate, promoted bool) bool {
+	if promoted && self.State == messages.WorkerState_HEALTHY && FreeClass(self.Free, self.Total) > 0 {
+		return false
+	}
+	return best.Node != self.Node && best.Refusal() == "" && Compare(best, self) < 0
+}
+
 func refused(c Candidate) int {
 	if c.Refusal() != "" {
 		return 1

@@ -42,3 +42,28 @@ func TestCampaignDelay_GivesTheBetterCandidateAHeadStart(t *testing.T) {
 	assert.Equal(t, 275*time.Millisecond, CampaignDelay(2, 50*time.Millisecond))
 	assert.Equal(t, CampaignDelay(16, time.Second), CampaignDelay(1000, time.Second), "bounded")
 }
+
+func TestHandsOver_ToOneThatIsBetterByClassUnlessAnOperatorPromotedTheMaster(t *testing.T) {
+	hdd := Candidate{Node: "hdd", State: messages.WorkerState_HEALTHY, Licensed: true, Voter: true, DiskType: "hdd", Free: 50, Total: 100}
+	ssd, other := hdd, hdd
+	ssd.Node, ssd.DiskType, other.Node = "ssd", "ssd", "a"
+	with := func(c Candidate, change func(*Candidate)) Candidate { change(&c); return c }
+	for _, c := range []struct {
+		what       string
+		self, best Candidate
+		promoted   bool
+		want       bool
+	}{
+		{"better by disk", hdd, ssd, false, true},
+		{"better by name only", hdd, other, false, false},
+		{"itself", hdd, hdd, false, false},
+		{"worse", ssd, hdd, false, false},
+		{"better, but it does not vote", hdd, with(ssd, func(c *Candidate) { c.Voter = false }), false, false},
+		{"promoted", hdd, ssd, true, false},
+		{"promoted, and degraded since", with(hdd, func(c *Candidate) { c.State = messages.WorkerState_DEGRADED }), ssd, true, true},
+		{"promoted, with next to no room for its log", with(hdd, func(c *Candidate) { c.Free = 4 }), ssd, true, true},
+		{"promoted, not much room", with(hdd, func(c *Candidate) { c.Free = 6 }), ssd, true, false},
+	} {
+		assert.Equal(t, c.want, HandsOver(c.self, c.best, c.promoted), c.what)
+	}
+}

@@ -202,6 +202,9 @@ func Pick(req Request, workers []Worker, by Weights) (members []string, judged [
 	byNode := make(map[string]*Worker, len(workers))
 	for i := range workers {
 		w := &workers[i]
+		if w.State == messages.WorkerState_LEFT {
+			continue // nobody's any more: not even one that is refused
+		}
 		byNode[w.Node] = w
 		j := Judgement{Node: w.Node, Open: w.Open}
 		j.Terms, j.Score = Score(req.Tier, req.Preference, w, by)

@@ -37,6 +37,8 @@ type job struct {
 	Moves   []move  `json:"moves"`
 	Created *string `json:"created_at"`
 	Ended   *string `json:"ended_at"`
+
+	Warnings []string `json:"warnings"` // of the answer that started it
 }
 
 type move struct {
@@ -45,6 +47,9 @@ type move struct {
 	Bytes    int64
 	Why      string
 }
+
+// goesOn reports whether it is at work, so that a speed means something.
+func (j *job) goesOn() bool { return !j.ended() && j.State != "paused" }
 
 func (j *job) ended() bool { return j.State == "done" || j.State == "cancelled" }
 
@@ -63,10 +68,10 @@ func (j *job) about() string {
 // line is the job's progress for a person: "drain 9 of n-1: running, 33.3 %, …".
 func (j *job) line() string {
 	out := j.about() + ": " + j.State + ", " + j.amount()
-	if j.Speed > 0 && !j.ended() {
+	if j.Speed > 0 && j.goesOn() {
 		out += ", " + config.FormatBytes(int64(j.Speed)) + "/s"
 	}
-	if j.Eta != nil && !j.ended() {
+	if j.Eta != nil && j.goesOn() {
 		out += ", " + seconds(*j.Eta) + " left"
 	}
 	if len(j.Blockers) > 0 && !j.ended() {
@@ -101,7 +106,7 @@ func printJobs(out io.Writer, jobs []job) error {
 		if j.Tier != 0 {
 			of = fmt.Sprintf("tier %d", j.Tier)
 		}
-		if !j.ended() {
+		if j.goesOn() {
 			speed, left = config.FormatBytes(int64(j.Speed))+"/s", "unknown"
 			if j.Eta != nil {
 				left = seconds(*j.Eta)
@@ -117,17 +122,33 @@ func (j *job) print(out io.Writer) error {
 	if err := printJobs(out, []job{*j}); err != nil {
 		return err
 	}
+	waits := "waits: "
+	if j.ended() {
+		waits = "left: "
+	}
 	for _, b := range j.Blockers {
-		fmt.Fprintln(out, "waits: "+b)
+		fmt.Fprintln(out, waits+b)
 	}
 	for _, q := range j.Quarantined {
 		fmt.Fprintf(out, "set aside: volume %d: %s\n", q.Volume, q.Reason)
+	}
+	if next := j.next(); next != "" {
+		fmt.Fprintln(out, next)
 	}
 	if len(j.Moves) == 0 {
 		return nil
 	}
 	fmt.Fprintln(out)
 	return printMoves(out, j.Moves)
+}
+
+// next is what is usually done after a job that has ended; empty: nothing.
+func (j *job) next() string {
+	if j.Kind != "drain" || j.State != "done" || len(j.Quarantined) > 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s holds nothing any more: 'tiercel workers remove %s' takes it out of the cluster, 'tiercel drain %s --cancel' gives it new content again",
+		j.Subject, j.Subject, j.Subject)
 }
 
 func printMoves(out io.Writer, moves []move) error {
@@ -153,9 +174,11 @@ type plan struct {
 	Items    int64    `json:"plan_items"`
 	Estimate *float64 `json:"estimate_seconds"`
 	Blockers []string `json:"blockers"`
+	Warnings []string `json:"warnings"`
 }
 
 func (p *plan) print(out io.Writer) error {
+	defer printWarnings(out, p.Warnings)
 	if len(p.Moves) > 0 {
 		if err := printMoves(out, p.Moves); err != nil {
 			return err
@@ -179,6 +202,13 @@ func (p *plan) print(out io.Writer) error {
 	return err
 }
 
+// printWarnings prints what the cluster cannot give after a change, a line each.
+func printWarnings(out io.Writer, warnings []string) {
+	for _, w := range warnings {
+		fmt.Fprintln(out, "warning: "+w)
+	}
+}
+
 // started prints the answer of a request that starts a job, and watches that if asked to.
 func (a *app) started(c *command, r *remote, w *watch, answer json.RawMessage) error {
 	var j job
@@ -187,12 +217,16 @@ func (a *app) started(c *command, r *remote, w *watch, answer json.RawMessage) e
 	}
 	switch {
 	case j.ID != "" && w.on:
+		if r.output != "json" {
+			printWarnings(a.stdout, j.Warnings)
+		}
 		return a.watchJobs(c, r, w, j.ID)
 	case r.output == "json":
 		return a.printJSON(answer)
 	case j.ID != "":
-		_, err := fmt.Fprintf(a.stdout, "%s\n'tiercel jobs %s --watch' shows how it goes on\n", j.line(), j.ID)
-		return err
+		fmt.Fprintf(a.stdout, "%s\n'tiercel jobs %s --watch' shows how it goes on\n", j.line(), j.ID)
+		printWarnings(a.stdout, j.Warnings)
+		return nil
 	}
 	var p plan
 	if err := json.Unmarshal(answer, &p); err != nil {

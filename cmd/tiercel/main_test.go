@@ -188,11 +188,13 @@ func TestPrintWorkers_SaysHowFarTheirCopiesAreBehind(t *testing.T) {
 	var out strings.Builder
 	behind, equal := int64(3<<19), int64(0)
 	require.NoError(t, printWorkers(&out, []worker{
-		{ID: "n-1", State: "healthy", LagBytes: &behind, LagMs: 1250}, {ID: "n-2", State: "degraded", Missed: 3, LagBytes: &equal}, {ID: "n-3"},
+		{ID: "n-1", State: "healthy", LagBytes: &behind, LagMs: 1250, Total: &behind}, {ID: "n-2", State: "degraded", Missed: 3, LagBytes: &equal}, {ID: "n-3"},
+		{ID: "n-4", State: "healthy", LagBytes: &equal},
 	}))
 	assert.Regexp(t, `n-1 +healthy .* 1\.5 MiB, 1\.2 s `, out.String())
 	assert.Regexp(t, `n-2 +degraded \(3 missed\) .* none `, out.String())
 	assert.Regexp(t, `n-3 .* unknown `, out.String())
+	assert.Regexp(t, `n-4 +healthy, not heard of .* none `, out.String(), "its row says so, and nothing has come from it")
 }
 
 func TestLs_ListsWhatIsMeant(t *testing.T) {

@@ -45,8 +45,8 @@ in the way: n-3 is away
 	assert.JSONEq(t, `{"dry_run":true}`, c.server.Asked[0].Body)
 	assert.JSONEq(t, `{"dry_run":false,"bandwidth_limit_bytes_per_second":52428800}`, c.server.Asked[1].Body)
 
-	c.server.Say("POST /cluster/rebalance", said(`{"plan":[],"plan_items":0,"blockers":[]}`), clienttest.Answer{Status: 409, Body: "conflict"})
-	assert.Equal(t, "nothing would move\n", c.must("rebalance"))
+	c.server.Say("POST /cluster/rebalance", said(`{"plan":[],"plan_items":0,"blockers":[],"warnings":["two stay"]}`), clienttest.Answer{Status: 409, Body: "conflict"})
+	assert.Equal(t, "nothing would move\nwarning: two stay\n", c.must("rebalance"))
 	o := c.run("rebalance")
 	assert.Equal(t, exitFailed, o.status)
 	assert.Equal(t, "tiercel: rebalance: refused by the test (conflict)\n", o.stderr)
@@ -57,8 +57,9 @@ func TestWatch_FollowsAJobToItsEndWithALineForEachChange(t *testing.T) {
 	c.server.Say("POST /cluster/workers/n-1/drain", clienttest.Answer{Status: 202, Body: aJob("running", "0")})
 	c.server.Say("GET /cluster/jobs/9", said(aJob("running", "0")), said(aJob("running", "0")), said(aJob("paused", "1024")), said(aJob("done", "4096")))
 	assert.Equal(t, `drain 9 of n-1: running, 25.0 %, 0 B of 4.0 KiB, 2.0 KiB/s, 4s left; waits: n-2 is full
-drain 9 of n-1: paused, 25.0 %, 1.0 KiB of 4.0 KiB, 2.0 KiB/s, 4s left; waits: n-2 is full
-drain 9 of n-1: done, 25.0 %, 4.0 KiB of 4.0 KiB`, lines(c.must("drain", "n-1", "--watch", "--every", "10ms")))
+drain 9 of n-1: paused, 25.0 %, 1.0 KiB of 4.0 KiB; waits: n-2 is full
+drain 9 of n-1: done, 25.0 %, 4.0 KiB of 4.0 KiB
+n-1 holds nothing any more: 'tiercel workers remove n-1' takes it out of the cluster, 'tiercel drain n-1 --cancel' gives it new content again`, lines(c.must("drain", "n-1", "--watch", "--every", "10ms")))
 
 	c.server.Say("GET /cluster/jobs/9", said(aJob("running", "0")), said(aJob("cancelled", "1024")))
 	o := c.run("jobs", "9", "--watch", "--every", "10ms", "--output", "json")

@@ -25,6 +25,7 @@ type tierInfo struct {
 	Prefixes    []string `json:"prefixes"`
 	Suffixes    []string `json:"suffixes"`
 	JobID       string   `json:"job_id"`
+	Warnings    []string `json:"warnings"`
 }
 
 func (a *app) tierCommand() *command {
@@ -157,11 +158,14 @@ them.`,
 			if err := json.Unmarshal(answer, &t); err != nil {
 				return unreadableAnswer(err)
 			}
-			if err := printTiers(a.stdout, []tierInfo{t}); err != nil || t.JobID == "" {
+			if err := printTiers(a.stdout, []tierInfo{t}); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "job %s adapts the copies; 'tiercel jobs %s --watch' shows how it goes on\n", t.JobID, t.JobID)
-			return err
+			if t.JobID != "" {
+				fmt.Fprintf(a.stdout, "job %s adapts the copies; 'tiercel jobs %s --watch' shows how it goes on\n", t.JobID, t.JobID)
+			}
+			printWarnings(a.stdout, t.Warnings)
+			return nil
 		},
 	}
 	r.addTo(cmd.Flags())

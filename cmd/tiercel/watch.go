@@ -75,6 +75,9 @@ func (a *app) followJobs(c *command, r *remote, w *watch, id string) error {
 				if err := ended[i].outcome(); err != nil {
 					return err
 				}
+				if next := ended[i].next(); next != "" && r.output != "json" {
+					fmt.Fprintln(a.stdout, next)
+				}
 			}
 			return nil
 		}

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"text/tabwriter"
 
 	"tiercel/cluster/model"
@@ -45,13 +46,17 @@ type worker struct {
 }
 
 func (a *app) workersCommand() *command {
-	var r remote
+	var (
+		r   remote
+		all bool
+	)
 	cmd := &command{
 		Use:   "workers",
 		Short: "List the data workers of the cluster",
 		Long: `Lists every worker of the cluster with its state, its role in the log (master, voter,
 learner or none), its disk, and how far its copies are behind. Names of workers, which
-other verbs take, are in the first column.`,
+other verbs take, are in the first column. Those that were removed are left out without
+--all; --output json has them, too, with the state left.`,
 		Example: "  tiercel workers\n  tiercel workers show n-0123456789abcdef\n  tiercel workers --output json | jq '.workers[].state'",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
@@ -69,10 +74,21 @@ other verbs take, are in the first column.`,
 			if list.Unchecked {
 				fmt.Fprintln(a.stdout, "There is no master: this is what the node that answers last knew. 'tiercel status' may say why.")
 			}
-			return printWorkers(a.stdout, list.Workers)
+			shown := list.Workers
+			if !all {
+				shown = slices.DeleteFunc(slices.Clone(shown), func(w worker) bool { return w.State == "left" })
+			}
+			if err := printWorkers(a.stdout, shown); err != nil {
+				return err
+			}
+			if left := len(list.Workers) - len(shown); left > 0 {
+				fmt.Fprintf(a.stdout, "%s that left the cluster for good: --all shows them, too\n", counted(left, "worker"))
+			}
+			return nil
 		},
 	}
 	r.addTo(cmd.Flags())
+	cmd.Flags().BoolVar(&all, "all", false, "also those that were removed")
 	cmd.AddCommand(a.showWorkerCommand(), a.removeWorkerCommand(), a.releaseBrakeCommand())
 	return cmd
 }
@@ -96,6 +112,9 @@ func printWorkers(out io.Writer, workers []worker) error {
 		state := w.State
 		if w.Missed > 0 {
 			state = fmt.Sprintf("%s (%d missed)", w.State, w.Missed)
+		}
+		if w.Total == nil && w.State == "healthy" {
+			state += ", not heard of"
 		}
 		if w.Draining {
 			state += ", draining"
@@ -183,7 +202,8 @@ func (a *app) removeWorkerCommand() *command {
 		Short: "Take a worker out of the cluster for good",
 		Long: `Takes a worker out of the cluster for good: its id is refused from then on, and it
 ends when it hears of it. Refused while it holds the only verified copy of
-anything in use; --force removes it all the same, and what only it held is lost.`,
+anything in use; --force removes it all the same, and what only it held is lost.
+'tiercel drain' empties it before. What the cluster cannot give without it is printed.`,
 		Example: "  tiercel workers remove n-0123456789abcdef",
 		Args:    wantArgs(1, 1, "one WORKER"),
 		RunE: func(c *command, args []string) error {
@@ -192,14 +212,22 @@ anything in use; --force removes it all the same, and what only it held is lost.
 				return err
 			}
 			defer conn.Close()
+			already, before := hasLeft(c.Context(), conn, args[0]), warningsNow(c.Context(), conn)
 			if err := conn.RemoveWorker(c.Context(), args[0], force); err != nil {
 				return err
 			}
+			brought := warningsNow(c.Context(), conn)
+			brought = slices.DeleteFunc(brought, func(w string) bool { return slices.Contains(before, w) })
 			if r.output == "json" {
-				return a.printJSON(map[string]any{"worker_id": args[0], "removed": true})
+				return a.printJSON(map[string]any{"worker_id": args[0], "removed": true, "already": already, "warnings": append([]string{}, brought...)})
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s is out of the cluster for good\n", args[0])
-			return err
+			said := " is out of the cluster for good"
+			if already {
+				said = " was out of the cluster before"
+			}
+			fmt.Fprintln(a.stdout, args[0]+said)
+			printWarnings(a.stdout, brought)
+			return nil
 		},
 	}
 	r.addTo(cmd.Flags())
@@ -207,75 +235,21 @@ anything in use; --force removes it all the same, and what only it held is lost.
 	return cmd
 }
 
-// master is what a person is shown of /cluster/master.
-type master struct {
-	ID         string `json:"worker_id"`
-	Address    string `json:"address"`
-	Epoch      string `json:"epoch"`
-	Since      string `json:"since"`
-	Candidates []struct {
-		ID      string  `json:"worker_id"`
-		Rank    int     `json:"rank"`
-		Score   float64 `json:"score"`
-		Refusal string  `json:"refusal"`
-	} `json:"candidates"`
+// hasLeft reports whether a worker has left the cluster; false when that cannot be known.
+func hasLeft(ctx context.Context, conn *client.Client, id string) bool {
+	answer, err := conn.Workers(ctx, id)
+	var w worker
+	return err == nil && json.Unmarshal(answer, &w) == nil && w.State == "left"
 }
 
-func (a *app) masterCommand() *command {
-	var r remote
-	cmd := &command{
-		Use:   "master",
-		Short: "Show the master and who would follow it",
-		Long: `Shows the node that leads the cluster, since when, and the candidates to follow it in the
-order in which they would: by health, licence, disk and room.`,
-		Example: "  tiercel master\n  tiercel master promote n-0123456789abcdef",
-		Args:    wantArgs(0, 0, ""),
-		RunE: func(c *command, _ []string) error {
-			answer, err := a.fetch(c, &r, func(conn *client.Client) (json.RawMessage, error) { return conn.Master(c.Context()) })
-			if err != nil || r.output == "json" {
-				return a.orJSON(answer, err)
-			}
-			var m master
-			if err := json.Unmarshal(answer, &m); err != nil {
-				return unreadableAnswer(err)
-			}
-			fmt.Fprintf(a.stdout, "master     %s at %s, epoch %s since %s\n", m.ID, m.Address, m.Epoch, orUnknown(m.Since))
-			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "RANK\tCANDIDATE\tSCORE\tCANNOT, BECAUSE")
-			for _, k := range m.Candidates {
-				fmt.Fprintf(t, "%d\t%s\t%.2f\t%s\n", k.Rank, k.ID, k.Score, strings.TrimSpace(k.Refusal))
-			}
-			return t.Flush()
-		},
+// warningsNow are those of the cluster's status; none when it cannot be had.
+func warningsNow(ctx context.Context, conn *client.Client) []string {
+	answer, err := conn.Status(ctx)
+	var s clusterStatus
+	if err != nil || json.Unmarshal(answer, &s) != nil {
+		return nil
 	}
-	r.addTo(cmd.Flags())
-	cmd.AddCommand(a.promoteCommand())
-	return cmd
-}
-
-func (a *app) promoteCommand() *command {
-	var r remote
-	cmd := &command{
-		Use:   "promote WORKER",
-		Short: "Hand the lead to a worker, or say why not",
-		Long: `Hands the lead to a worker that votes and has everything; a refusal says what is in the
-way. Writes under way wait for the new master and go on. 'tiercel master' lists the
-candidates. One that is better by health, licence or disk takes the lead back when it has
-been better for ten heartbeats, so this is for a moment: to look after the old master,
-drain it or stop it then.`,
-		Example: "  tiercel master promote n-0123456789abcdef",
-		Args:    wantArgs(1, 1, "one WORKER"),
-		RunE: func(c *command, args []string) error {
-			answer, err := a.fetch(c, &r, func(conn *client.Client) (json.RawMessage, error) { return conn.Promote(c.Context(), args[0]) })
-			if err != nil || r.output == "json" {
-				return a.orJSON(answer, err)
-			}
-			_, err = fmt.Fprintf(a.stdout, "%s takes the lead\n", args[0])
-			return err
-		},
-	}
-	r.addTo(cmd.Flags())
-	return cmd
+	return s.Warnings
 }
 
 // fetch asks a server for one document.

@@ -1,0 +1,59 @@
+package simtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tiercel/messages"
+)
+
+// onDisk is the host of a story whose disk is of a type.
+func onDisk(s *story, diskType string) *host {
+	for _, h := range s.hosts {
+		if diskTypes[h.number%len(diskTypes)] == diskType {
+			return h
+		}
+	}
+	return nil
+}
+
+func TestStory_AMasterThatAnOperatorPromotedStaysItThoughOthersAreBetter(t *testing.T) {
+	p := newClusterProbe(t, 21, 3)
+	best, worst := onDisk(p.story, "nvme"), onDisk(p.story, "hdd")
+	masterIs := func(h *host) func() bool { return func() bool { return p.story.master() == h } }
+	require.True(t, p.story.world.RunUntil(masterIs(best), time.Minute), "by itself the best disk leads")
+	p.host = p.story.hosts[0]
+
+	before := p.story.world.Now()
+	r := ask[*messages.PromoteWorkerReply](p, gatewayPath, &messages.PromoteWorker{Header: p.header(), Node: string(worst.name)})
+	require.Nil(t, r.Error)
+	assert.False(t, r.Already)
+	require.True(t, p.story.world.RunUntil(masterIs(worst), time.Minute))
+	m := ask[*messages.DescribeMasterReply](p, gatewayPath, &messages.DescribeMaster{Header: p.header()})
+	require.Nil(t, m.Error)
+	assert.Equal(t, string(worst.name), m.Node, "what is told at once is told of the new master")
+	assert.True(t, m.Promoted)
+	assert.GreaterOrEqual(t, m.SinceUnixMs, before.UnixMilli())
+	require.Len(t, m.Candidates, 3)
+	for _, c := range m.Candidates {
+		assert.Empty(t, c.Refusal, c.Node)
+	}
+
+	p.story.world.Run(60 * heartbeatInterval)
+	assert.Equal(t, worst, p.story.master(), "sixty heartbeats later")
+	again := ask[*messages.PromoteWorkerReply](p, gatewayPath, &messages.PromoteWorker{Header: p.header(), Node: string(worst.name)})
+	require.Nil(t, again.Error)
+	assert.True(t, again.Already)
+
+	worst.turnOff(false)
+	require.True(t, p.story.world.RunUntil(masterIs(best), time.Minute), "it fails: the next-best leads")
+	worst.turnOn()
+	p.story.world.Run(60 * heartbeatInterval)
+	assert.Equal(t, best, p.story.master(), "a promotion ends with whom it was for")
+	m = ask[*messages.DescribeMasterReply](p, gatewayPath, &messages.DescribeMaster{Header: p.header()})
+	assert.False(t, m.Promoted)
+	require.Empty(t, p.story.bad)
+}
