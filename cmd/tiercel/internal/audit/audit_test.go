@@ -37,9 +37,11 @@ func lines(t *testing.T, path string) (out []httpapi.Action) {
 	return out
 }
 
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func openLog(t *testing.T, dir string, to io.Writer) *Log {
 	t.Helper()
-	l := Open(dir, slog.New(slog.NewTextHandler(to, nil)))
+	l := Open(dir, "", slog.New(slog.NewTextHandler(to, nil)))
 	t.Cleanup(func() { assert.NoError(t, l.Close()) })
 	return l
 }

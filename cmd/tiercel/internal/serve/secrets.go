@@ -108,6 +108,12 @@ func (s *serving) readAgain(what, path string, err error) {
 	s.secrets.audit.Write(a)
 }
 
+// openAudit opens the audit log and has it written.
+func (s *serving) openAudit() {
+	s.secrets.audit = audit.Open(s.cfg.DataDir, string(s.data.Dir.Identity().NodeID), s.log)
+	s.secrets.watches.Go(func() { s.secrets.audit.Run(s.secrets.base, time.Now) })
+}
+
 // guard adds to the configuration of HTTP who is let in, and how.
 func (s *serving) guard(cfg httpapi.Config) httpapi.Config {
 	if s.secrets.tokens != nil {
@@ -116,7 +122,7 @@ func (s *serving) guard(cfg httpapi.Config) httpapi.Config {
 	if s.secrets.certs != nil {
 		cfg.TLS = s.secrets.certs.HTTP()
 	}
-	cfg.Audit, cfg.Warnings = s.secrets.audit.Write, s.secretWarnings
+	cfg.Audit, cfg.Refused, cfg.Warnings = s.secrets.audit.Write, s.secrets.audit.Refuse, s.secretWarnings
 	return cfg
 }
 
