@@ -70,7 +70,8 @@ func TestToken_IsShownOnceKeptAsAHashAndRevoked(t *testing.T) {
 	}
 
 	c.must("token", "revoke", "ops", "--file", file)
-	require.NoError(t, live.Reload())
+	_, err = live.Reload()
+	require.NoError(t, err)
 	_, err = live.Identify(ops, time.Now())
 	assert.Equal(t, model.CodeUnauthenticated, model.CodeOf(err))
 	assert.Equal(t, exitFailed, c.run("token", "revoke", "ops", "--file", file).status)

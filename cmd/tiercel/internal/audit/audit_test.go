@@ -127,6 +127,17 @@ func TestLog_OneThatCannotBeOpenedStopsNothingAndIsTriedAgain(t *testing.T) {
 	assert.Equal(t, []httpapi.Action{action(2)}, lines(t, filepath.Join(blocked, "audit.log")))
 }
 
+func TestLog_ALineIsBoundedWhateverWentWrong(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, io.Discard)
+	a := action(1)
+	a.Detail = strings.Repeat("ä", 1<<20)
+	l.Write(a)
+	told := lines(t, filepath.Join(dir, "audit", "audit.log"))
+	require.Len(t, told, 1)
+	assert.Equal(t, strings.Repeat("ä", maxDetailBytes/2)+"…", told[0].Detail)
+}
+
 // What logrotate does, and what somebody does who wants no trace.
 func TestLog_AFileThatWasTakenAwayIsBegunAgainAtTheNextLine(t *testing.T) {
 	dir := t.TempDir()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,10 @@ const (
 	Keep         = 7 // full files of actions beside the one that is written
 	KeepRefused  = 1 // and of refusals
 )
+
+// maxDetailBytes bounds what a line says: a file that cannot be used may have something
+// wrong in each of ten thousand places.
+const maxDetailBytes = 4 << 10
 
 const (
 	dirName     = "audit"
@@ -57,6 +62,9 @@ func Open(dataDir, node string, log *slog.Logger) *Log {
 // token, and comes again within the Window, is only counted.
 func (l *Log) Write(a httpapi.Action) {
 	a.Node = l.node
+	if len(a.Detail) > maxDetailBytes {
+		a.Detail = strings.ToValidUTF8(a.Detail[:maxDetailBytes], "") + "…"
+	}
 	if a.Outcome == string(model.CodePermissionDenied) && !l.count(&l.known, &a) {
 		return
 	}
