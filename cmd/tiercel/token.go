@@ -38,9 +38,6 @@ A token has a role and is bound to one tenant or to the cluster:
   read-write   writes, moves and deletes them, too
   admin        bound to the cluster: manages it, too
 
-What managers do, and what is refused to them, is in audit/audit.log of the data directory of
-the node that they asked, one JSON line each, with the name of their token.
-
 One bound to a tenant reaches that tenant and nothing else. One bound to the cluster
 sees status, workers, jobs and metrics, and the files of the default tenant; as admin
 those of every tenant.
@@ -52,7 +49,9 @@ The file, for those who write it by other means; anything else in it is refused:
       role: read-write       # read-only, read-write or admin
       tenant: acme           # or "cluster: true"
       expires: 2027-01-31    # a day or a time, or left out
-      sha256: 5f0c…          # as 'tiercel token hash' prints it`,
+      sha256: 5f0c…          # as 'tiercel token hash' prints it
+
+` + auditIs,
 		Example: `  tiercel token create --name ops --role admin --cluster
   tiercel token create --name trainer --role read-write --tenant acme --expires 90d
   tiercel server --auth-tokens tokens.yaml

@@ -112,6 +112,25 @@ func TestLog_WhatCannotBeWrittenIsInTheNodesLogAndWarnedOf(t *testing.T) {
 	assert.Equal(t, []httpapi.Action{action(1), action(3)}, lines(t, filepath.Join(dir, "audit", "audit.log")))
 }
 
+func TestLog_AFullDiskStopsNothingAndIsWarnedOfUntilALineCanBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "audit", "audit.log")
+	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
+	require.NoError(t, os.Symlink("/dev/full", path))
+	var node bytes.Buffer
+	l := openLog(t, dir, &node)
+	for n := range 3 {
+		l.Write(action(n))
+		assert.Contains(t, node.String(), fmt.Sprintf("/r/%d", n), "the line is in the node's own log, whole")
+		require.Len(t, l.Warnings(), 1)
+		assert.Contains(t, l.Warnings()[0], "no space left on device")
+	}
+	require.NoError(t, os.Remove(path))
+	l.Write(action(3))
+	assert.Empty(t, l.Warnings())
+	assert.Equal(t, []httpapi.Action{action(3)}, lines(t, path))
+}
+
 func TestLog_OneThatCannotBeOpenedStopsNothingAndIsTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	blocked := filepath.Join(dir, "audit")
