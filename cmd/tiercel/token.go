@@ -36,7 +36,7 @@ A token has a role and is bound to one tenant or to the cluster:
 
   read-only    reads files
   read-write   writes, moves and deletes them, too
-  admin        bound to the cluster: manages it, too
+  admin        bound to the cluster: manages it, too; bound to a tenant: as read-write
 
 One bound to a tenant reaches that tenant and nothing else. One bound to the cluster
 sees status, workers, jobs and metrics, and the files of the default tenant; as admin
@@ -75,7 +75,10 @@ func (a *app) createTokenCommand() *command {
 		Use:   "create --name NAME --role ROLE (--tenant TENANT | --cluster)",
 		Short: "Make a token, add its hash to the file and show it once",
 		Long: `Makes a random token, adds its hash to the file, which is made if it is not there,
-and prints the token alone to standard output. Nobody can find it out again.`,
+and prints the token alone to standard output. Nobody can find it out again.
+
+What manages the cluster is for admins bound to it. Of one tenant, an admin may do what
+read-write may and no more.`,
 		Example: `  tiercel token create --name ops --role admin --cluster
   tiercel token create --name ci --role read-only --tenant acme --expires 2027-01-31
   TIERCEL_TOKEN=$(tiercel token create --name me --role read-write --tenant acme)`,
@@ -109,9 +112,12 @@ and prints the token alone to standard output. Nobody can find it out again.`,
 				return err
 			}
 			if output == "json" {
-				return a.printJSON(map[string]any{"name": e.Name, "role": e.Role, "tenant": e.Tenant, "cluster": e.Cluster, "file": file, "token": secret})
+				return a.printJSON(map[string]any{"name": e.Name, "role": e.Role, "tenant": e.Tenant, "cluster": e.Cluster, "file": file, "token": secret, "remark": e.Remark()})
 			}
 			a.complain(fmt.Sprintf("added %s to %s; keep the token, it is not shown again", e.Name, file))
+			if remark := e.Remark(); remark != "" {
+				a.complain(fmt.Sprintf("note: %s: %s", e.Name, remark))
+			}
 			_, err = fmt.Fprintln(a.stdout, secret)
 			return err
 		},
@@ -157,6 +163,7 @@ type shownToken struct {
 	Cluster bool       `json:"cluster"`
 	Expires *time.Time `json:"expires"`
 	Expired bool       `json:"expired"`
+	Remark  string     `json:"remark"`
 }
 
 func (a *app) listTokensCommand() *command {
@@ -177,7 +184,7 @@ tokens by name: their roles, what they are bound to and when they end. No token 
 			}
 			list := []shownToken{}
 			for _, e := range table.Entries() {
-				t := shownToken{Name: e.Name, Role: e.Role, Tenant: e.Tenant, Cluster: e.Cluster, Expired: e.Expired(time.Now())}
+				t := shownToken{Name: e.Name, Role: e.Role, Tenant: e.Tenant, Cluster: e.Cluster, Expired: e.Expired(time.Now()), Remark: e.Remark()}
 				if !e.Expires.IsZero() {
 					t.Expires = &e.Expires
 				}
@@ -210,7 +217,15 @@ func (a *app) printTokens(list []shownToken) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, t.Role, bound, expires)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, t := range list {
+		if t.Remark != "" {
+			a.complain(fmt.Sprintf("note: %s: %s", t.Name, t.Remark))
+		}
+	}
+	return nil
 }
 
 func (a *app) revokeTokenCommand() *command {
