@@ -69,7 +69,10 @@ func TestToken_IsShownOnceKeptAsAHashAndRevoked(t *testing.T) {
 		assert.Contains(t, o.stderr, say)
 	}
 
-	c.must("token", "revoke", "ops", "--file", file)
+	o = c.run("token", "revoke", "ops", "--file", file)
+	assert.Equal(t, exitDone, o.status)
+	assert.Equal(t, "revoked ops in "+file+"\n", o.stdout)
+	assert.Contains(t, o.stderr, "'tiercel token list --file "+file+"'")
 	_, err = live.Reload()
 	require.NoError(t, err)
 	_, err = live.Identify(ops, time.Now())

@@ -233,8 +233,10 @@ func (a *app) revokeTokenCommand() *command {
 	cmd := &command{
 		Use: "revoke NAME", Short: "Take a token out of the file; servers that read it refuse the token within seconds",
 		Long: `Removes the token of that name from the file. Each node reads its own copy: give the
-file to all of them, or the token is good where the old one lies.`,
-		Example: "  tiercel token revoke trainer",
+file to all of them, or the token is good where the old one lies. A node that has read it says
+so in its audit log ('tiercel audit --action "reload tokens"'), and who comes with the token
+then is there, too ('tiercel audit --outcome unauthenticated').`,
+		Example: "  tiercel token revoke trainer\n  tiercel token revoke trainer --file /etc/tiercel/tokens.yaml",
 		Args:    wantArgs(1, 1, "one NAME"),
 		RunE: func(_ *command, args []string) error {
 			if err := checkOutput(output); err != nil {
@@ -246,8 +248,11 @@ file to all of them, or the token is good where the old one lies.`,
 			if output == "json" {
 				return a.printJSON(map[string]any{"name": args[0], "file": file, "revoked": true})
 			}
-			_, err := fmt.Fprintf(a.stdout, "revoked %s in %s\n", args[0], file)
-			return err
+			if _, err := fmt.Fprintf(a.stdout, "revoked %s in %s\n", args[0], file); err != nil {
+				return err
+			}
+			a.complain(fmt.Sprintf("note: nodes that read %s refuse it within seconds; give the file to those that read another copy. 'tiercel token list --file %s' shows who is left", file, file))
+			return nil
 		},
 	}
 	addTokenFile(cmd.Flags(), &file)

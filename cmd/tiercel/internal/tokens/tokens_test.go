@@ -166,7 +166,9 @@ func TestEdit_KeepsWhatPeopleWroteAndChangesNothingThatIsWrong(t *testing.T) {
 	table, err = tokens.Read(path)
 	require.NoError(t, err)
 	require.Len(t, table.Entries(), 1)
-	assert.Equal(t, model.CodeNotFound, model.CodeOf(tokens.Remove(path, "a")))
+	err = tokens.Remove(path, "a")
+	assert.Equal(t, model.CodeNotFound, model.CodeOf(err))
+	require.ErrorContains(t, err, "'tiercel token list --file "+path+"'")
 
 	require.NoError(t, os.WriteFile(path, []byte("tokens:\n  - {name: x}\n"), 0o600))
 	assert.ErrorContains(t, tokens.Add(path, entry), "not changed before it is right")
