@@ -28,8 +28,10 @@ type refusals struct {
 }
 
 // kind is what makes two refusals alike. Without a known token the route is not part of it,
-// or one caller could fill the table with all of them.
-type kind struct{ from, name, outcome, method, route string }
+// or one caller could fill the table with all of them, but why it was refused is: behind a
+// proxy a probe without a token would hide one that was revoked. With a known token why may
+// name what the request did.
+type kind struct{ from, name, outcome, method, route, why string }
 
 // row is what is known of a kind.
 type row struct {
@@ -103,6 +105,8 @@ func kindOf(a *httpapi.Action) kind {
 	k := kind{from: addressOf(a.Remote), name: a.Name, outcome: a.Outcome}
 	if a.Name != "" {
 		k.method, k.route = a.Method, a.Route
+	} else {
+		k.why = a.Detail
 	}
 	return k
 }

@@ -77,6 +77,9 @@ func TestRefusals_WhatMakesTwoOfThemAlike(t *testing.T) {
 	nobody := func(remote, route, outcome string) httpapi.Action {
 		return httpapi.Action{At: at(0), Remote: remote, Method: "GET", Route: route, Outcome: outcome}
 	}
+	because := func(why string) httpapi.Action {
+		return httpapi.Action{At: at(0), Remote: "10.0.0.1:1", Outcome: "unauthenticated", Detail: why}
+	}
 	for _, c := range []struct {
 		name  string
 		a, b  httpapi.Action
@@ -88,10 +91,12 @@ func TestRefusals_WhatMakesTwoOfThemAlike(t *testing.T) {
 		{"another IPv6 network", stranger(0, "[2001:db8::1]:1"), stranger(0, "[2001:db8:0:1::1]:1"), false},
 		{"IPv4 in IPv6", stranger(0, "10.0.0.1:1"), stranger(0, "[::ffff:10.0.0.1]:1"), true},
 		{"another route, of nobody known", nobody("10.0.0.1:1", "/a", "unauthenticated"), nobody("10.0.0.1:1", "/b", "unauthenticated"), true},
+		{"another reason, of nobody known", because("a token is needed"), because("it was revoked"), false},
 		{"another code", nobody("10.0.0.1:1", "/a", "unauthenticated"), nobody("10.0.0.1:1", "/a", "not_found"), false},
 		{"another token", denied(0, "ci", "PUT", "/a"), denied(0, "cd", "PUT", "/a"), false},
 		{"another route, of a token", denied(0, "ci", "PUT", "/a"), denied(0, "ci", "PUT", "/b"), false},
 		{"another method, of a token", denied(0, "ci", "PUT", "/a"), denied(0, "ci", "GET", "/a"), false},
+		{"another tenant that a token asked for", httpapi.Action{Name: "ci", Outcome: "not_found", Detail: "a"}, httpapi.Action{Name: "ci", Outcome: "not_found", Detail: "b"}, true},
 		{"the same of a token", denied(0, "ci", "PUT", "/a"), denied(9, "ci", "PUT", "/a"), true},
 	} {
 		var r refusals
