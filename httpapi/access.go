@@ -194,10 +194,11 @@ func (c *call) settleTenant() error {
 	return nil
 }
 
-// refuse counts a refusal. A body that was announced is not read: who may not send it
-// costs nothing.
+// refuse counts a refusal and tells of it. A body that was announced is not read: who may
+// not send it costs nothing.
 func (c *call) refuse(err error, reason string) error {
 	c.s.met.refusedRequests.WithLabelValues(reason).Inc()
+	c.tellRefusal(err)
 	if c.h.transferEncoding != nil || len(c.h.contentLength) > 0 && string(c.h.contentLength) != "0" {
 		c.closeAfter()
 	}

@@ -121,6 +121,16 @@ func TestAccess_EveryRouteLetsInExactlyTheRolesOfTheTable(t *testing.T) {
 	assert.Equal(t, served, listed, "the table names routes that are served, and all of them")
 }
 
+// 'tiercel token create' says so to who makes one (access.Entry.Remark).
+func TestAccess_AnAdminOfATenantMayDoWhatReadWriteMay(t *testing.T) {
+	for key, n := range needs {
+		assert.Equal(t, n.judge(testBearers["acme-rw"]) == nil, n.judge(testBearers["acme-admin"]) == nil, key)
+	}
+	for key, who := range allowed {
+		assert.Equal(t, strings.Contains(who, "w"), strings.Contains(who, "a"), key)
+	}
+}
+
 // saidNeeds are the role and the scope that the document names, by who is let in.
 var saidNeeds = map[string][2]string{
 	"-rwaRWA": {}, "rwaRWA": {"read-only"}, "waWA": {"read-write"}, "RWA": {"read-only", "cluster"}, "A": {"admin", "cluster"},

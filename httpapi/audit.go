@@ -11,13 +11,14 @@ import (
 // maxAuditedBodyBytes bounds what of a request's body an Action repeats.
 const maxAuditedBodyBytes = 2 << 10
 
-// Action is a management action as the audit log has it: who asked for what, and what
-// came of it. What was asked by nobody known is not one: it is only counted, or anybody
-// could push the true ones out of the log.
+// Action is a line of the audit log: a management action, by whom and what came of it, or
+// a request that was refused for who sent it. The two are told apart (Config.Audit and
+// Config.Refused), for nobody who is refused may push what was done out of the log.
 type Action struct {
 	At        time.Time  `json:"at"`
+	Node      string     `json:"node,omitempty"` // whose log it is
 	RequestID string     `json:"request_id,omitempty"`
-	Name      string     `json:"token"` // its name; anybody where there is no authentication
+	Name      string     `json:"token,omitempty"` // its name; anybody where there is no authentication, none where no known one was sent
 	Role      model.Role `json:"role,omitempty"`
 	Tenant    string     `json:"tenant,omitempty"` // empty: bound to the cluster
 	Remote    string     `json:"remote,omitempty"` // host:port of who sent it
@@ -28,6 +29,9 @@ type Action struct {
 	Outcome   string     `json:"outcome"`           // done, or the error code
 	Status    int        `json:"status,omitempty"`
 	Detail    string     `json:"detail,omitempty"`
+	// Of a line that sums up refusals like one before it: how many, from At to Until.
+	Repeated int64     `json:"repeated,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
 }
 
 // auditedParameters of a query are repeated with their values. Whatever else is in one may
@@ -83,14 +87,8 @@ func (c *call) action() *Action {
 	if c.s.cfg.Audit == nil || !c.route.needs.audited || c.who == nil || c.withdrawn {
 		return nil
 	}
-	a := &Action{
-		At: c.start.UTC(), RequestID: withoutSecrets(c.id), Name: c.who.Name, Role: c.who.Role, Tenant: c.who.Tenant,
-		Method: c.route.method, Route: plainPattern(c.route.pattern), Subject: c.subject(),
-		Outcome: Done, Status: c.ctx.Response.StatusCode(),
-	}
-	if remote := c.ctx.RemoteAddr(); remote != nil {
-		a.Remote = remote.String()
-	}
+	a := c.asked()
+	a.Subject, a.Outcome, a.Status = c.subject(), Done, c.ctx.Response.StatusCode()
 	if len(c.said) > 0 {
 		a.Body = withoutSecrets(c.said[:min(len(c.said), maxAuditedBodyBytes)])
 	}
@@ -98,4 +96,28 @@ func (c *call) action() *Action {
 		a.Outcome = string(c.failed)
 	}
 	return a
+}
+
+// asked is who sent the call, and for which route.
+func (c *call) asked() *Action {
+	a := &Action{At: c.start.UTC(), RequestID: withoutSecrets(c.id), Method: c.route.method, Route: plainPattern(c.route.pattern)}
+	if c.who != nil {
+		a.Name, a.Role, a.Tenant = c.who.Name, c.who.Role, c.who.Tenant
+	}
+	if remote := c.ctx.RemoteAddr(); remote != nil {
+		a.Remote = remote.String()
+	}
+	return a
+}
+
+// tellRefusal tells of a call that is refused for who sent it, unless audit will. Nothing
+// of the request is repeated but its id: who is refused decides nothing of what is kept.
+func (c *call) tellRefusal(err error) {
+	if c.s.cfg.Refused == nil || c.who != nil && c.route.needs.audited {
+		return
+	}
+	e := clientError(err)
+	a := c.asked()
+	a.Outcome, a.Status, a.Detail = string(e.Code), statuses[e.Code].status, withoutSecrets([]byte(e.Message))
+	c.s.cfg.Refused(*a)
 }

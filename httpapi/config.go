@@ -22,6 +22,11 @@ type Config struct {
 	// Audit is told of each management action once it is answered, on the goroutine that
 	// answered it; nil: nobody is.
 	Audit func(Action)
+	// Refused is told of each request that is refused for who sent it, as it is refused: for
+	// want of a token that is known, or for what the token is bound to; nil: nobody is. Of
+	// a management action that a known token asked for Audit is told instead. It must not
+	// block: anybody can have it called.
+	Refused func(Action)
 	// Warnings are those of this node itself, for /cluster/status; nil: none.
 	Warnings func() []string
 

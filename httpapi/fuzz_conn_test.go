@@ -122,7 +122,10 @@ func FuzzConnection(f *testing.F) {
 		readAnswers(t, answer)
 
 		// Nobody who sends it knows a token: nothing is stored or told.
-		gw, answer, broken = speakTo(t, Config{Tokens: bearers{}, Audit: func(a Action) { t.Errorf("done by nobody: %+v", a) }}, raw)
+		gw, answer, broken = speakTo(t, Config{Tokens: bearers{}, Audit: func(a Action) { t.Errorf("done by nobody: %+v", a) }, Refused: func(a Action) {
+			require.Equal(t, Action{At: a.At, RequestID: a.RequestID, Remote: "127.0.0.1:2", Method: a.Method, Route: a.Route, Outcome: "unauthenticated", Status: 401, Detail: a.Detail}, a)
+			require.Less(t, len(a.RequestID)+len(a.Detail), 1<<10)
+		}}, raw)
 		require.Empty(t, broken)
 		require.Empty(t, gw.puts)
 		readAnswers(t, answer)

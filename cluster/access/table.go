@@ -69,6 +69,15 @@ func CheckName(name string) error {
 	return nil
 }
 
+// Remark is what who makes the token should know of it; empty: it is as it looks. An admin
+// manages the cluster (httpapi/access.go), and no request of that kind is of one tenant.
+func (e *Entry) Remark() string {
+	if e.Role == model.RoleAdmin && !e.Cluster {
+		return "bound to a tenant, an admin may do what read-write may and no more; what manages the cluster is for admins bound to it"
+	}
+	return ""
+}
+
 // Expired reports whether the token has ended at a moment.
 func (e *Entry) Expired(now time.Time) bool { return !e.Expires.IsZero() && !now.Before(e.Expires) }
 

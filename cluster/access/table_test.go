@@ -120,3 +120,11 @@ func TestNewTable_ListsAllThatIsWrongAndMakesNone(t *testing.T) {
 	_, problems := access.NewTable(make([]access.Entry, access.MaxTokens+1))
 	assert.ErrorContains(t, problems[0], "at most")
 }
+
+func TestEntry_RemarksThatAnAdminOfATenantManagesNothing(t *testing.T) {
+	for _, role := range model.Roles {
+		bound, free := access.Entry{Role: role, Tenant: "acme"}, access.Entry{Role: role, Cluster: true}
+		assert.Equal(t, role == model.RoleAdmin, bound.Remark() != "", role)
+		assert.Empty(t, free.Remark(), role)
+	}
+}

@@ -69,12 +69,43 @@ func TestToken_IsShownOnceKeptAsAHashAndRevoked(t *testing.T) {
 		assert.Contains(t, o.stderr, say)
 	}
 
-	c.must("token", "revoke", "ops", "--file", file)
-	require.NoError(t, live.Reload())
+	o = c.run("token", "revoke", "ops", "--file", file)
+	assert.Equal(t, exitDone, o.status)
+	assert.Equal(t, "revoked ops in "+file+"\n", o.stdout)
+	assert.Contains(t, o.stderr, "'tiercel token list --file "+file+"'")
+	_, err = live.Reload()
+	require.NoError(t, err)
 	_, err = live.Identify(ops, time.Now())
 	assert.Equal(t, model.CodeUnauthenticated, model.CodeOf(err))
 	assert.Equal(t, exitFailed, c.run("token", "revoke", "ops", "--file", file).status)
 	assert.Equal(t, exitFailed, c.run("token", "list", "--file", file+".gone").status)
+}
+
+// It is let in as before, and whoever makes or lists it is told how far that goes.
+func TestToken_AnAdminOfATenantIsToldToManageNothing(t *testing.T) {
+	c := newCLI(t)
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	const says = "tiercel: note: boss: bound to a tenant, an admin may do what read-write may and no more"
+	o := c.run("token", "create", "--file", file, "--name", "boss", "--role", "admin", "--tenant", "acme")
+	require.Equal(t, exitDone, o.status, o.stderr)
+	assert.Contains(t, o.stderr, says)
+	assert.Regexp(t, `^tiercel_[A-Za-z0-9_-]{43}\n$`, o.stdout, "nothing but the token")
+	live, err := tokens.Open(file)
+	require.NoError(t, err)
+	who, err := live.Identify(strings.TrimSpace(o.stdout), time.Now())
+	require.NoError(t, err)
+	assert.Equal(t, model.Principal{Name: "boss", Role: model.RoleAdmin, Tenant: "acme"}, *who)
+
+	o = c.run("token", "list", "--file", file)
+	assert.Contains(t, o.stderr, says)
+	assert.Contains(t, c.must("token", "list", "--file", file, "-o", "json"), `"remark":"bound to a tenant,`)
+	for name, bound := range map[string][]string{"ops": {"--role", "admin", "--cluster"}, "ci": {"--role", "read-write", "--tenant", "acme"}} {
+		o = c.run(append([]string{"token", "create", "--file", file, "--name", name}, bound...)...)
+		assert.NotContains(t, o.stderr, "note:", name)
+	}
+	for _, verb := range [][]string{{"token"}, {"token", "create"}} {
+		assert.Contains(t, c.must(append(verb, "--help")...), "read-write", verb)
+	}
 }
 
 func TestCerts_MakesAnAuthorityAndNodesAndOverwritesNothing(t *testing.T) {

@@ -27,7 +27,7 @@ func (a *app) completeValues(root *command) {
 		"output": {"table", "json"}, "tier": {"1", "2", "3"}, "disk-type": {"auto", "nvme", "ssd", "hdd"},
 		"discovery": {"static", "etcd", "consul", "kubernetes"}, "log-level": {"debug", "info", "warn", "error"}, "log-format": {"text", "json"},
 		"kind":  {"repair", "evacuation", "drain", "rebalance", "compaction", "scrub", "adapt"},
-		"state": {"running", "paused", "done", "cancelled"},
+		"state": {"running", "paused", "done", "cancelled"}, "outcome": {"done", "unauthenticated", "permission_denied", "not_found", "license_denied", "invalid_argument", "conflict"},
 	}
 	walkCommands(root, func(c *command) {
 		for flag, values := range words {

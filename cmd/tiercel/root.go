@@ -47,7 +47,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	root.AddCommand(
 		a.serverCommand(), a.putCommand(), a.getCommand(), a.lsCommand(), a.rmCommand(),
 		a.relocateCommand(false), a.relocateCommand(true), a.statusCommand(), a.fsckCommand(), a.takeoverCommand(), a.versionCommand(), a.workersCommand(), a.masterCommand(), a.devCommand(), a.simCommand(),
-		a.tokenCommand(), a.certsCommand(),
+		a.tokenCommand(), a.certsCommand(), a.auditCommand(),
 		a.jobsCommand(), a.rebalanceCommand(), a.drainCommand(), a.scrubCommand(), a.replicationCommand(), a.tierCommand(), a.quotaCommand(), a.configCommand(), a.explainCommand(), a.licenseCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoverCommand(), a.benchCommand(),
 	)

@@ -36,6 +36,8 @@ Unknown names are refused, and all problems are told at once. With --check nothi
 is started: the settings and the files that they name are checked, and the settings
 shown with where each comes from.
 
+` + auditIs + `
+
 Exit status: 0 ended as asked, or --check found nothing wrong; 1 failed; 2 the
 settings are wrong.`,
 		Example: `  tiercel server

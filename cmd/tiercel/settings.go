@@ -25,7 +25,11 @@ nodes, kept in the log, and can be changed while they run: 'config keys' lists w
 is, 'config get' reads one value, 'config set' changes some.
 
 The configuration of one node is another: it has the flags of 'tiercel server', the
-environment (TIERCEL_…) and a YAML file, which 'config example' prints with comments.`,
+environment (TIERCEL_…) and a YAML file, which 'config example' prints with comments.
+
+Who changed what is in the audit log of the node that was asked, audit/audit.log of its data
+directory, refused changes too: 'tiercel audit --action config' there shows it, 'tiercel audit
+--help' says what else is in it, for how long, and what happens when it cannot be written.`,
 		Example: "  tiercel config\n  tiercel config keys\n  tiercel config get placement.weights.latency\n  tiercel config set background_bytes_per_second=100MiB/s rebalance.automatic=false",
 		Args:    wantArgs(0, 0, ""),
 		RunE:    func(c *command, _ []string) error { return a.showConfig(c, &r, "") },

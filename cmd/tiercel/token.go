@@ -36,10 +36,7 @@ A token has a role and is bound to one tenant or to the cluster:
 
   read-only    reads files
   read-write   writes, moves and deletes them, too
-  admin        bound to the cluster: manages it, too
-
-What managers do, and what is refused to them, is in audit/audit.log of the data directory of
-the node that they asked, one JSON line each, with the name of their token.
+  admin        bound to the cluster: manages it, too; bound to a tenant: as read-write
 
 One bound to a tenant reaches that tenant and nothing else. One bound to the cluster
 sees status, workers, jobs and metrics, and the files of the default tenant; as admin
@@ -52,7 +49,9 @@ The file, for those who write it by other means; anything else in it is refused:
       role: read-write       # read-only, read-write or admin
       tenant: acme           # or "cluster: true"
       expires: 2027-01-31    # a day or a time, or left out
-      sha256: 5f0c…          # as 'tiercel token hash' prints it`,
+      sha256: 5f0c…          # as 'tiercel token hash' prints it
+
+` + auditIs,
 		Example: `  tiercel token create --name ops --role admin --cluster
   tiercel token create --name trainer --role read-write --tenant acme --expires 90d
   tiercel server --auth-tokens tokens.yaml
@@ -76,7 +75,10 @@ func (a *app) createTokenCommand() *command {
 		Use:   "create --name NAME --role ROLE (--tenant TENANT | --cluster)",
 		Short: "Make a token, add its hash to the file and show it once",
 		Long: `Makes a random token, adds its hash to the file, which is made if it is not there,
-and prints the token alone to standard output. Nobody can find it out again.`,
+and prints the token alone to standard output. Nobody can find it out again.
+
+What manages the cluster is for admins bound to it. Of one tenant, an admin may do what
+read-write may and no more.`,
 		Example: `  tiercel token create --name ops --role admin --cluster
   tiercel token create --name ci --role read-only --tenant acme --expires 2027-01-31
   TIERCEL_TOKEN=$(tiercel token create --name me --role read-write --tenant acme)`,
@@ -110,9 +112,12 @@ and prints the token alone to standard output. Nobody can find it out again.`,
 				return err
 			}
 			if output == "json" {
-				return a.printJSON(map[string]any{"name": e.Name, "role": e.Role, "tenant": e.Tenant, "cluster": e.Cluster, "file": file, "token": secret})
+				return a.printJSON(map[string]any{"name": e.Name, "role": e.Role, "tenant": e.Tenant, "cluster": e.Cluster, "file": file, "token": secret, "remark": e.Remark()})
 			}
 			a.complain(fmt.Sprintf("added %s to %s; keep the token, it is not shown again", e.Name, file))
+			if remark := e.Remark(); remark != "" {
+				a.complain(fmt.Sprintf("note: %s: %s", e.Name, remark))
+			}
 			_, err = fmt.Fprintln(a.stdout, secret)
 			return err
 		},
@@ -158,6 +163,7 @@ type shownToken struct {
 	Cluster bool       `json:"cluster"`
 	Expires *time.Time `json:"expires"`
 	Expired bool       `json:"expired"`
+	Remark  string     `json:"remark"`
 }
 
 func (a *app) listTokensCommand() *command {
@@ -178,7 +184,7 @@ tokens by name: their roles, what they are bound to and when they end. No token 
 			}
 			list := []shownToken{}
 			for _, e := range table.Entries() {
-				t := shownToken{Name: e.Name, Role: e.Role, Tenant: e.Tenant, Cluster: e.Cluster, Expired: e.Expired(time.Now())}
+				t := shownToken{Name: e.Name, Role: e.Role, Tenant: e.Tenant, Cluster: e.Cluster, Expired: e.Expired(time.Now()), Remark: e.Remark()}
 				if !e.Expires.IsZero() {
 					t.Expires = &e.Expires
 				}
@@ -211,7 +217,15 @@ func (a *app) printTokens(list []shownToken) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, t.Role, bound, expires)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, t := range list {
+		if t.Remark != "" {
+			a.complain(fmt.Sprintf("note: %s: %s", t.Name, t.Remark))
+		}
+	}
+	return nil
 }
 
 func (a *app) revokeTokenCommand() *command {
@@ -219,8 +233,10 @@ func (a *app) revokeTokenCommand() *command {
 	cmd := &command{
 		Use: "revoke NAME", Short: "Take a token out of the file; servers that read it refuse the token within seconds",
 		Long: `Removes the token of that name from the file. Each node reads its own copy: give the
-file to all of them, or the token is good where the old one lies.`,
-		Example: "  tiercel token revoke trainer",
+file to all of them, or the token is good where the old one lies. A node that has read it says
+so in its audit log ('tiercel audit --action "reload tokens"'), and who comes with the token
+then is there, too ('tiercel audit --outcome unauthenticated').`,
+		Example: "  tiercel token revoke trainer\n  tiercel token revoke trainer --file /etc/tiercel/tokens.yaml",
 		Args:    wantArgs(1, 1, "one NAME"),
 		RunE: func(_ *command, args []string) error {
 			if err := checkOutput(output); err != nil {
@@ -232,8 +248,11 @@ file to all of them, or the token is good where the old one lies.`,
 			if output == "json" {
 				return a.printJSON(map[string]any{"name": args[0], "file": file, "revoked": true})
 			}
-			_, err := fmt.Fprintf(a.stdout, "revoked %s in %s\n", args[0], file)
-			return err
+			if _, err := fmt.Fprintf(a.stdout, "revoked %s in %s\n", args[0], file); err != nil {
+				return err
+			}
+			a.complain(fmt.Sprintf("note: nodes that read %s refuse it within seconds; give the file to those that read another copy. 'tiercel token list --file %s' shows who is left", file, file))
+			return nil
 		},
 	}
 	addTokenFile(cmd.Flags(), &file)

@@ -37,9 +37,11 @@ func lines(t *testing.T, path string) (out []httpapi.Action) {
 	return out
 }
 
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func openLog(t *testing.T, dir string, to io.Writer) *Log {
 	t.Helper()
-	l := Open(dir, slog.New(slog.NewTextHandler(to, nil)))
+	l := Open(dir, "", slog.New(slog.NewTextHandler(to, nil)))
 	t.Cleanup(func() { assert.NoError(t, l.Close()) })
 	return l
 }
@@ -110,6 +112,25 @@ func TestLog_WhatCannotBeWrittenIsInTheNodesLogAndWarnedOf(t *testing.T) {
 	assert.Equal(t, []httpapi.Action{action(1), action(3)}, lines(t, filepath.Join(dir, "audit", "audit.log")))
 }
 
+func TestLog_AFullDiskStopsNothingAndIsWarnedOfUntilALineCanBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "audit", "audit.log")
+	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
+	require.NoError(t, os.Symlink("/dev/full", path))
+	var node bytes.Buffer
+	l := openLog(t, dir, &node)
+	for n := range 3 {
+		l.Write(action(n))
+		assert.Contains(t, node.String(), fmt.Sprintf("/r/%d", n), "the line is in the node's own log, whole")
+		require.Len(t, l.Warnings(), 1)
+		assert.Contains(t, l.Warnings()[0], "no space left on device")
+	}
+	require.NoError(t, os.Remove(path))
+	l.Write(action(3))
+	assert.Empty(t, l.Warnings())
+	assert.Equal(t, []httpapi.Action{action(3)}, lines(t, path))
+}
+
 func TestLog_OneThatCannotBeOpenedStopsNothingAndIsTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	blocked := filepath.Join(dir, "audit")
@@ -123,6 +144,17 @@ func TestLog_OneThatCannotBeOpenedStopsNothingAndIsTriedAgain(t *testing.T) {
 	l.Write(action(2))
 	assert.Empty(t, l.Warnings())
 	assert.Equal(t, []httpapi.Action{action(2)}, lines(t, filepath.Join(blocked, "audit.log")))
+}
+
+func TestLog_ALineIsBoundedWhateverWentWrong(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, io.Discard)
+	a := action(1)
+	a.Detail = strings.Repeat("ä", 1<<20)
+	l.Write(a)
+	told := lines(t, filepath.Join(dir, "audit", "audit.log"))
+	require.Len(t, told, 1)
+	assert.Equal(t, strings.Repeat("ä", maxDetailBytes/2)+"…", told[0].Detail)
 }
 
 // What logrotate does, and what somebody does who wants no trace.

@@ -1,172 +1,140 @@
 package audit
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
+	"tiercel/cluster/model"
 	"tiercel/httpapi"
 )
 
-// Limits of the log on disk, 128 MiB in all.
+// Limits of the log on disk: 128 MiB of actions and 32 MiB of refusals.
 const (
 	MaxFileBytes = 16 << 20
-	Keep         = 7 // full files beside the one that is written
+	Keep         = 7 // full files of actions beside the one that is written
+	KeepRefused  = 1 // and of refusals
 )
 
-const fileName = "audit.log"
+// maxDetailBytes bounds what a line says: a file that cannot be used may have something
+// wrong in each of ten thousand places.
+const maxDetailBytes = 4 << 10
+
+const (
+	dirName     = "audit"
+	fileName    = "audit.log"
+	refusedName = "refused.log"
+)
+
+// sumEvery is how often it is seen whether a Window of refusals is over.
+const sumEvery = 5 * time.Second
 
 // Log is the audit log of one node. It is for any goroutine.
 type Log struct {
-	dir          string
-	log          *slog.Logger
-	maxFileBytes int64
-
-	mu      sync.Mutex
-	file    *os.File // nil after a failure: it is opened again
-	bytes   int64
-	failing string // why the newest line was not written; empty: it was
+	series              // of actions
+	refused  series     // of other refusals
+	node     string     // whose it is
+	counting sync.Mutex // of what follows; nothing is written under it
+	strange  refusals   // of callers that nobody knows
+	known    refusals   // of known tokens
+	pending  []httpapi.Action
+	wake     chan struct{} // something is pending
 }
 
-// Open opens the log below a data directory. When it cannot be opened that is told like
-// a line that cannot be written, and tried again with the next one.
-func Open(dataDir string, log *slog.Logger) *Log {
-	l := &Log{dir: filepath.Join(dataDir, "audit"), log: log, maxFileBytes: MaxFileBytes}
-	if err := l.open(); err != nil {
-		l.failing = err.Error()
-		log.Error("the audit log cannot be opened; management actions will be in this log instead", "error", err)
+// Open opens the log below a node's data directory. When it cannot be opened that is told
+// like a line that cannot be written, and tried again with the next one.
+func Open(dataDir, node string, log *slog.Logger) *Log {
+	dir := filepath.Join(dataDir, dirName)
+	l := &Log{
+		series:  series{dir: dir, name: fileName, keep: Keep, what: "management actions", log: log, maxFileBytes: MaxFileBytes},
+		refused: series{dir: dir, name: refusedName, keep: KeepRefused, what: "refused requests", log: log, maxFileBytes: MaxFileBytes},
+		node:    node, wake: make(chan struct{}, 1),
 	}
+	l.begin() // the other one with its first line: without tokens nobody is refused
 	return l
 }
 
-func (l *Log) open() error {
-	if err := os.MkdirAll(l.dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(filepath.Join(l.dir, fileName), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err == nil {
-		l.file, l.bytes = f, info.Size()
-		err = l.endTornLine()
-	}
-	if err != nil {
-		l.file = nil
-		return errors.Join(err, f.Close())
-	}
-	return nil
-}
-
-// endTornLine keeps the next line whole after one that a crash cut short.
-func (l *Log) endTornLine() error {
-	if l.bytes == 0 {
-		return nil
-	}
-	var last [1]byte
-	if _, err := l.file.ReadAt(last[:], l.bytes-1); err != nil || last[0] == '\n' {
-		return err
-	}
-	n, err := l.file.WriteString("\n")
-	l.bytes += int64(n)
-	return err
-}
-
-// Write appends one action.
+// Write appends one action before it returns. One that was refused for the role of its
+// token, and comes again within the Window, is only counted.
 func (l *Log) Write(a httpapi.Action) {
-	text, err := json.Marshal(a)
-	if err != nil {
-		l.log.Error("audit line cannot be encoded", "error", err, "route", a.Route, "token", a.Name, "outcome", a.Outcome)
+	a.Node = l.node
+	if len(a.Detail) > maxDetailBytes {
+		a.Detail = strings.ToValidUTF8(a.Detail[:maxDetailBytes], "") + "…"
+	}
+	if a.Outcome == string(model.CodePermissionDenied) && !l.count(&l.known, &a) {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.append(append(text, '\n')); err != nil {
-		if l.file != nil {
-			_ = l.file.Close() // it failed already
-			l.file = nil
-		}
-		l.failing = err.Error()
-		l.log.Error("audit line not written; it is here instead", "error", err, "line", string(text))
+	l.write(a)
+}
+
+// Refuse takes a refusal that is no management action of a known token. It does not wait
+// for the disk: who is refused could otherwise keep requests waiting while it hangs.
+func (l *Log) Refuse(a httpapi.Action) {
+	a.Node = l.node
+	rows := &l.strange
+	if a.Name != "" {
+		rows = &l.known
+	}
+	if !l.count(rows, &a) {
 		return
 	}
-	l.failing = ""
+	l.counting.Lock()
+	l.pending = append(l.pending, a) // as many as there are rows, at most
+	l.counting.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is awake
+	}
 }
 
-// gone reports whether the file that is written has no longer its name: somebody moved or
-// removed it, and what is written to it nobody will find.
-func (l *Log) gone() bool {
-	named, err := os.Stat(filepath.Join(l.dir, fileName))
-	if err != nil {
-		return true
-	}
-	open, err := l.file.Stat()
-	return err == nil && !os.SameFile(named, open)
+func (l *Log) count(rows *refusals, a *httpapi.Action) (tell bool) {
+	l.counting.Lock()
+	defer l.counting.Unlock()
+	tell = rows.note(a)
+	a.Node = l.node
+	return tell
 }
 
-func (l *Log) append(line []byte) error {
-	if l.file != nil && l.gone() {
-		_ = l.file.Close() // what it has is synced
-		l.file = nil
-	}
-	if l.file != nil && l.bytes > 0 && l.bytes+int64(len(line)) > l.maxFileBytes {
-		if err := l.rotate(); err != nil {
-			return err
+// Run writes what Refuse was told until ctx ends.
+func (l *Log) Run(ctx context.Context, now func() time.Time) {
+	tick := time.NewTicker(sumEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.wake:
+		case <-tick.C:
 		}
+		l.Tell(now())
 	}
-	if l.file == nil {
-		if err := l.open(); err != nil {
-			return err
-		}
-	}
-	n, err := l.file.Write(line)
-	l.bytes += int64(n)
-	if err != nil {
-		return err
-	}
-	return l.file.Sync()
 }
 
-// rotate makes room: every file moves up by one, and the oldest is overwritten.
-func (l *Log) rotate() error {
-	f := l.file
-	l.file = nil
-	if err := f.Close(); err != nil {
-		return err
+// Tell writes the refusals that are pending, and the sums of windows that have ended.
+func (l *Log) Tell(now time.Time) {
+	l.tell(func(r *refusals) []httpapi.Action { return r.over(now) })
+}
+
+func (l *Log) tell(sums func(*refusals) []httpapi.Action) {
+	l.counting.Lock()
+	lines := append(l.pending, sums(&l.strange)...)
+	lines = append(lines, sums(&l.known)...)
+	l.pending = nil
+	l.counting.Unlock()
+	for _, a := range lines {
+		l.refused.write(a)
 	}
-	name := func(n int) string { return filepath.Join(l.dir, fmt.Sprintf("%s.%d", fileName, n)) }
-	for n := Keep - 1; n >= 1; n-- {
-		if err := os.Rename(name(n), name(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return os.Rename(filepath.Join(l.dir, fileName), name(1))
 }
 
 // Warnings says that lines are missing from the log.
-func (l *Log) Warnings() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failing == "" {
-		return nil
-	}
-	return []string{"management actions are not written to the audit log, only to this node's own log: " + l.failing}
-}
+func (l *Log) Warnings() []string { return append(l.warnings(), l.refused.warnings()...) }
 
-// Close closes the file.
+// Close writes what is still counted, and closes the files.
 func (l *Log) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file == nil {
-		return nil
-	}
-	f := l.file
-	l.file = nil
-	return f.Close()
+	l.tell((*refusals).rest)
+	return errors.Join(l.close(), l.refused.close())
 }

@@ -74,7 +74,7 @@ type setting struct {
 }
 
 var settings = []setting{
-	{name: "data-dir", value: "./tiercel-data", usage: "`DIR` that holds everything the node keeps",
+	{name: "data-dir", value: "./tiercel-data", usage: "`DIR` that holds everything the node keeps, its audit log too (audit/)",
 		parse: func(s *Server, v string) error { return parseDir(&s.DataDir, v) }},
 	{name: "http", value: "127.0.0.1:8880", usage: "`HOST:PORT` of the HTTP API; port 0 picks a free one",
 		parse: func(s *Server, v string) error { return parseListen(&s.HTTP, v) }},

@@ -238,9 +238,9 @@ func (c *cluster) waitReady(ctx context.Context, n *node) error {
 }
 
 func (c *cluster) explain() {
-	url, environment, curl := "http://"+address(c.ports[0].HTTP), "", ""
+	url, environment, curl, more := "http://"+address(c.ports[0].HTTP), "", "", ""
 	if c.secured != nil {
-		url, environment, curl = "https://"+address(c.ports[0].HTTP), c.secured.environment(), c.secured.curl()
+		url, environment, curl, more = "https://"+address(c.ports[0].HTTP), c.secured.environment(), c.secured.curl(), c.secured.more()
 	}
 	pids := make([]string, len(c.nodes))
 	for i, n := range c.nodes {
@@ -254,10 +254,10 @@ func (c *cluster) explain() {
   tiercel master
   curl %s-T README.md %s/api/v1/storage/files/models/readme
   curl %s%s/api/v1/storage/files/models/readme
-
+%s
 Kill one with kill -9 and watch; their process ids: %s.
 Ctrl-C stops them all; the same command starts them again.`,
-		len(c.nodes), c.opt.Dir, url, environment, curl, url, curl, url, strings.Join(pids, ", "))
+		len(c.nodes), c.opt.Dir, url, environment, curl, url, curl, url, more, strings.Join(pids, ", "))
 }
 
 // stop ends every process: asked first, then by force.

@@ -74,6 +74,17 @@ func (s *secured) environment() string {
 	return fmt.Sprintf("\n  export TIERCEL_TLS_CA=%s\n  export TIERCEL_TOKEN=$(cat %s)", s.ca(), s.admin)
 }
 
+// more says how others than the admin are let in.
+func (s *secured) more() string {
+	return fmt.Sprintf(`
+The tokens that all nodes know are in %[1]s; make, see and revoke others:
+
+  tiercel token create --file %[1]s --name me --role read-write --tenant acme
+  tiercel token list --file %[1]s
+  tiercel token revoke me --file %[1]s
+`, s.tokens)
+}
+
 func (s *secured) curl() string {
 	return `--cacert $TIERCEL_TLS_CA -H "Authorization: Bearer $TIERCEL_TOKEN" `
 }

@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,6 +113,7 @@ func TestAccess_AClusterUnderTLSAndTokensLetsInWhoMayAndNobodyElse(t *testing.T)
 		{"certificates are replaced while it runs", f.certificatesAreReplacedWhileItRuns},
 		{"tokens are read again, and a bad file changes nothing", f.tokensAreReadAgainAndABadFileChangesNothing},
 		{"management is in the audit log", f.managementIsInTheAuditLog},
+		{"who was refused is in the audit log", f.whoWasRefusedIsInTheAuditLog},
 	} {
 		began = time.Now()
 		part.see()
@@ -329,4 +332,51 @@ func (f *fortress) managementIsInTheAuditLog() {
 	for _, secret := range []string{f.admin, f.watcher, f.acme} {
 		assert.NotContains(t, string(text)+f.Logs(10_000), secret, "no token is ever written down")
 	}
+}
+
+// Of what the parts above were refused by the first node; the log is read as its operator
+// would, with the node running.
+func (f *fortress) whoWasRefusedIsInTheAuditLog() {
+	t, first := f.t, f.Nodes[0]
+	type line struct {
+		Node, Token, Role, Tenant, Remote, Method, Route, Outcome, Detail string
+		Status                                                            int
+	}
+	show := func(args ...string) (lines []line, text string) {
+		text = f.must(append([]string{"audit", "--data-dir", first.Dir(), "--limit", "0", "--output", "json"}, args...)...)
+		var all struct{ Lines []line }
+		require.NoError(t, json.Unmarshal([]byte(text), &all))
+		return all.Lines, text
+	}
+	const files, api = "/api/v1/storage/files/{path}", "/api/v1/storage"
+	_, _, status := f.cli(f.as("tiercel_"+strings.Repeat("B", 43), first), "ls", "/")
+	require.Equal(t, 1, status)
+	for name, want := range map[string]func(line) bool{
+		"a token that nobody made, or that was revoked": func(l line) bool {
+			return l.Status == 401 && l.Outcome == "unauthenticated" && l.Token == "" && strings.HasPrefix(l.Remote, "127.0.0.1:")
+		},
+		"who may only watch and stored a file": func(l line) bool {
+			return l.Status == 403 && l.Token == "prometheus" && l.Method == "PUT" && l.Route == files && l.Outcome == "permission_denied"
+		},
+		"a tenant that asked for the state of the cluster": func(l line) bool {
+			return l.Status == 403 && l.Token == "trainer" && l.Tenant == "acme" && l.Route == api+"/cluster/status"
+		},
+		"a tenant that asked for another one": func(l line) bool {
+			return l.Status == 404 && l.Token == "guest" && strings.Contains(l.Detail, `"acme"`)
+		},
+		"which token was revoked": func(l line) bool {
+			return l.Token == "node" && l.Route == "reload tokens" && l.Outcome == "done" && l.Detail == "revoked guest"
+		},
+	} {
+		there := func() bool {
+			lines, _ := show()
+			return slices.ContainsFunc(lines, func(l line) bool { return l.Node != "" && want(l) })
+		}
+		assert.True(t, procs.Until(procs.Patience, there), "%s is not in the audit log", name)
+	}
+	_, text := show()
+	for _, secret := range []string{f.admin, f.watcher, f.acme, f.other, "BBBBBBBB"} {
+		assert.NotContains(t, text, secret, "no token is ever written down")
+	}
+	assert.Contains(t, f.must("audit", "--data-dir", first.Dir(), "--outcome", "unauthenticated"), "unauthenticated")
 }

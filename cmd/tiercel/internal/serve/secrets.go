@@ -42,14 +42,17 @@ func (s *serving) openSecrets() error {
 		files := watch.Files(path)
 		sec.tokens, err = tokens.Open(path)
 		problems = append(problems, err)
-		s.watch(files, "tokens", path, sec.tokens.Reload)
+		s.watch(files, "tokens", path, func() (string, error) {
+			changes, err := sec.tokens.Reload()
+			return changes.String(), err
+		})
 	}
 	if s.cfg.TLSCert != "" {
 		f := certFiles(s.cfg)
 		files := watch.Files(f.Paths()...)
 		sec.certs, err = certs.Open(f, time.Now)
 		problems = append(problems, err)
-		s.watch(files, "certificates", f.Cert, sec.certs.Reload)
+		s.watch(files, "certificates", f.Cert, func() (string, error) { return "", sec.certs.Reload() })
 	}
 	if err := errors.Join(problems...); err != nil {
 		return model.Errorf(model.CodeInvalidArgument, "read tokens and certificates", "%w", err)
@@ -82,30 +85,39 @@ func certFiles(cfg config.Server) certs.Files {
 }
 
 // watch reads files again when they change, and on a hangup. Only where there is something
-// to read again does a hangup no longer end the process.
-func (s *serving) watch(files *watch.Watch, what, path string, reload func() error) {
+// to read again does a hangup no longer end the process. reload may say what it changed.
+func (s *serving) watch(files *watch.Watch, what, path string, reload func() (changes string, err error)) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	s.secrets.watches.Go(func() {
 		defer signal.Stop(hangup)
 		select {
 		case <-s.secretsRead:
-			files.Run(s.secrets.base, lookEvery, hangup, func() { s.readAgain(what, path, reload()) })
+			files.Run(s.secrets.base, lookEvery, hangup, func() {
+				changes, err := reload()
+				s.readAgain(what, path, changes, err)
+			})
 		case <-s.secrets.base.Done():
 		}
 	})
 }
 
 // readAgain tells what came of it. What cannot be used changes nothing.
-func (s *serving) readAgain(what, path string, err error) {
-	a := httpapi.Action{At: time.Now().UTC(), Name: "node", Route: "reload " + what, Subject: path, Outcome: httpapi.Done}
+func (s *serving) readAgain(what, path, changes string, err error) {
+	a := httpapi.Action{At: time.Now().UTC(), Name: "node", Route: "reload " + what, Subject: path, Outcome: httpapi.Done, Detail: changes}
 	if err != nil {
 		s.log.Error("a file was changed and cannot be used; what was read before is in force", "path", path, "error", err)
 		a.Outcome, a.Detail = string(model.CodeInvalidArgument), err.Error()
 	} else {
-		s.log.Info("a file was read again", "what", what, "path", path)
+		s.log.Info("a file was read again", "what", what, "path", path, "changes", changes)
 	}
 	s.secrets.audit.Write(a)
+}
+
+// openAudit opens the audit log and has it written.
+func (s *serving) openAudit() {
+	s.secrets.audit = audit.Open(s.cfg.DataDir, string(s.data.Dir.Identity().NodeID), s.log)
+	s.secrets.watches.Go(func() { s.secrets.audit.Run(s.secrets.base, time.Now) })
 }
 
 // guard adds to the configuration of HTTP who is let in, and how.
@@ -116,7 +128,7 @@ func (s *serving) guard(cfg httpapi.Config) httpapi.Config {
 	if s.secrets.certs != nil {
 		cfg.TLS = s.secrets.certs.HTTP()
 	}
-	cfg.Audit, cfg.Warnings = s.secrets.audit.Write, s.secretWarnings
+	cfg.Audit, cfg.Refused, cfg.Warnings = s.secrets.audit.Write, s.secrets.audit.Refuse, s.secretWarnings
 	return cfg
 }
 

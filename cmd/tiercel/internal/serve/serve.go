@@ -19,7 +19,6 @@ import (
 	"tiercel/actors/runtime/discovery"
 	"tiercel/actors/runtime/live"
 	"tiercel/cluster/model"
-	"tiercel/cmd/tiercel/internal/audit"
 	"tiercel/cmd/tiercel/internal/config"
 	"tiercel/httpapi"
 	"tiercel/internal/version"
@@ -139,7 +138,7 @@ func (s *serving) open(ctx context.Context) error {
 	if s.data, err = actors.OpenData(fs, rand.Reader, joins); err != nil {
 		return err
 	}
-	s.secrets.audit = audit.Open(s.cfg.DataDir, s.log)
+	s.openAudit()
 	for _, warning := range s.secretWarnings() { // the status has them later, and who starts a node looks here
 		s.log.Warn("who may speak to this node", "reason", warning)
 	}

@@ -45,7 +45,7 @@ func Remove(path, name string) error {
 			list.Content = append(list.Content[:i:i], list.Content[i+1:]...)
 			return nil
 		}
-		return model.Errorf(model.CodeNotFound, op, "there is no token %q in %s; 'tiercel token list' shows them", name, path)
+		return model.Errorf(model.CodeNotFound, op, "there is no token %q in %s; 'tiercel token list --file %s' shows them", name, path, path)
 	})
 }
 

@@ -18,20 +18,23 @@ type Live struct {
 // Open reads the file; the error is Problems.
 func Open(path string) (*Live, error) {
 	l := &Live{path: path}
-	return l, l.Reload()
+	_, err := l.Reload()
+	return l, err
 }
 
-// Reload reads the file again. On an error the tokens that were in force stay.
-func (l *Live) Reload() error {
+// Reload reads the file again and says what it changed. On an error the tokens that were
+// in force stay. One at a time.
+func (l *Live) Reload() (access.Changes, error) {
 	table, err := Read(l.path)
 	if err != nil {
 		text := err.Error()
 		l.problem.Store(&text)
-		return err
+		return access.Changes{}, err
 	}
+	before := l.table.Load()
 	l.table.Store(table)
 	l.problem.Store(nil)
-	return nil
+	return access.ChangesBetween(before, table), nil
 }
 
 // Identify implements httpapi.Tokens.
