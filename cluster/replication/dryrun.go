@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tiercel/cluster/model"
+	"tiercel/cluster/tier"
 	"tiercel/messages"
 )
 
@@ -43,7 +44,7 @@ func DryRun(in Input, kind messages.JobKind, subject string) (moves []Move, byte
 		}
 	}
 	if kind == messages.JobKind_DRAIN {
-		for _, m := range openMoves(in.Rows, key) {
+		for _, m := range openMoves(&in, key) {
 			moves = append(moves, m)
 			bytes += m.Bytes
 		}
@@ -51,14 +52,14 @@ func DryRun(in Input, kind messages.JobKind, subject string) (moves []Move, byte
 	return moves, bytes, blockers
 }
 
-// openMoves are the open volumes that a worker to be drained holds. Nobody knows yet
-// where they will go: each is sealed first.
-func openMoves(rows []*messages.VolumeRow, key JobKey) (moves []Move) {
-	for _, row := range rows {
+// openMoves are the open volumes of which a worker to be drained has a copy that somebody
+// else takes. Nobody knows yet who: each is sealed first.
+func openMoves(in *Input, key JobKey) (moves []Move) {
+	for _, row := range in.Rows {
 		if row.State != messages.VolumeState_OPEN || row.CommittedEnd == 0 || len(moves) >= maxDryMoves {
 			continue
 		}
-		if slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool { return m.Node == key.Subject }) {
+		if takenElsewhere(in, row, key.Subject) {
 			moves = append(moves, Move{
 				Volume: row.Id, Tier: model.Tier(row.Tier), Bytes: row.CommittedEnd, From: key.Subject, Job: key,
 				Why: "it is open: it is sealed first, and then goes where there is room",
@@ -66,6 +67,20 @@ func openMoves(rows []*messages.VolumeRow, key JobKey) (moves []Move) {
 		}
 	}
 	return moves
+}
+
+// takenElsewhere reports whether a volume has a copy on a worker that leaves, wants it, and
+// finds another host for it.
+func takenElsewhere(in *Input, row *messages.VolumeRow, leaves string) bool {
+	holds, hosts := false, make(map[string]bool)
+	for _, m := range row.Members {
+		holds = holds || m.Node == leaves
+		if i := slices.IndexFunc(in.Workers, func(w Worker) bool { return w.Node == m.Node }); i >= 0 && able(&in.Workers[i]) {
+			hosts[hostOf(&in.Workers[i])] = true
+		}
+	}
+	return holds && len(hosts) < tier.WantedOf(row, in.Tiers, in.ReplicationFactor) &&
+		slices.ContainsFunc(in.Workers, func(w Worker) bool { return able(&w) && !hosts[hostOf(&w)] })
 }
 
 // trial is jobs with one of the key that runs.

@@ -44,7 +44,7 @@ func (p *planner) openOnDraining() {
 			if o.volumes == 0 {
 				continue
 			}
-			why := fmt.Sprintf("%d open volumes of the %s tier are being sealed", o.volumes, t.Name())
+			why := fmt.Sprintf("%d open volumes of the %s tier are to be sealed first", o.volumes, t.Name())
 			if p.hosts < o.least {
 				why = fmt.Sprintf("%d open volumes of the %s tier go on here: its writes need %d workers on hosts of their own and %d could take them; add a worker, or lower min_copies of tier %d",
 					o.volumes, t.Name(), o.least, p.hosts, t)

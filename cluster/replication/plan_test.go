@@ -152,10 +152,10 @@ func TestPlan_DrainsOnRequest(t *testing.T) {
 		{name: "but not nothing", workers: leaving[:1], rows: rows(volume(1, "a")), jobs: job, views: []string{"DRAIN a"}, blocked: "(1 draining)"},
 		{name: "others that cannot take it now", workers: workers(worker("a", drained), worker("b"), worker("c", free(gib/2))), rows: rows(volume(1, "a b")), jobs: job,
 			views: []string{"DRAIN a"}, blocked: "1 too small"},
-		{name: "open volumes are left to do", workers: leaving, rows: rows(open), jobs: job, views: []string{"DRAIN a"}, blocked: "1 open volumes of the important tier are being sealed"},
+		{name: "open volumes are left to do", workers: leaving, rows: rows(open), jobs: job, views: []string{"DRAIN a"}, blocked: "1 open volumes of the important tier are to be sealed first"},
 		{name: "writes of the critical tier have nowhere else to go", workers: leaving[:2], rows: rows(volume(2, "a b", tierOf(1), func(r *messages.VolumeRow) { r.State = messages.VolumeState_OPEN })),
 			jobs: job, views: []string{"DRAIN a"}, blocked: "its writes need 2 workers on hosts of their own and 1 could take them"},
-		{name: "which is no matter where the licence has one copy", workers: leaving[:2], jobs: job, views: []string{"DRAIN a"}, blocked: "critical tier are being sealed",
+		{name: "which is no matter where the licence has one copy", workers: leaving[:2], jobs: job, views: []string{"DRAIN a"}, blocked: "critical tier are to be sealed first",
 			rows: rows(volume(2, "a", tierOf(1), func(r *messages.VolumeRow) { r.State, r.LicensedCopies = messages.VolumeState_OPEN, 1 }))},
 		{name: "nothing left", workers: leaving, rows: rows(volume(1, "c b")), jobs: job, done: []uint64{90}},
 	})

@@ -150,6 +150,10 @@ func TestDryRun_TellsAllThatWouldMove(t *testing.T) {
 	require.Len(t, moves, 1, "what is open is counted too")
 	assert.Equal(t, replication.Move{Volume: 99, Tier: 2, Bytes: gib, From: "a", Job: replication.JobKey{Kind: drain, Subject: "a"}, Why: moves[0].Why}, moves[0])
 	assert.EqualValues(t, gib, bytes)
+	i.Rows[len(i.Rows)-1].Members = volume(98, "a? b?").Members
+	moves, _, blockers = replication.DryRun(i, drain, "a")
+	assert.Empty(t, moves, "b has it, and nobody else could take it")
+	assert.NotEmpty(t, blockers, "it is sealed all the same")
 	_, _, blockers = replication.DryRun(i, repair, "a")
 	assert.NotEmpty(t, blockers)
 }
