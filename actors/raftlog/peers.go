@@ -59,6 +59,9 @@ func (l *Log) send(ctx *runtime.Context, out []*raftpb.Message) {
 		if _, known := l.peers.nodes[to]; !known || to == l.cfg.RaftID {
 			continue // found out by the catalog, or when it speaks; Raft repeats
 		}
+		if l.withheld(m) {
+			continue
+		}
 		if m.GetType() == raftpb.MessageType_MsgSnap {
 			l.peers.sent[to] = ctx.Now()
 		}

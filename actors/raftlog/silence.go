@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/election"
@@ -118,6 +119,15 @@ func (l *Log) lookAtContact(ctx *runtime.Context) {
 		l.dropReads(ctx)
 	}
 	l.announce(ctx)
+}
+
+// withheld are the words by which followers know that they have a leader, while this one
+// hears no quorum. Where only the way to it is cut they would follow it, who can commit
+// nothing, until Raft gives up: so they miss it as if it were dead, and another one leads.
+// The first word from a quorum ends it, and Raft sends again what was lost.
+func (l *Log) withheld(m *raftpb.Message) bool {
+	t := m.GetType()
+	return l.leading && l.silence.cutOff && (t == raftpb.MessageType_MsgHeartbeat || t == raftpb.MessageType_MsgApp)
 }
 
 func (l *Log) inContact(ctx *runtime.Context, id uint64) bool {
