@@ -211,10 +211,10 @@ func (a *app) bench(ctx context.Context, r *remote, f *benchFlags, base client.O
 	switch {
 	case printed != nil:
 		return fmt.Errorf("cannot write the result: %w", printed)
-	case cleaned != nil || !report.OK():
-		return errReported
+	case cleaned != nil:
+		return cleaned
 	}
-	return nil
+	return benchOutcome(&report)
 }
 
 // cleaningPasses bounds how often the directory is looked at again: a write that was
@@ -241,8 +241,7 @@ func (a *app) removeBench(ctx context.Context, r *remote, conn *client.Client, r
 			if len(sum.Failed) > 0 {
 				why = sum.Failed[0].Path + ": " + sum.Failed[0].Error
 			}
-			a.complain(fmt.Sprintf("%s could not be removed: %s; later, 'tiercel rm -r %s' does it", dir, why, dir))
-			return errReported
+			return model.Errorf(model.CodeUnavailable, "", "%s could not be removed: %s; later, 'tiercel rm -r %s' does it", dir, why, dir)
 		case sum.Files == 0:
 			if n := report.Unfinished(); n > 0 {
 				a.complain(fmt.Sprintf("%s cut off; should one take effect later, 'tiercel rm -r %s' removes what it stored", counted(int(n), "request"), dir))

@@ -74,7 +74,7 @@ A TO that ends in / is a directory: FROM arrives in it under its own name. With
 			if err != nil {
 				return err
 			}
-			if !o.Overwrite && slices.ContainsFunc(sum.Failed, func(f transfer.Failure) bool { return f.Code == model.CodeConflict }) {
+			if !o.Overwrite && r.output != "json" && slices.ContainsFunc(sum.Failed, func(f transfer.Failure) bool { return f.Code == model.CodeConflict }) {
 				defer fmt.Fprintln(a.stderr, "tiercel: --overwrite replaces what is at TO")
 			}
 			return a.report(&r, past, false, sum)

@@ -29,7 +29,11 @@ change how it behaves. The verbs find the server by --server or TIERCEL_SERVER, 
 are let in by --token or TIERCEL_TOKEN where it asks for one. They print tables, or
 JSON with --output json or TIERCEL_OUTPUT=json.
 
-Exit status: 0 done, 1 failed, 2 wrong usage.`,
+Exit status: 0 done; 1 failed: the server or the machine said no; 2 wrong usage or
+configuration: another command line is needed. With --output json the reason is the last
+line of standard error, as the API tells it: {"error":{"code":"not_found","message":"…"}};
+what is not a failure, such as that something is tried again, stands before it as text, and
+--quiet leaves that out.`,
 		Example: `  tiercel dev --nodes 3
   tiercel put ./model /models/
   tiercel status --server http://127.0.0.1:8880

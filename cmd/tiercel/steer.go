@@ -75,20 +75,23 @@ func moveTier(c *command, conn *client.Client, path string, recursive bool, tier
 }
 
 func (a *app) reportTierMove(r *remote, tier int, sum *client.Retiered) error {
-	for _, f := range sum.Failed {
-		a.complain(fmt.Sprintf("%s: %s (%s)", f.Path, f.Message, f.Code))
-	}
 	if r.output == "json" {
 		if err := a.printJSON(sum); err != nil {
 			return err
 		}
-	} else if !r.quiet {
+	} else {
+		for _, f := range sum.Failed {
+			a.complain(fmt.Sprintf("%s: %s (%s)", f.Path, f.Message, f.Code))
+		}
+	}
+	if r.output != "json" && !r.quiet {
 		fmt.Fprintf(a.stdout, "moved %s, %s, to tier %d; %d were there already\n", counted(int(sum.Moved), "file"), config.FormatBytes(sum.MovedBytes), tier, sum.Unchanged)
 	}
-	if len(sum.Failed) > 0 {
-		return errReported
+	if len(sum.Failed) == 0 {
+		return nil
 	}
-	return nil
+	first := sum.Failed[0]
+	return reported(model.Code(first.Code), "%s could not be moved; the first: %s: %s", counted(len(sum.Failed), "file"), first.Path, first.Message)
 }
 
 func (a *app) releaseBrakeCommand() *command {

@@ -135,7 +135,11 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 			assert.Equal(t, exitUsage, o.status)
 			assert.Contains(t, o.stderr, c.want)
 			assert.Contains(t, o.stderr, "--help", "a hint")
-			assert.True(t, strings.HasPrefix(o.stderr, "tiercel: "), o.stderr)
+			begins := "tiercel: "
+			if strings.HasSuffix(c.line, " json") {
+				begins = `{"error":{"code":"invalid_argument",`
+			}
+			assert.True(t, strings.HasPrefix(o.stderr, begins), o.stderr)
 			assert.NotContains(t, o.stderr, "wrong usage")
 			assert.Empty(t, o.stdout)
 			assert.Empty(t, cli.server.Requests)

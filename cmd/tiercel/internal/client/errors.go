@@ -152,7 +152,7 @@ func (c *Client) answerError(k *call, resp *http.Response) error {
 	e := &model.Error{Op: k.op, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
 	switch {
 	case k.method == http.MethodHead:
-		e.Code, e.Message = codeOfStatus(resp.StatusCode), headMessage(resp.StatusCode)
+		e.Code, e.Message = codeOfStatus(resp.StatusCode), c.headMessage(resp.StatusCode)
 	case readErr == nil && json.Unmarshal(body, &wire) == nil && wire.Error.Code != "":
 		e.Code, e.Message = model.Code(wire.Error.Code), wire.Error.Message
 		for name, value := range wire.Error.Details {
@@ -189,6 +189,8 @@ func codeOfStatus(status int) model.Code {
 		return model.CodePermissionDenied
 	case http.StatusPreconditionFailed:
 		return model.CodePreconditionFailed
+	case http.StatusRequestEntityTooLarge:
+		return model.CodeTooLarge
 	case http.StatusRequestedRangeNotSatisfiable:
 		return model.CodeRangeNotSatisfiable
 	case http.StatusTooManyRequests:
@@ -204,9 +206,15 @@ func codeOfStatus(status int) model.Code {
 	return model.CodeInternal
 }
 
-func headMessage(status int) string {
-	if status == http.StatusNotFound {
+// headMessage is what the body of an answer to HEAD would have said, which has none.
+func (c *Client) headMessage(status int) string {
+	switch {
+	case status == http.StatusNotFound:
 		return "there is no such file"
+	case status == http.StatusUnauthorized && c.token == "":
+		return "a token is needed; give one with --token, or in TIERCEL_TOKEN"
+	case status == http.StatusUnauthorized:
+		return "the token given (--token, or TIERCEL_TOKEN) is not one that the server knows, or it has expired"
 	}
 	return "the server answered " + strconv.Itoa(status) + " " + http.StatusText(status)
 }
