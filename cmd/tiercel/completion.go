@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"tiercel/httpapi"
 )
 
 // completeValues makes the completion verb say how it is used, and teaches it the
@@ -101,7 +99,7 @@ func (a *app) workerIDs(ctx context.Context, c *command) []string {
 func completeConfigKeys(suffix string) cobra.CompletionFunc {
 	return func(*command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var out []string
-		for _, f := range httpapi.ConfigFields() {
+		for _, f := range configFields() {
 			out = append(out, cobra.CompletionWithDesc(f.Key+suffix, f.About))
 		}
 		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace

@@ -61,6 +61,28 @@ func (a *app) fail(err error, usage bool, hint string, asJSON bool) int {
 	return status
 }
 
+// byFlags tells a refusal of what was given by the names under which it was given: the
+// API has them for its own fields.
+func byFlags(err error, names []struct{ field, flag string }) error {
+	var coded *model.Error
+	if !errors.As(err, &coded) {
+		return err
+	}
+	var problems []string
+	for _, n := range names {
+		if text := coded.Details[n.field]; text != "" {
+			problems = append(problems, n.flag+": "+text)
+		}
+	}
+	switch {
+	case len(problems) == 0 || len(problems) < len(coded.Details): // something else, too
+		return errors.New(client.Message(err))
+	case len(problems) == 1:
+		return errors.New(problems[0])
+	}
+	return fmt.Errorf("%d problems, nothing was changed: %s", len(problems), strings.Join(problems, "; "))
+}
+
 // failJSON writes a failure on one line, in the form in which the API tells one.
 func (a *app) failJSON(err error, usage bool, hint string) {
 	var wire struct {

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tiercel/cmd/tiercel/internal/client/clienttest"
-	"tiercel/httpapi"
 )
 
 // tree lists every verb there is, those below others too.
@@ -166,12 +165,14 @@ func TestTree_CompletionKnowsTiersAndAsksTheServerForWorkers(t *testing.T) {
 func TestConfigKeys_ListsEveryKeyAndAsksNoServer(t *testing.T) {
 	c := newCLI(t)
 	table := c.must("config", "keys")
-	for _, f := range httpapi.ConfigFields() {
-		assert.Regexp(t, `(?m)^`+regexp.QuoteMeta(f.Key)+` +`+regexp.QuoteMeta(f.Kind)+` +`+regexp.QuoteMeta(f.About)+`$`, table)
+	for _, f := range configFields() {
+		assert.Regexp(t, `(?m)^`+regexp.QuoteMeta(f.Key)+` +`+regexp.QuoteMeta(f.Kind)+` +`+regexp.QuoteMeta(defaultOf(f))+` +`+regexp.QuoteMeta(f.About)+`$`, table)
 	}
+	assert.Regexp(t, `(?m)^scrub_bytes_per_second +whole number +8\.0 MiB/s +Bytes`, table)
+	assert.Regexp(t, `(?m)^disk.warn_used_share +share, 0 to 1 +0\.8 +Used`, table)
 	var keys []struct{ Key, Kind, About string }
 	require.NoError(t, json.Unmarshal([]byte(c.must("config", "keys", "-o", "json")), &keys))
-	assert.Len(t, keys, len(httpapi.ConfigFields()))
+	assert.Len(t, keys, len(configFields()))
 	assert.Empty(t, c.server.Requests)
 }
 

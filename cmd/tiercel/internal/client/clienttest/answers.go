@@ -10,6 +10,8 @@ import (
 type Answer struct {
 	Status int // 0: 200
 	Body   string
+
+	Details map[string]any // of an error
 }
 
 // Asked is one request for such a document.
@@ -48,7 +50,7 @@ func (s *Server) said(w http.ResponseWriter, r *http.Request, route string) bool
 	s.Unlock()
 	a := answers[0]
 	if a.Status >= 300 {
-		fail(w, a.Status, a.Body, "refused by the test")
+		fail(w, a.Status, a.Body, "refused by the test", a.Details)
 		return true
 	}
 	if a.Status != 0 {
