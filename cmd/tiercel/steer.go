@@ -60,6 +60,11 @@ func moveTier(c *command, conn *client.Client, path string, recursive bool, tier
 	where := map[string]any{kind: path}
 	for {
 		done, err := conn.Retier(c.Context(), where, tier)
+		if !recursive && model.CodeOf(err) == model.CodeNotFound {
+			if holds, failed := conn.Holds(c.Context(), path); failed == nil && holds {
+				return model.Errorf(model.CodeNotFound, "tier move", "there is no file %s, but there are files below it; -r %s/ takes them all", path, path)
+			}
+		}
 		if err != nil {
 			return err
 		}

@@ -266,3 +266,13 @@ func TestReleaseBrake_SaysThatItIsReleasedOrWhyNot(t *testing.T) {
 	assert.Equal(t, "mass repair goes on\n", c.must("workers", "release-brake"))
 	assert.Equal(t, exitFailed, c.run("workers", "release-brake").status)
 }
+
+func TestTierMove_OfADirectorySaysWhatTakesIt(t *testing.T) {
+	c := newCLI(t)
+	c.server.Store("/a/b", "1")
+	c.server.Say("POST /retier", clienttest.Answer{Status: 404, Body: "not_found"})
+	o := c.run("tier", "move", "3", "/a")
+	assert.Equal(t, exitFailed, o.status)
+	assert.Equal(t, "tiercel: tier move: there is no file /a, but there are files below it; -r /a/ takes them all (not_found)\n", o.stderr)
+	assert.Equal(t, "tiercel: retier: refused by the test (not_found)\n", c.run("tier", "move", "3", "/b").stderr)
+}
