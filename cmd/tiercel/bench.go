@@ -70,8 +70,7 @@ directory removed.`,
   tiercel bench put --tier 1 --connections 64 --duration 30s
   tiercel bench put get --size 8MiB --connections 4 --requests 200
   tiercel bench mixed --prefix /projects/load --tenant acme --output json > result.json`,
-		Args:      benchWorkloads,
-		ValidArgs: []string{"put", "get", "mixed", "delete"},
+		Args: benchWorkloads,
 		RunE: func(c *command, args []string) error {
 			o, err := f.options(c)
 			if err != nil {

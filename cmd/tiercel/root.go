@@ -56,6 +56,7 @@ what is not a failure, such as that something is tried again, stands before it a
 		a.backupCommand(), a.restoreCommand(), a.recoverCommand(), a.benchCommand(),
 	)
 	a.completeValues(root)
+	checkTopics(root)
 	return root
 }
 
@@ -96,6 +97,38 @@ func wantArgs(least, most int, names string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// checkTopics makes help of a verb that is none a wrong usage, as the verb itself is.
+func checkTopics(root *command) {
+	root.InitDefaultHelpCmd()
+	for _, help := range root.Commands() {
+		if help.Name() != "help" {
+			continue
+		}
+		help.Run = nil
+		help.RunE = func(_ *command, args []string) error {
+			topic, rest, err := root.Find(args)
+			if err != nil || topic == nil {
+				topic, rest = root, args
+			}
+			if len(rest) == 0 {
+				return topic.Help()
+			}
+			return &usageError{err: noTopic(topic, rest[0]), hint: fmt.Sprintf("See '%s --help'.", topic.CommandPath())}
+		}
+	}
+}
+
+func noTopic(c *command, word string) error {
+	near := nearVerb(c, word)
+	switch {
+	case near != "":
+		return fmt.Errorf("there is no verb %q below '%s'; did you mean %s?", word, c.CommandPath(), near)
+	case !c.HasAvailableSubCommands():
+		return fmt.Errorf("there is no verb %q: '%s' has none below it", word, c.CommandPath())
+	}
+	return fmt.Errorf("there is no verb %q below '%s'; there are %s", word, c.CommandPath(), strings.Join(verbsOf(c), ", "))
 }
 
 // nearVerb is the verb below c that word probably stands for.
