@@ -85,6 +85,7 @@ directory removed.`,
 	}
 	flags := cmd.Flags()
 	r.addTo(flags)
+	aboutFiles(flags)
 	flags.StringVar(&f.size, "size", "4KiB", "`SIZE` of each file, such as 4KiB or 8MiB")
 	flags.IntVar(&f.connections, "connections", 16, "connections, each with one request under way, `N` from 1 to 1024")
 	flags.DurationVar(&f.duration, "duration", benchDuration, "how long each workload lasts")

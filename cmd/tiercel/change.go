@@ -36,6 +36,7 @@ a failure unless --force is given; the others are deleted all the same.`,
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	r.addJobs(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.Recursive, "recursive", "r", false, "everything below each PATH too")
 	cmd.Flags().BoolVarP(&o.Force, "force", "f", false, "what is not there is no failure")
@@ -81,6 +82,7 @@ A TO that ends in / is a directory: FROM arrives in it under its own name. With
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	r.addJobs(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.Recursive, "recursive", "r", false, "everything below FROM")
 	cmd.Flags().BoolVar(&o.Overwrite, "overwrite", false, "replace what is at TO")

@@ -52,7 +52,7 @@ func (a *app) completeValues(root *command) {
 				_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 			}
 		}
-		if c.Flags().Lookup("server") != nil {
+		if c.Flags().Lookup("server") != nil { // else they are flags of other kinds
 			_ = c.RegisterFlagCompletionFunc("tenant", a.asking(tenantNames))
 			if c.Flags().Lookup("from") != nil {
 				_ = c.RegisterFlagCompletionFunc("from", a.asking(workerIDs))

@@ -53,6 +53,7 @@ it stopped, also in the next run. Nothing is ever written outside of DST.`,
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	r.addJobs(cmd.Flags())
 	cmd.Flags().BoolVar(&fsync, "fsync", false, "have every file on the disk before it counts as fetched")
 	return cmd

@@ -68,6 +68,13 @@ func explainFlag(c *command, err error) error {
 		return fmt.Errorf("--%s %q is not a number that fits there", wrong.GetFlag().Name, wrong.GetValue())
 	}
 	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && strings.Trim(unknown.GetSpecifiedShortnames(), "0123456789") == "" && unknown.GetSpecifiedShortnames() != "" {
+		negative := fmt.Sprintf("%q is less than nothing", "-"+unknown.GetSpecifiedShortnames())
+		if c.CommandPath() == "tiercel quota set" {
+			return errors.New(negative + "; 'tiercel quota remove TENANT' takes a limit away")
+		}
+		return errors.New(negative + ", and no flag")
+	}
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
 		return err
 	}

@@ -154,7 +154,7 @@ func (c *Client) answerError(k *call, resp *http.Response) error {
 	case k.method == http.MethodHead:
 		e.Code, e.Message = codeOfStatus(resp.StatusCode), c.headMessage(resp.StatusCode)
 	case readErr == nil && json.Unmarshal(body, &wire) == nil && wire.Error.Code != "":
-		e.Code, e.Message = model.Code(wire.Error.Code), wire.Error.Message
+		e.Code, e.Message = model.Code(wire.Error.Code), inVerbs.Replace(wire.Error.Message)
 		for name, value := range wire.Error.Details {
 			_ = e.With(name, fmt.Sprint(value))
 		}
@@ -177,6 +177,13 @@ func (c *Client) answerError(k *call, resp *http.Response) error {
 	}
 	return f
 }
+
+// inVerbs says by the names of the command line what the API says by its own.
+var inVerbs = strings.NewReplacer(
+	"/cluster/workers lists them", "'tiercel workers' lists them",
+	"/cluster/jobs lists them", "'tiercel jobs' lists them",
+	"leave X-Tenant-ID out", "leave --tenant (or TIERCEL_TENANT) out",
+)
 
 // codeOfStatus is for answers without a body: HEAD, and proxies.
 func codeOfStatus(status int) model.Code {
