@@ -26,6 +26,11 @@ func (p *problems) add(key, format string, args ...any) {
 	p.list = append(p.list, problem{clip(key), fmt.Sprintf(format, args...)})
 }
 
+// has reports whether one with a key was found.
+func (p *problems) has(key string) bool {
+	return slices.ContainsFunc(p.list, func(q problem) bool { return q.key == key })
+}
+
 // err is nil when there are none; details name each field.
 func (p *problems) err(op string) error {
 	if len(p.list) == 0 {

@@ -38,23 +38,35 @@ const (
 // ConfigField is one key of the cluster's configuration, for those who explain it.
 type ConfigField struct {
 	Key   string `json:"key"`   // placement.weights.io_load
-	Kind  string `json:"kind"`  // whole number, share (0 to 1), true or false
+	Kind  string `json:"kind"`  // KindWhole, KindShare or KindFlag
 	About string `json:"about"` // one or two sentences
+
+	Default any `json:"default"` // what a new cluster begins with: uint64, float64 or bool
 }
 
+// Kinds of values.
+const (
+	KindWhole = "whole number"
+	KindShare = "share, 0 to 1"
+	KindFlag  = "true or false"
+)
+
 // ConfigFields lists the keys of /cluster/config in the order in which they are shown.
-// The OpenAPI document describes them in the same words, which a test compares.
-func ConfigFields() []ConfigField {
+// The OpenAPI document describes them in the same words, which a test compares. With
+// which values a new cluster begins is for its caller to know.
+func ConfigFields(defaults *messages.Settings) []ConfigField {
 	var out []ConfigField
-	for _, f := range settingsOf(&messages.Settings{}) {
-		kind := "true or false"
+	for _, f := range settingsOf(proto.CloneOf(defaults)) {
+		field := ConfigField{Key: f.key, About: f.about}
 		switch {
 		case f.whole != nil:
-			kind = "whole number"
+			field.Kind, field.Default = KindWhole, *f.whole
 		case f.share != nil:
-			kind = "share, 0 to 1"
+			field.Kind, field.Default = KindShare, *f.share
+		default:
+			field.Kind, field.Default = KindFlag, *f.flag
 		}
-		out = append(out, ConfigField{f.key, kind, f.about})
+		out = append(out, field)
 	}
 	return out
 }

@@ -66,7 +66,8 @@ func judgeTier(p *problems, row *messages.TierRow, cluster *messages.ClusterRow)
 	if copies == 0 {
 		copies = copiesWanted(model.Tier(row.Tier), cluster.GetReplicationFactor())
 	}
-	if row.MinCopies > copies {
+	// One of them that is wrong by itself says nothing about the other.
+	if row.MinCopies > copies && !p.has("copies") && !p.has("min_copies") {
 		p.add("min_copies", "%d is more than the %d copies that the tier wants", row.MinCopies, copies)
 	}
 	total := 0

@@ -70,8 +70,7 @@ directory removed.`,
   tiercel bench put --tier 1 --connections 64 --duration 30s
   tiercel bench put get --size 8MiB --connections 4 --requests 200
   tiercel bench mixed --prefix /projects/load --tenant acme --output json > result.json`,
-		Args:      benchWorkloads,
-		ValidArgs: []string{"put", "get", "mixed", "delete"},
+		Args: benchWorkloads,
 		RunE: func(c *command, args []string) error {
 			o, err := f.options(c)
 			if err != nil {
@@ -86,6 +85,7 @@ directory removed.`,
 	}
 	flags := cmd.Flags()
 	r.addTo(flags)
+	aboutFiles(flags)
 	flags.StringVar(&f.size, "size", "4KiB", "`SIZE` of each file, such as 4KiB or 8MiB")
 	flags.IntVar(&f.connections, "connections", 16, "connections, each with one request under way, `N` from 1 to 1024")
 	flags.DurationVar(&f.duration, "duration", benchDuration, "how long each workload lasts")
@@ -211,10 +211,10 @@ func (a *app) bench(ctx context.Context, r *remote, f *benchFlags, base client.O
 	switch {
 	case printed != nil:
 		return fmt.Errorf("cannot write the result: %w", printed)
-	case cleaned != nil || !report.OK():
-		return errReported
+	case cleaned != nil:
+		return cleaned
 	}
-	return nil
+	return benchOutcome(&report)
 }
 
 // cleaningPasses bounds how often the directory is looked at again: a write that was
@@ -241,8 +241,7 @@ func (a *app) removeBench(ctx context.Context, r *remote, conn *client.Client, r
 			if len(sum.Failed) > 0 {
 				why = sum.Failed[0].Path + ": " + sum.Failed[0].Error
 			}
-			a.complain(fmt.Sprintf("%s could not be removed: %s; later, 'tiercel rm -r %s' does it", dir, why, dir))
-			return errReported
+			return model.Errorf(model.CodeUnavailable, "", "%s could not be removed: %s; later, 'tiercel rm -r %s' does it", dir, why, dir)
 		case sum.Files == 0:
 			if n := report.Unfinished(); n > 0 {
 				a.complain(fmt.Sprintf("%s cut off; should one take effect later, 'tiercel rm -r %s' removes what it stored", counted(int(n), "request"), dir))

@@ -127,7 +127,10 @@ func TestBench_WhereNobodyAnswersNothingIsMeasured(t *testing.T) {
 }
 
 func TestBench_AfterCtrlCItReportsAndCleansUp(t *testing.T) {
-	for _, output := range []string{"table", "json"} {
+	for output, said := range map[string]string{
+		"table": "tiercel: interrupted; what was measured until then is reported\n",
+		"json":  `{"error":{"code":"outcome_unknown","message":"interrupted; what was measured until then is reported"}}` + "\n",
+	} {
 		c := newCLI(t)
 		ctx, interrupt := context.WithCancel(t.Context())
 		onPut(c.server, func(n int) clienttest.Fault {
@@ -140,7 +143,7 @@ func TestBench_AfterCtrlCItReportsAndCleansUp(t *testing.T) {
 		a := &app{stdout: &stdout, stderr: &stderr, environ: c.environ}
 		status := a.run(ctx, []string{"bench", "put", "get", "--duration", "1h", "--output", output})
 		assert.Equal(t, exitFailed, status, "not all of it was done")
-		assert.Contains(t, stderr.String(), "tiercel: interrupted; what was measured until then is reported\n")
+		assert.Contains(t, stderr.String(), said)
 		if output == "json" {
 			var b benched
 			require.NoError(t, json.Unmarshal(stdout.Bytes(), &b))

@@ -6,13 +6,21 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/config"
 	"tiercel/cmd/tiercel/internal/load"
 )
 
-// printBench prints what a load came to. Failures go to standard error too, like those
-// of other verbs.
+// printBench prints what a load came to, and failures on standard error, like those of
+// other verbs.
 func (a *app) printBench(r *remote, server string, kept bool, report *load.Report) error {
+	if r.output == "json" {
+		return a.printJSON(struct {
+			Server string `json:"server"`
+			Kept   bool   `json:"kept"`
+			*load.Report
+		}{server, kept, report})
+	}
 	for _, w := range report.Workloads {
 		for _, f := range w.Errors {
 			a.complain(fmt.Sprintf("%s: %s ×%d, the first: %s", w.Workload, f.Code, f.Count, f.First))
@@ -20,13 +28,6 @@ func (a *app) printBench(r *remote, server string, kept bool, report *load.Repor
 	}
 	if report.Stopped != "" {
 		a.complain(report.Stopped)
-	}
-	if r.output == "json" {
-		return a.printJSON(struct {
-			Server string `json:"server"`
-			Kept   bool   `json:"kept"`
-			*load.Report
-		}{server, kept, report})
 	}
 	if len(report.Workloads) == 0 {
 		return nil
@@ -118,4 +119,22 @@ func failureList(list []load.Failure) string {
 		out = append(out, fmt.Sprintf("%s ×%d", f.Code, f.Count))
 	}
 	return strings.Join(out, ", ")
+}
+
+// benchOutcome is errReported unless all went well, with the code of the first failure.
+func benchOutcome(report *load.Report) error {
+	for _, w := range report.Workloads {
+		if len(w.Errors) > 0 {
+			f := w.Errors[0]
+			return reported(f.Code, "%s: %s ×%d, the first: %s", w.Workload, f.Code, f.Count, f.First)
+		}
+	}
+	if report.OK() {
+		return nil
+	}
+	why := report.Stopped
+	if why == "" {
+		why = counted(int(report.Unfinished()), "request") + " cut off"
+	}
+	return reported(model.CodeOutcomeUnknown, "%s", why)
 }

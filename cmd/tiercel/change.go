@@ -36,6 +36,7 @@ a failure unless --force is given; the others are deleted all the same.`,
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	r.addJobs(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.Recursive, "recursive", "r", false, "everything below each PATH too")
 	cmd.Flags().BoolVarP(&o.Force, "force", "f", false, "what is not there is no failure")
@@ -74,13 +75,14 @@ A TO that ends in / is a directory: FROM arrives in it under its own name. With
 			if err != nil {
 				return err
 			}
-			if !o.Overwrite && slices.ContainsFunc(sum.Failed, func(f transfer.Failure) bool { return f.Code == model.CodeConflict }) {
+			if !o.Overwrite && r.output != "json" && slices.ContainsFunc(sum.Failed, func(f transfer.Failure) bool { return f.Code == model.CodeConflict }) {
 				defer fmt.Fprintln(a.stderr, "tiercel: --overwrite replaces what is at TO")
 			}
 			return a.report(&r, past, false, sum)
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	r.addJobs(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.Recursive, "recursive", "r", false, "everything below FROM")
 	cmd.Flags().BoolVar(&o.Overwrite, "overwrite", false, "replace what is at TO")

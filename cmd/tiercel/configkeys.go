@@ -5,7 +5,6 @@ import (
 	"text/tabwriter"
 
 	"tiercel/cmd/tiercel/internal/config"
-	"tiercel/httpapi"
 )
 
 func (a *app) showConfigCommand() *command {
@@ -14,7 +13,7 @@ func (a *app) showConfigCommand() *command {
 		Use:   "show",
 		Short: "Show the configuration of the cluster",
 		Long: `Shows every key of the cluster's configuration with its value, and the version of the
-whole, which counts the changes. What the keys mean is in 'tiercel config keys'.`,
+whole, which is the index in the log of the last change. What the keys mean is in 'tiercel config keys'.`,
 		Example: "  tiercel config show\n  tiercel config show --output json | jq .placement",
 		Args:    wantArgs(0, 0, ""),
 		RunE:    func(c *command, _ []string) error { return a.showConfig(c, &r, "") },
@@ -28,8 +27,8 @@ func (a *app) configKeysCommand() *command {
 	cmd := &command{
 		Use:   "keys",
 		Short: "List what can be set in the cluster's configuration, and what it means",
-		Long: `Lists the keys of the cluster's configuration with the kind of their values and what they
-mean. It asks no server. 'tiercel config show' has the values, 'tiercel config set' changes
+		Long: `Lists the keys of the cluster's configuration with the kind of their values, what a new
+cluster begins with, and what they mean. It asks no server. 'tiercel config show' has the values, 'tiercel config set' changes
 them; both are the same for all nodes and survive in the log.
 
 What belongs to one node (addresses, directories, labels) is not here but in the flags of
@@ -41,12 +40,12 @@ What belongs to one node (addresses, directories, labels) is not here but in the
 				return err
 			}
 			if output == "json" {
-				return a.printJSON(httpapi.ConfigFields())
+				return a.printJSON(configFields())
 			}
 			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "KEY\tVALUE\tMEANING")
-			for _, f := range httpapi.ConfigFields() {
-				fmt.Fprintf(t, "%s\t%s\t%s\n", f.Key, f.Kind, f.About)
+			fmt.Fprintln(t, "KEY\tVALUE\tDEFAULT\tMEANING")
+			for _, f := range configFields() {
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.Key, f.Kind, defaultOf(f), f.About)
 			}
 			return t.Flush()
 		},

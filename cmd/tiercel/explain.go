@@ -52,6 +52,7 @@ type explanation struct {
 	Least   int      `json:"min_copies"`
 	Weights terms    `json:"weights"`
 	Workers []judged `json:"workers"`
+	Choice  []string `json:"choice"`
 	Open    []placed `json:"open_volumes"`
 	Current *struct {
 		Version uint64   `json:"version"`
@@ -98,6 +99,9 @@ the worker has OPEN.`,
 			answer, err := a.fetch(c, &r, func(conn *client.Client) (json.RawMessage, error) {
 				return conn.Explain(c.Context(), args[0], bytes, tier, from)
 			})
+			if from != "" && err != nil && strings.Contains(client.Message(err), fmt.Sprintf("worker %q", from)) {
+				return &usageError{err: fmt.Errorf("--from %q is no worker of this cluster; 'tiercel workers' lists them", from)}
+			}
 			if err != nil || r.output == "json" {
 				return a.orJSON(answer, err)
 			}
@@ -109,6 +113,7 @@ the worker has OPEN.`,
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	cmd.Flags().StringVar(&size, "size", "", "`SIZE` that must fit, such as 2GiB")
 	cmd.Flags().StringVar(&tier, "tier", "", "as if `TIER` 1, 2 or 3 were asked for")
 	cmd.Flags().StringVar(&from, "from", "", "as seen from this `WORKER`")
@@ -118,23 +123,7 @@ the worker has OPEN.`,
 func (e *explanation) print(out io.Writer) error {
 	fmt.Fprintf(out, "tier    %d: %s\n", e.Tier, e.Reason)
 	fmt.Fprintf(out, "copies  %d wanted, %d at least\n\n", e.Copies, e.Least)
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	w := e.Weights
-	fmt.Fprintf(t, "WORKER\tFREE ×%.2f\tDISK ×%.2f\tLOAD ×%.2f\tLATENCY ×%.2f\tOPEN\tSCORE\tCHOSEN\n", w.Free, w.Disk, w.Load, w.Latency)
-	for _, k := range e.Workers {
-		verdict := ""
-		switch {
-		case k.Place > 0:
-			verdict = fmt.Sprint(k.Place)
-		case k.Refusal != "":
-			verdict = "no: " + k.Refusal
-			if k.Detail != "" {
-				verdict += ", " + k.Detail
-			}
-		}
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%.2f\t%s\n", k.ID, k.Terms.Free, k.Terms.Disk, k.Terms.Load, k.Terms.Latency, k.Open, k.Score, verdict)
-	}
-	if err := t.Flush(); err != nil {
+	if err := e.printWorkers(out); err != nil {
 		return err
 	}
 	e.printOpen(out)
@@ -150,6 +139,39 @@ func (e *explanation) print(out io.Writer) error {
 	fmt.Fprintln(out, "it lies on "+strings.Join(e.Current.Members, ", "))
 	printPlaced(out, e.Current.Volumes)
 	return nil
+}
+
+// printWorkers shows how they stand. There are none in the answer to the token of one
+// tenant: how full and how busy they are sums up all of them.
+func (e *explanation) printWorkers(out io.Writer) error {
+	if len(e.Workers) == 0 {
+		if len(e.Choice) > 0 {
+			fmt.Fprintf(out, "a new volume would go to %s\n", strings.Join(e.Choice, ", "))
+		}
+		_, err := fmt.Fprintln(out, "the scores of the workers and the open volumes are not shown: how full and how busy they are\n"+
+			"is the sum over all tenants, and the token given (--token, TIERCEL_TOKEN) is bound to one")
+		return err
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := e.Weights
+	fmt.Fprintf(t, "WORKER\tFREE ×%.2f\tDISK ×%.2f\tLOAD ×%.2f\tLATENCY ×%.2f\tOPEN\tSCORE\tCHOSEN\n", w.Free, w.Disk, w.Load, w.Latency)
+	for _, k := range e.Workers {
+		verdict := ""
+		switch {
+		case k.Place > 0:
+			verdict = fmt.Sprint(k.Place)
+		case k.Refusal != "":
+			verdict = "no: " + k.Refusal
+			if k.Detail != "" {
+				verdict += ", " + k.Detail
+			}
+			if k.Refusal == "suspect" {
+				verdict += "; it gets nothing new for some seconds, until it has reported again"
+			}
+		}
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%.2f\t%s\n", k.ID, k.Terms.Free, k.Terms.Disk, k.Terms.Load, k.Terms.Latency, k.Open, k.Score, verdict)
+	}
+	return t.Flush()
 }
 
 // printOpen shows the volumes that take writes now, by where they are. Their decisions

@@ -32,12 +32,17 @@ type remote struct {
 func (r *remote) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&r.server, "server", defaultServer, "`URL` of a node; also TIERCEL_SERVER")
 	flags.StringVar(&r.tenant, "tenant", "", "`TENANT` whose files are meant (default: the server's); also TIERCEL_TENANT")
+	flags.Lookup("tenant").Hidden = true // see aboutFiles
 	r.access.addTo(flags)
 	addOutput(flags, &r.output)
 	flags.DurationVar(&r.timeout, "timeout", client.DefaultTimeout,
 		"give up on a file or call after this `DURATION` without progress, retries included")
 	flags.BoolVarP(&r.quiet, "quiet", "q", false, "no progress and no notes")
 }
+
+// aboutFiles is for verbs about the files of a tenant. The others refuse --tenant, which
+// would change nothing that they do; TIERCEL_TENANT may be set for all.
+func aboutFiles(flags *pflag.FlagSet) { flags.Lookup("tenant").Hidden = false }
 
 // addJobs is for verbs that do many things at once.
 func (r *remote) addJobs(flags *pflag.FlagSet) {
@@ -73,6 +78,9 @@ func (a *app) clientOptions(c *command, r *remote) (client.Options, error) {
 	if err := checkOutput(r.output); err != nil {
 		return client.Options{}, err
 	}
+	if tenant := c.Flags().Lookup("tenant"); tenant != nil && tenant.Changed && tenant.Hidden {
+		return client.Options{}, &usageError{err: fmt.Errorf("--tenant chooses whose files are meant, and '%s' is not about the files of one tenant; leave it out%s", c.CommandPath(), tenantElsewhere(c))}
+	}
 	if r.timeout <= 0 {
 		return client.Options{}, &usageError{err: fmt.Errorf("--timeout %s must be more than nothing", r.timeout)}
 	}
@@ -90,6 +98,17 @@ func (a *app) clientOptions(c *command, r *remote) (client.Options, error) {
 		a.complain("warning: the token goes to " + o.Server + " without TLS, and others on the way can read it; use https:// (see 'tiercel certs --help')")
 	}
 	return o, nil
+}
+
+// tenantElsewhere says where a verb wants the tenant, if it does.
+func tenantElsewhere(c *command) string {
+	switch {
+	case c.Name() == "quota":
+		return ", or see 'tiercel quota list TENANT'"
+	case strings.Contains(c.Use, "TENANT"):
+		return ", and give TENANT without it"
+	}
+	return ""
 }
 
 func newClient(o client.Options) (*client.Client, error) {

@@ -20,6 +20,7 @@ A DST that ends in / (or is . or ..) is a directory: SRC arrives in it under its
 own name. Without the / it is the new name; a single file goes into DST if that
 is a directory already. A SRC that ends in / has no own name: what is below it
 goes directly into DST. The DST "-" is standard output, for a single file.
+Directories that are missing on the way to DST, and in it, are made.
 
 A file gets its name only when all of it is there and its checksum is right; an
 older file of that name is replaced. An interrupted large download goes on where
@@ -52,6 +53,7 @@ it stopped, also in the next run. Nothing is ever written outside of DST.`,
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	r.addJobs(cmd.Flags())
 	cmd.Flags().BoolVar(&fsync, "fsync", false, "have every file on the disk before it counts as fetched")
 	return cmd

@@ -240,7 +240,7 @@ func parseRate(flag, text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	n, err := config.ParseBytes(strings.TrimSuffix(strings.TrimSpace(text), "/s"))
+	n, err := config.ParseRate(text)
 	if err != nil {
 		return 0, &usageError{err: fmt.Errorf("--%s: %w", flag, err)}
 	}

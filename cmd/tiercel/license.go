@@ -75,7 +75,7 @@ func (a *app) verifyLicenseCommand() *command {
 			info := license.Describe(l.Facts(), 0, now)
 			doc := licenseDoc{
 				Level: info.Level, State: info.State, ID: l.ID, Customer: l.Customer, IssuedAt: l.Issued.Format(time.RFC3339), ExpiresAt: l.Expires.Format(time.RFC3339),
-				Development: l.Development, Key: l.Key, Cluster: l.Cluster, Warnings: info.Warnings,
+				Development: l.Development, Key: l.Key, Cluster: l.Cluster, Warnings: append([]string{}, info.Warnings...),
 			}
 			if info.MaxWorkers > 0 {
 				doc.MaxWorkers = &info.MaxWorkers
@@ -203,6 +203,13 @@ func (a *app) readLicense(file string) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(in, signed.MaxTextBytes+1))
 	if err != nil {
 		return "", model.Errorf(model.CodeInvalidArgument, "read the licence", "%s cannot be read: %w", file, err)
+	}
+	if len(text) > signed.MaxTextBytes {
+		has := fmt.Sprintf("more than %d bytes", signed.MaxTextBytes)
+		if info, err := os.Stat(file); err == nil && file != "-" {
+			has = fmt.Sprintf("%d bytes", info.Size())
+		}
+		return "", model.Errorf(model.CodeInvalidArgument, "read the licence", "%s has %s; a licence has at most %d", file, has, signed.MaxTextBytes)
 	}
 	return string(text), nil
 }

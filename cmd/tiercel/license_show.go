@@ -22,7 +22,7 @@ type licenseDoc struct {
 	Key         string         `json:"key"`
 	Cluster     string         `json:"cluster,omitempty"`
 	MaxWorkers  *uint64        `json:"max_workers"`
-	Workers     uint64         `json:"workers"`
+	Workers     *uint64        `json:"workers,omitempty"` // that there are; a licence alone cannot know
 	Features    map[string]any `json:"features,omitempty"`
 	Warnings    []string       `json:"warnings"`
 }
@@ -88,8 +88,8 @@ func (d *licenseDoc) table() string {
 	if d.MaxWorkers != nil {
 		most = fmt.Sprint(*d.MaxWorkers)
 	}
-	if len(d.Features) > 0 {
-		most = fmt.Sprintf("%d of %s", d.Workers, most)
+	if d.Workers != nil {
+		most = fmt.Sprintf("%d of %s", *d.Workers, most)
 	}
 	row("workers", "%s", most)
 	for _, f := range license.Features() {

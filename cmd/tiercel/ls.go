@@ -55,6 +55,7 @@ for a file, {"prefix":…} for a directory.`,
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	cmd.Flags().BoolVarP(&long, "long", "l", false, "tier, size, time and version too")
 	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "everything below, not only the next level")
 	cmd.Flags().Int64Var(&limit, "limit", 0, "end after `N` entries; 0: all")

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 
-	"tiercel/cmd/tiercel/internal/client"
 	"tiercel/cmd/tiercel/internal/transfer"
 )
 
@@ -51,18 +50,6 @@ func stopOnSignal(signals <-chan os.Signal, stderr io.Writer, exit func(int)) co
 	return ctx
 }
 
-// usageError is a wrong way to call tiercel; hint says what to read.
-type usageError struct {
-	err  error
-	hint string
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-// errReported ends a verb with status 1 that has already said why.
-var errReported = errors.New("failed")
-
 // run executes one command line and returns the exit status.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.rootCommand()
@@ -70,24 +57,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 	began := false
 	root.PersistentPreRun = func(c *command, _ []string) { began = true }
 	cmd, err := root.ExecuteContextC(ctx)
-	var usage *usageError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitDone
-	case errors.Is(err, errReported):
-		return exitFailed
-	case !began || errors.As(err, &usage) || errors.Is(err, transfer.ErrUsage):
-		a.complain(strings.TrimPrefix(err.Error(), transfer.ErrUsage.Error()+": "))
-		hint := fmt.Sprintf("See '%s --help'.", cmd.CommandPath())
-		if usage != nil && usage.hint != "" {
-			hint = usage.hint
-		}
-		fmt.Fprintln(a.stderr, hint)
-		return exitUsage
-	default:
-		a.complain(client.Message(err))
-		return exitFailed
 	}
+	var usage *usageError
+	hint := fmt.Sprintf("See '%s --help'.", cmd.CommandPath())
+	if errors.As(err, &usage) && usage.hint != "" {
+		hint = usage.hint
+	}
+	return a.fail(err, !began || usage != nil || errors.Is(err, transfer.ErrUsage), hint, a.wantsJSON(cmd, args))
 }
 
 func (a *app) complain(message string) {

@@ -58,6 +58,7 @@ are skipped; empty directories leave nothing, because only files have paths.`,
 	}
 	flags := cmd.Flags()
 	r.addTo(flags)
+	aboutFiles(flags)
 	r.addJobs(flags)
 	flags.StringVar(&tier, "tier", "", "`TIER` of the files: 1 critical, 2 important, 3 rebuildable (default: by path)")
 	flags.StringArrayVar(&meta, "meta", nil, "`NAME=VALUE` kept with every file; may be repeated")

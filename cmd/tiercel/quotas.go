@@ -80,7 +80,7 @@ func (a *app) listQuotas(c *command, r *remote, tenant string) error {
 	case err != nil:
 		return err
 	case tenant != "" && (len(quotas) == 0 || quotas[0].nothing()):
-		return fmt.Errorf("tenant %s was not found: it has no files, no limit and no writes under way; list all with \"tiercel quota list\", or limit it with \"tiercel quota set %s SIZE\"", tenant, tenant)
+		return model.Errorf(model.CodeNotFound, "", "tenant %s was not found: it has no files, no limit and no writes under way; list all with 'tiercel quota list', or limit it with 'tiercel quota set %s SIZE'", tenant, tenant)
 	case r.output == "json":
 		return a.printJSON(map[string]any{"quotas": quotas})
 	}

@@ -29,7 +29,11 @@ change how it behaves. The verbs find the server by --server or TIERCEL_SERVER, 
 are let in by --token or TIERCEL_TOKEN where it asks for one. They print tables, or
 JSON with --output json or TIERCEL_OUTPUT=json.
 
-Exit status: 0 done, 1 failed, 2 wrong usage.`,
+Exit status: 0 done; 1 failed: the server or the machine said no; 2 wrong usage or
+configuration: another command line is needed. With --output json the reason is the last
+line of standard error, as the API tells it: {"error":{"code":"not_found","message":"…"}};
+what is not a failure, such as that something is tried again, stands before it as text, and
+--quiet leaves that out.`,
 		Example: `  tiercel dev --nodes 3
   tiercel put ./model /models/
   tiercel status --server http://127.0.0.1:8880
@@ -52,6 +56,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		a.backupCommand(), a.restoreCommand(), a.recoverCommand(), a.benchCommand(),
 	)
 	a.completeValues(root)
+	checkTopics(root)
 	return root
 }
 
@@ -63,6 +68,13 @@ func explainFlag(c *command, err error) error {
 		return fmt.Errorf("--%s %q is not a number that fits there", wrong.GetFlag().Name, wrong.GetValue())
 	}
 	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && strings.Trim(unknown.GetSpecifiedShortnames(), "0123456789") == "" && unknown.GetSpecifiedShortnames() != "" {
+		negative := fmt.Sprintf("%q is less than nothing", "-"+unknown.GetSpecifiedShortnames())
+		if c.CommandPath() == "tiercel quota set" {
+			return errors.New(negative + "; 'tiercel quota remove TENANT' takes a limit away")
+		}
+		return errors.New(negative + ", and no flag")
+	}
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
 		return err
 	}
@@ -92,6 +104,38 @@ func wantArgs(least, most int, names string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// checkTopics makes help of a verb that is none a wrong usage, as the verb itself is.
+func checkTopics(root *command) {
+	root.InitDefaultHelpCmd()
+	for _, help := range root.Commands() {
+		if help.Name() != "help" {
+			continue
+		}
+		help.Run = nil
+		help.RunE = func(_ *command, args []string) error {
+			topic, rest, err := root.Find(args)
+			if err != nil || topic == nil {
+				topic, rest = root, args
+			}
+			if len(rest) == 0 {
+				return topic.Help()
+			}
+			return &usageError{err: noTopic(topic, rest[0]), hint: fmt.Sprintf("See '%s --help'.", topic.CommandPath())}
+		}
+	}
+}
+
+func noTopic(c *command, word string) error {
+	near := nearVerb(c, word)
+	switch {
+	case near != "":
+		return fmt.Errorf("there is no verb %q below '%s'; did you mean %s?", word, c.CommandPath(), near)
+	case !c.HasAvailableSubCommands():
+		return fmt.Errorf("there is no verb %q: '%s' has none below it", word, c.CommandPath())
+	}
+	return fmt.Errorf("there is no verb %q below '%s'; there are %s", word, c.CommandPath(), strings.Join(verbsOf(c), ", "))
 }
 
 // nearVerb is the verb below c that word probably stands for.

@@ -10,7 +10,6 @@ import (
 	"text/tabwriter"
 
 	"tiercel/cluster/license"
-	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/client"
 	"tiercel/cmd/tiercel/internal/config"
 )
@@ -22,7 +21,8 @@ func (a *app) configCommand() *command {
 		Short: "Show the configuration of the cluster and change it",
 		Long: `Shows the configuration of the cluster, as 'tiercel config show' does. It is one for all
 nodes, kept in the log, and can be changed while they run: 'config keys' lists what there
-is, 'config get' reads one value, 'config set' changes some.
+is, 'config get' reads one value, 'config set' changes some. The version is the index in the
+log of the last change.
 
 The configuration of one node is another: it has the flags of 'tiercel server', the
 environment (TIERCEL_…) and a YAML file, which 'config example' prints with comments.
@@ -103,7 +103,7 @@ func nearSettings(key string, known []string) string {
 		near = []string{one}
 	}
 	if len(near) == 0 {
-		return "; \"tiercel config keys\" lists them"
+		return "; 'tiercel config keys' lists them"
 	}
 	return "; did you mean " + strings.Join(near, " or ") + "?"
 }
@@ -189,106 +189,4 @@ func humanValue(key string, value any) string {
 		return config.FormatBytes(bytes)
 	}
 	return fmt.Sprint(value)
-}
-
-func (a *app) setConfigCommand() *command {
-	var r remote
-	cmd := &command{
-		Use:   "set KEY=VALUE…",
-		Short: "Change the configuration",
-		Long: `Changes all the keys together or none: every problem is listed at once. It is refused
-when somebody else has changed the configuration in between. Sizes and rates may be
-written as 64MiB and 50MiB/s. 'tiercel config keys' lists the keys and what they mean.
-What the licence of the cluster lacks is refused where it is named, even if it is set already.`,
-		Example: `  tiercel config set scrub_bytes_per_second=20MiB/s
-  tiercel config set placement.weights.io_load=0.1 placement.weights.latency=0.2`,
-		Args: wantArgs(1, -1, "at least one KEY=VALUE"),
-
-		ValidArgsFunction: completeConfigKeys("="),
-		RunE: func(c *command, args []string) error {
-			patch, err := patchOf(args)
-			if err != nil {
-				return err
-			}
-			answer, err := a.fetch(c, &r, func(conn *client.Client) (json.RawMessage, error) {
-				now, err := conn.Config(c.Context())
-				if model.CodeOf(err) == model.CodeNotFound {
-					now, err = json.RawMessage("{}"), nil // there is none yet
-				}
-				if err != nil {
-					return nil, err
-				}
-				var doc struct{ Version uint64 }
-				if err := json.Unmarshal(now, &doc); err != nil {
-					return nil, unreadableAnswer(err)
-				}
-				return conn.SetConfig(c.Context(), doc.Version, patch)
-			})
-			if model.CodeOf(err) == model.CodeInvalidArgument {
-				return &usageError{err: fmt.Errorf("%s", client.Message(err)), hint: "'tiercel config keys' lists the keys; see 'tiercel config set --help'."}
-			}
-			if err != nil || r.output == "json" {
-				return a.orJSON(answer, err)
-			}
-			return a.printConfig(answer)
-		},
-	}
-	r.addTo(cmd.Flags())
-	return cmd
-}
-
-// patchOf makes a JSON merge patch of KEY=VALUE arguments.
-func patchOf(args []string) (map[string]any, error) {
-	patch, given := map[string]any{}, map[string]bool{}
-	for _, arg := range args {
-		key, text, ok := strings.Cut(arg, "=")
-		if !ok || key == "" {
-			return nil, &usageError{err: fmt.Errorf("%q is not KEY=VALUE", arg)}
-		}
-		if given[key] {
-			return nil, &usageError{err: fmt.Errorf("%s is given twice", key)}
-		}
-		given[key] = true
-		value, err := settingValue(key, text)
-		if err != nil {
-			return nil, err
-		}
-		at, names := patch, strings.Split(key, ".")
-		for _, name := range names[:len(names)-1] {
-			below, ok := at[name].(map[string]any)
-			if !ok {
-				if at[name] != nil {
-					return nil, &usageError{err: fmt.Errorf("%s and a key above it cannot both be set", key)}
-				}
-				below = map[string]any{}
-				at[name] = below
-			}
-			at = below
-		}
-		leaf := names[len(names)-1]
-		if at[leaf] != nil {
-			return nil, &usageError{err: fmt.Errorf("%s and a key below it cannot both be set", key)}
-		}
-		at[leaf] = value
-	}
-	return patch, nil
-}
-
-// settingValue reads a value as the key wants it; what it means the server judges.
-func settingValue(key, text string) (any, error) {
-	switch {
-	case isRate(key) || isSize(key):
-		n, err := config.ParseBytes(strings.TrimSuffix(strings.TrimSpace(text), "/s"))
-		if err != nil {
-			return nil, &usageError{err: fmt.Errorf("%s: %w", key, err)}
-		}
-		return n, nil
-	case text == "true" || text == "false":
-		return text == "true", nil
-	}
-	var n json.Number
-	if json.Unmarshal([]byte(text), &n) == nil && !strings.HasPrefix(text, `"`) {
-		return n, nil
-	}
-	return text, nil
 }

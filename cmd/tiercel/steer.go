@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -44,6 +45,7 @@ same. New files go by the table of prefixes, which 'tiercel tier set' changes.`,
 		},
 	}
 	r.addTo(cmd.Flags())
+	aboutFiles(cmd.Flags())
 	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "every file whose path begins with PATH")
 	return cmd
 }
@@ -60,6 +62,11 @@ func moveTier(c *command, conn *client.Client, path string, recursive bool, tier
 	where := map[string]any{kind: path}
 	for {
 		done, err := conn.Retier(c.Context(), where, tier)
+		if !recursive && model.CodeOf(err) == model.CodeNotFound {
+			if holds, failed := conn.Holds(c.Context(), path); failed == nil && holds {
+				return model.Errorf(model.CodeNotFound, "tier move", "there is no file %s, but there are files below it; -r %s/ takes them all", path, path)
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -75,20 +82,39 @@ func moveTier(c *command, conn *client.Client, path string, recursive bool, tier
 }
 
 func (a *app) reportTierMove(r *remote, tier int, sum *client.Retiered) error {
-	for _, f := range sum.Failed {
-		a.complain(fmt.Sprintf("%s: %s (%s)", f.Path, f.Message, f.Code))
-	}
 	if r.output == "json" {
 		if err := a.printJSON(sum); err != nil {
 			return err
 		}
-	} else if !r.quiet {
+	} else {
+		for _, f := range sum.Failed {
+			a.complain(fmt.Sprintf("%s: %s (%s)", f.Path, f.Message, f.Code))
+		}
+	}
+	if r.output != "json" && !r.quiet {
 		fmt.Fprintf(a.stdout, "moved %s, %s, to tier %d; %d were there already\n", counted(int(sum.Moved), "file"), config.FormatBytes(sum.MovedBytes), tier, sum.Unchanged)
 	}
-	if len(sum.Failed) > 0 {
-		return errReported
+	if len(sum.Failed) == 0 {
+		return nil
 	}
-	return nil
+	first := sum.Failed[0]
+	return reported(model.Code(first.Code), "%s could not be moved; the first: %s: %s", counted(len(sum.Failed), "file"), first.Path, first.Message)
+}
+
+// brakeHolds reports whether there is something to release. A status that does not say so
+// is of a node that cannot know.
+func brakeHolds(c *command, conn *client.Client) (bool, error) {
+	answer, err := conn.Status(c.Context())
+	if err != nil {
+		return false, err
+	}
+	var status struct {
+		Brake *struct{ Engaged *bool } `json:"storm_brake"`
+	}
+	if err := json.Unmarshal(answer, &status); err != nil {
+		return false, unreadableAnswer(err)
+	}
+	return status.Brake == nil || status.Brake.Engaged == nil || *status.Brake.Engaged, nil
 }
 
 func (a *app) releaseBrakeCommand() *command {
@@ -98,7 +124,7 @@ func (a *app) releaseBrakeCommand() *command {
 		Short: "Let mass repair go on although many workers are missing",
 		Long: `When many workers go missing at once, as when a network is cut, copying everything anew
 is held back: 'tiercel status' warns, and says how much would move. This lets it go on:
-for when they are gone for good.`,
+for when they are gone for good. Where no brake holds it says so, and changes nothing.`,
 		Example: "  tiercel status\n  tiercel workers release-brake",
 		Args:    wantArgs(0, 0, ""),
 		RunE: func(c *command, _ []string) error {
@@ -107,6 +133,17 @@ for when they are gone for good.`,
 				return err
 			}
 			defer conn.Close()
+			holds, err := brakeHolds(c, conn)
+			if err != nil {
+				return err
+			}
+			if !holds {
+				if r.output == "json" {
+					return a.printJSON(map[string]any{"released": false})
+				}
+				_, err = fmt.Fprintln(a.stdout, "no brake holds: mass repair is not held back, and nothing was changed")
+				return err
+			}
 			if err := conn.ReleaseBrake(c.Context()); err != nil {
 				return err
 			}

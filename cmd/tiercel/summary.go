@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/config"
 	"tiercel/cmd/tiercel/internal/transfer"
 )
@@ -14,17 +15,8 @@ const maxShown = 50
 // report prints what a transfer came to; the error is errReported unless all
 // went well. Verb is past tense: "stored". moved: bytes and speed mean something.
 func (a *app) report(r *remote, verb string, moved bool, s transfer.Summary) error {
-	for i, f := range s.Failed {
-		if i == maxShown {
-			break
-		}
-		fmt.Fprintf(a.stderr, "tiercel: %s: %s\n", f.Path, f.Error)
-	}
-	if more := s.FailedFiles - int64(min(len(s.Failed), maxShown)); more > 0 && s.Stopped == "" {
-		fmt.Fprintf(a.stderr, "tiercel: and %d more failed\n", more)
-	}
-	if s.Stopped != "" {
-		a.complain(s.Stopped)
+	if r.output != "json" { // which has them in the result
+		a.showFailures(s)
 	}
 	if !r.quiet {
 		a.notes(s)
@@ -38,10 +30,35 @@ func (a *app) report(r *remote, verb string, moved bool, s transfer.Summary) err
 	if err != nil {
 		return fmt.Errorf("cannot write the result: %w", err)
 	}
-	if !s.OK() {
-		return errReported
+	return outcomeOf(s)
+}
+
+func (a *app) showFailures(s transfer.Summary) {
+	for i, f := range s.Failed {
+		if i == maxShown {
+			break
+		}
+		fmt.Fprintf(a.stderr, "tiercel: %s: %s\n", f.Path, f.Error)
 	}
-	return nil
+	if more := s.FailedFiles - int64(min(len(s.Failed), maxShown)); more > 0 && s.Stopped == "" {
+		fmt.Fprintf(a.stderr, "tiercel: and %d more failed\n", more)
+	}
+	if s.Stopped != "" {
+		a.complain(s.Stopped)
+	}
+}
+
+// outcomeOf is errReported unless all went well, with the code of the first failure.
+func outcomeOf(s transfer.Summary) error {
+	switch {
+	case s.OK():
+		return nil
+	case len(s.Failed) == 0:
+		return reported(model.CodeUnavailable, "%s", s.Stopped)
+	case s.FailedFiles == 1:
+		return reported(s.Failed[0].Code, "%s: %s", s.Failed[0].Path, s.Failed[0].Error)
+	}
+	return reported(s.Failed[0].Code, "%d files failed; the first: %s: %s", s.FailedFiles, s.Failed[0].Path, s.Failed[0].Error)
 }
 
 func (a *app) notes(s transfer.Summary) {

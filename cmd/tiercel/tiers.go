@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/client"
 )
 
@@ -117,6 +118,11 @@ func printTiers(out io.Writer, tiers []tierInfo) error {
 	return t.Flush()
 }
 
+// tierFlagNames are the flags of the API's fields.
+var tierFlagNames = []struct{ field, flag string }{
+	{"copies", "--copies"}, {"min_copies", "--min-copies"}, {"disk_preference", "--disk"}, {"prefixes", "--prefix"}, {"suffixes", "--suffix"},
+}
+
 // tierFlags are the fields of a tier that can be set.
 type tierFlags struct {
 	copies, minCopies, disk string
@@ -151,6 +157,9 @@ them.`,
 				return err
 			}
 			answer, err := a.fetch(c, &r, func(conn *client.Client) (json.RawMessage, error) { return conn.SetTier(c.Context(), args[0], fields) })
+			if model.CodeOf(err) == model.CodeInvalidArgument {
+				return &usageError{err: byFlags(err, tierFlagNames)}
+			}
 			if err != nil || r.output == "json" {
 				return a.orJSON(answer, err)
 			}

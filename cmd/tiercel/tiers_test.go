@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tiercel/cmd/tiercel/internal/client/clienttest"
 )
@@ -24,6 +25,54 @@ func TestTier_ShowsAndSets(t *testing.T) {
 	assert.JSONEq(t, `{"copies":2,"min_copies":null,"disk_preference":null,"prefixes":["/a/","/b/"],"suffixes":[]}`, asked[len(asked)-1].Body)
 }
 
+func TestTierSet_ARefusalNamesTheFlags(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("PUT /tiers/1/config",
+		clienttest.Answer{Status: 400, Body: "invalid_argument", Details: map[string]any{"min_copies": "must be whole", "copies": "is 0", "disk_preference": "is no disk"}},
+		clienttest.Answer{Status: 400, Body: "invalid_argument", Details: map[string]any{"prefixes": "\"tmp\": a prefix begins with \"/\""}},
+		clienttest.Answer{Status: 400, Body: "invalid_argument", Details: map[string]any{"copies": "is 0", "strange": "x"}},
+		clienttest.Answer{Status: 403, Body: "license_denied"})
+	set := []string{"tier", "set", "1", "--copies", "0", "--min-copies", "1", "--disk", "tape"}
+	for _, want := range []string{
+		"tiercel: 3 problems, nothing was changed: --copies: is 0; --min-copies: must be whole; --disk: is no disk\nSee 'tiercel tier set --help'.\n",
+		"tiercel: --prefix: \"tmp\": a prefix begins with \"/\"\nSee 'tiercel tier set --help'.\n",
+		"tiercel: tier 1: refused by the test (invalid_argument)\nSee 'tiercel tier set --help'.\n",
+	} {
+		o := c.run(set...)
+		assert.Equal(t, exitUsage, o.status, "as of config set")
+		assert.Equal(t, want, o.stderr)
+	}
+	assert.Equal(t, exitFailed, c.run(set...).status, "what the licence lacks is no wrong usage")
+}
+
+func TestConfigSet_ListsEveryProblemAndAsksForNothing(t *testing.T) {
+	c := newCLI(t)
+	o := c.run("config", "set", "nokey=1", "scrub_bytes_per_second=fast", "placement.weights.io_load=7", "word", "rebalance.automatic=maybe", "version=3",
+		"compaction.merge_below_bytes=1MiB/s", "scrub_bytes_per_second=1", "rebalance.spread=default")
+	assert.Equal(t, exitUsage, o.status)
+	assert.Empty(t, c.server.Requests)
+	assert.Contains(t, o.stderr, "tiercel: 8 problems, nothing was changed: ")
+	for _, problem := range []string{
+		`scrub_bytes_per_second: "fast" is not a size; write bytes, or a number with KiB, MiB, GiB, TiB, kB, MB, GB or TB, for each second: 50MiB/s`,
+		`placement.weights.io_load: "7" is not a number from 0 to 1`, `"word" is not KEY=VALUE`, `rebalance.automatic: "maybe" is neither true nor false`,
+		"--if-version says which one is meant", `compaction.merge_below_bytes: "1MiB/s" is not a size; write bytes, or a number with KiB, MiB, GiB, TiB, kB, MB, GB or TB;`,
+		"scrub_bytes_per_second is given twice", `there is no key "nokey"; 'tiercel config keys' lists them`,
+	} {
+		assert.Contains(t, o.stderr, problem)
+	}
+	assert.Contains(t, o.stderr, "\n'tiercel config keys' lists the keys; see 'tiercel config set --help'.\n")
+}
+
+func TestConfigSet_GoesBackToDefaultsAndTakesAVersion(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("GET /cluster/config", said(`{"version":12}`))
+	c.server.Say("PUT /cluster/config", said(`{"version":13}`))
+	c.must("config", "set", "scrub_bytes_per_second=default", "rebalance.automatic=default", "disk.warn_used_share=default", "--if-version", "7")
+	require.Len(t, c.server.Asked, 1, "the version need not be asked for")
+	assert.Equal(t, "7", c.server.Asked[0].IfMatch)
+	assert.JSONEq(t, `{"scrub_bytes_per_second":8388608,"rebalance":{"automatic":true},"disk":{"warn_used_share":0.8}}`, c.server.Asked[0].Body)
+}
+
 func TestConfig_GetsAndSets(t *testing.T) {
 	c := newCLI(t)
 	c.server.Say("GET /cluster/config", said(`{"version":12,"background_bytes_per_second":0,"scrub_bytes_per_second":8388608,"compaction":{"merge_below_bytes":67108864},"rebalance":{"spread":0.1,"automatic":true}}`))
@@ -40,7 +89,7 @@ version 12`, lines(c.must("config")))
 	assert.Contains(t, o.stderr, "did you mean rebalance.spread?")
 	for key, hint := range map[string]string{
 		"rebalance": "did you mean rebalance.automatic or rebalance.spread?", "rebalance.sp": "did you mean rebalance.spread?",
-		"spread": "did you mean rebalance.spread?", "colour": `"tiercel config keys" lists them`,
+		"spread": "did you mean rebalance.spread?", "colour": "'tiercel config keys' lists them",
 	} {
 		o := c.run("config", "get", key)
 		assert.Equal(t, exitUsage, o.status, key)

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tiercel/cmd/tiercel/internal/client/clienttest"
-	"tiercel/httpapi"
 )
 
 // tree lists every verb there is, those below others too.
@@ -166,12 +165,14 @@ func TestTree_CompletionKnowsTiersAndAsksTheServerForWorkers(t *testing.T) {
 func TestConfigKeys_ListsEveryKeyAndAsksNoServer(t *testing.T) {
 	c := newCLI(t)
 	table := c.must("config", "keys")
-	for _, f := range httpapi.ConfigFields() {
-		assert.Regexp(t, `(?m)^`+regexp.QuoteMeta(f.Key)+` +`+regexp.QuoteMeta(f.Kind)+` +`+regexp.QuoteMeta(f.About)+`$`, table)
+	for _, f := range configFields() {
+		assert.Regexp(t, `(?m)^`+regexp.QuoteMeta(f.Key)+` +`+regexp.QuoteMeta(f.Kind)+` +`+regexp.QuoteMeta(defaultOf(f))+` +`+regexp.QuoteMeta(f.About)+`$`, table)
 	}
+	assert.Regexp(t, `(?m)^scrub_bytes_per_second +whole number +8\.0 MiB/s +Bytes`, table)
+	assert.Regexp(t, `(?m)^disk.warn_used_share +share, 0 to 1 +0\.8 +Used`, table)
 	var keys []struct{ Key, Kind, About string }
 	require.NoError(t, json.Unmarshal([]byte(c.must("config", "keys", "-o", "json")), &keys))
-	assert.Len(t, keys, len(httpapi.ConfigFields()))
+	assert.Len(t, keys, len(configFields()))
 	assert.Empty(t, c.server.Requests)
 }
 
@@ -264,4 +265,14 @@ func TestReleaseBrake_SaysThatItIsReleasedOrWhyNot(t *testing.T) {
 	c.server.Say("POST /cluster/storm-brake/release", said(`{}`), clienttest.Answer{Status: 409, Body: "conflict"})
 	assert.Equal(t, "mass repair goes on\n", c.must("workers", "release-brake"))
 	assert.Equal(t, exitFailed, c.run("workers", "release-brake").status)
+}
+
+func TestTierMove_OfADirectorySaysWhatTakesIt(t *testing.T) {
+	c := newCLI(t)
+	c.server.Store("/a/b", "1")
+	c.server.Say("POST /retier", clienttest.Answer{Status: 404, Body: "not_found"})
+	o := c.run("tier", "move", "3", "/a")
+	assert.Equal(t, exitFailed, o.status)
+	assert.Equal(t, "tiercel: tier move: there is no file /a, but there are files below it; -r /a/ takes them all (not_found)\n", o.stderr)
+	assert.Equal(t, "tiercel: retier: refused by the test (not_found)\n", c.run("tier", "move", "3", "/b").stderr)
 }

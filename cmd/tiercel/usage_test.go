@@ -42,7 +42,13 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 		{"quota forecast", `unknown command "forecast" for "tiercel quota"; there are list, remove, set, verify`},
 		{"status --output xml", `--output "xml" is neither table nor json`},
 		{"status --server ftp://x", "must begin with http:// or https://"},
-		{"status --tenant Bad", "the tenant must be"},
+		{"ls --tenant Bad", "the tenant must be"},
+		{"status --tenant acme", "'tiercel status' is not about the files of one tenant; leave it out"},
+		{"config set a=1 --tenant acme", "'tiercel config set' is not about"},
+		{"quota --tenant acme", "see 'tiercel quota list TENANT'"},
+		{"quota list --tenant acme", "leave it out, and give TENANT without it"},
+		{"quota set acme -1", `"-1" is less than nothing; 'tiercel quota remove TENANT' takes a limit away`},
+		{"ls -1", `"-1" is less than nothing, and no flag`},
 		{"version --output xml", "neither table nor json"},
 		{"fsck --jobs 0", "--jobs 0"},
 		{"rebalance now", `"now" is too much`},
@@ -135,7 +141,11 @@ func TestUsage_WrongCallsEndWithStatus2AndAHint(t *testing.T) {
 			assert.Equal(t, exitUsage, o.status)
 			assert.Contains(t, o.stderr, c.want)
 			assert.Contains(t, o.stderr, "--help", "a hint")
-			assert.True(t, strings.HasPrefix(o.stderr, "tiercel: "), o.stderr)
+			begins := "tiercel: "
+			if strings.HasSuffix(c.line, " json") {
+				begins = `{"error":{"code":"invalid_argument",`
+			}
+			assert.True(t, strings.HasPrefix(o.stderr, begins), o.stderr)
 			assert.NotContains(t, o.stderr, "wrong usage")
 			assert.Empty(t, o.stdout)
 			assert.Empty(t, cli.server.Requests)

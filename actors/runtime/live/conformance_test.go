@@ -46,7 +46,9 @@ func (p *pair) Until(cond func() bool) {
 func start(t *testing.T, config live.Config) *live.Node {
 	t.Helper()
 	config.FS = store.NewMemFS(1)
-	config.Log = slog.New(slog.DiscardHandler)
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
 	if config.Incarnation == 0 {
 		config.Incarnation = 1
 	}

@@ -25,7 +25,8 @@ type link struct {
 	back    chan struct{} // the peer was heard while there was no connection to it
 
 	mu       sync.Mutex
-	failures int // in a row
+	failures int    // in a row
+	misfit   string // what was last said about TLS, since the link was up
 	cancel   context.CancelFunc
 }
 
@@ -100,7 +101,7 @@ func (l *link) sever() {
 
 func (n *Node) linkUp(l *link) {
 	l.mu.Lock()
-	l.failures = 0
+	l.failures, l.misfit = 0, ""
 	l.mu.Unlock()
 	l.retryAt.Store(0)
 	l.up.Store(true)
@@ -123,6 +124,7 @@ func (n *Node) linkLost(l *link, cause error) time.Duration {
 	if first && !n.silent.Load() {
 		n.log.Warn("peer link lost", slog.String("address", l.address), slog.Any("error", cause))
 	}
+	n.tellMisfit(l, cause)
 	n.endWatches(l.address)
 	return backoff
 }

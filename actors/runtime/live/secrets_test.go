@@ -3,6 +3,9 @@ package live_test
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -109,4 +112,63 @@ func TestTLS_APeerThatTheSettingsRefuseIsRefusedEitherWay(t *testing.T) {
 	assert.Greater(t, b.Stats().LinksLost, uint64(1))
 	assert.False(t, a.BulkUp(b.Address()))
 	assert.Zero(t, heard.words.Load())
+}
+
+// Whoever starts a node with other settings than the cluster's learns it from its log.
+func TestTLS_ANodeThatDoesNotFitSaysOnceWhatToSet(t *testing.T) {
+	ours := authority(t)
+	for _, c := range []struct {
+		name          string
+		joins, member func() *tls.Config
+		want          string
+	}{
+		{"without TLS", nil, fixed(ours), "closed the connection at once. If its cluster uses TLS, this node must, too: give it a certificate of the cluster's authority with --tls-cert, --tls-key and --tls-ca"},
+		{"with TLS where there is none", fixed(ours), nil, "speaks without TLS, and this node only with it"},
+		{"of another authority", fixed(authority(t)), fixed(ours), "is not of this node's authority"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var log lockedLog
+			a := start(t, live.Config{Node: "n-a", RPC: "127.0.0.1:0", TLS: c.joins, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			b := start(t, live.Config{Node: "n-b", RPC: "127.0.0.1:0", TLS: c.member})
+			introduce(a, b)
+			eventually(t, func() bool {
+				send(a, a.Peer("n-b", "sink"), "hello")
+				return a.Stats().LinksLost > 2
+			})
+			assert.Equal(t, 1, strings.Count(log.String(), c.want), "%s", log.String())
+			assert.Contains(t, log.String(), "code=unauthenticated")
+		})
+	}
+}
+
+func TestTLS_APeerThatIsNotThereIsNoMisfit(t *testing.T) {
+	var log lockedLog
+	a := start(t, live.Config{Node: "n-a", RPC: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	b := start(t, live.Config{Node: "n-b", RPC: "127.0.0.1:0"})
+	introduce(a, b)
+	connected(t, a, b)
+	b.Kill()
+	eventually(t, func() bool {
+		send(a, a.Peer("n-b", "sink"), "hello")
+		return a.Stats().LinksLost > 2
+	})
+	assert.NotContains(t, log.String(), "cannot be spoken to")
+}
+
+// lockedLog is a log that is read while it is written.
+type lockedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

@@ -88,6 +88,12 @@ func (c *Client) Find(ctx context.Context, path string) (File, bool, error) {
 	return p.Files[0], true, nil
 }
 
+// Holds reports whether there is anything below a directory, whose path ends in no slash.
+func (c *Client) Holds(ctx context.Context, directory string) (bool, error) {
+	p, err := c.listPage(ctx, directory+"/", "", "", 1)
+	return len(p.Files) > 0, err
+}
+
 func (c *Client) listPage(ctx context.Context, prefix, delimiter, cursor string, limit int) (page, error) {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
 	for name, value := range map[string]string{"prefix": prefix, "delimiter": delimiter, "cursor": cursor} {

@@ -13,5 +13,8 @@
 // The first contact with a server is not retried when nobody listens there:
 // that is a wrong address far more often than a restart.
 //
+// A server that refuses an upload may close before it has read the body: its answer is
+// looked for before the failure to write is told (conn.go).
+//
 // Read first: client.go (one attempt), retry.go, put.go, get.go.
 package client

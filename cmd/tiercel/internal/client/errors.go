@@ -152,9 +152,9 @@ func (c *Client) answerError(k *call, resp *http.Response) error {
 	e := &model.Error{Op: k.op, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
 	switch {
 	case k.method == http.MethodHead:
-		e.Code, e.Message = codeOfStatus(resp.StatusCode), headMessage(resp.StatusCode)
+		e.Code, e.Message = codeOfStatus(resp.StatusCode), c.headMessage(resp.StatusCode)
 	case readErr == nil && json.Unmarshal(body, &wire) == nil && wire.Error.Code != "":
-		e.Code, e.Message = model.Code(wire.Error.Code), wire.Error.Message
+		e.Code, e.Message = model.Code(wire.Error.Code), inVerbs.Replace(wire.Error.Message)
 		for name, value := range wire.Error.Details {
 			_ = e.With(name, fmt.Sprint(value))
 		}
@@ -178,6 +178,13 @@ func (c *Client) answerError(k *call, resp *http.Response) error {
 	return f
 }
 
+// inVerbs says by the names of the command line what the API says by its own.
+var inVerbs = strings.NewReplacer(
+	"/cluster/workers lists them", "'tiercel workers' lists them",
+	"/cluster/jobs lists them", "'tiercel jobs' lists them",
+	"leave X-Tenant-ID out", "leave --tenant (or TIERCEL_TENANT) out",
+)
+
 // codeOfStatus is for answers without a body: HEAD, and proxies.
 func codeOfStatus(status int) model.Code {
 	switch status {
@@ -189,6 +196,8 @@ func codeOfStatus(status int) model.Code {
 		return model.CodePermissionDenied
 	case http.StatusPreconditionFailed:
 		return model.CodePreconditionFailed
+	case http.StatusRequestEntityTooLarge:
+		return model.CodeTooLarge
 	case http.StatusRequestedRangeNotSatisfiable:
 		return model.CodeRangeNotSatisfiable
 	case http.StatusTooManyRequests:
@@ -204,9 +213,15 @@ func codeOfStatus(status int) model.Code {
 	return model.CodeInternal
 }
 
-func headMessage(status int) string {
-	if status == http.StatusNotFound {
+// headMessage is what the body of an answer to HEAD would have said, which has none.
+func (c *Client) headMessage(status int) string {
+	switch {
+	case status == http.StatusNotFound:
 		return "there is no such file"
+	case status == http.StatusUnauthorized && c.token == "":
+		return "a token is needed; give one with --token, or in TIERCEL_TOKEN"
+	case status == http.StatusUnauthorized:
+		return "the token given (--token, or TIERCEL_TOKEN) is not one that the server knows, or it has expired"
 	}
 	return "the server answered " + strconv.Itoa(status) + " " + http.StatusText(status)
 }

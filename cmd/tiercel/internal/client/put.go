@@ -59,6 +59,8 @@ type Replica struct {
 type Source struct {
 	Size int64 // bytes; -1: unknown, sent chunked
 	Open func() (io.ReadCloser, error)
+	// Spent says that Open would fail from now on; nil: never.
+	Spent func() bool
 }
 
 // BytesSource is content in memory.
@@ -103,9 +105,22 @@ func (c *Client) Put(ctx context.Context, path string, src Source, o PutOptions)
 	err = c.repeat(ctx, k.op, true, func(int) (bool, error) {
 		var err error
 		receipt, err = c.putOnce(ctx, *k, src, o.Progress)
-		return false, err
+		return false, finalIfSpent(err, src)
 	})
 	return receipt, err
+}
+
+// finalIfSpent ends a failure that would be tried again, had the content not been read
+// already: why it failed is the reason, not that it cannot be repeated.
+func finalIfSpent(err error, src Source) error {
+	var f *failure
+	if src.Spent == nil || !errors.As(err, &f) || !f.again || !src.Spent() {
+		return err
+	}
+	g, e := *f, *f.err
+	e.Message += "; " + ErrReadOnce.Error()
+	g.err, g.again = &e, false
+	return &g
 }
 
 func putCall(path string, o PutOptions) (*call, error) {

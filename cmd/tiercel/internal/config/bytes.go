@@ -45,6 +45,16 @@ func ParseBytes(text string) (int64, error) {
 	return 0, badBytes(text)
 }
 
+// ParseRate reads bytes a second: a size, with or without /s.
+func ParseRate(text string) (int64, error) {
+	bare := strings.TrimSuffix(strings.TrimSpace(text), "/s")
+	n, err := ParseBytes(bare)
+	if err != nil {
+		return 0, fmt.Errorf("%w, for each second: 50MiB/s", err)
+	}
+	return n, nil
+}
+
 func badBytes(text string) error {
 	return fmt.Errorf("%q is not a size; write bytes, or a number with KiB, MiB, GiB, TiB, kB, MB, GB or TB", text)
 }

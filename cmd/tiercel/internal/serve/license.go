@@ -68,7 +68,7 @@ func (l licence) beside(refusal error, file string, now time.Time) error {
 		with.Message += fmt.Sprintf(". The licence of --license %s is no help: %s", file, no.Message)
 	case license.Of(own.Facts()).Allows(e.Details):
 		with.Message += fmt.Sprintf(". The licence %s of --license %s (%s) allows it, but a node installs its licence only once it is in the cluster: "+
-			"run `tiercel license install %s --server http://HOST:PORT`, with the --http address of a node of the cluster, then start this node again",
+			"run 'tiercel license install %s --server http://HOST:PORT', with the --http address of a node of the cluster, then start this node again",
 			own.ID, file, own.Level, file)
 	default:
 		with.Message += fmt.Sprintf(". The licence %s of --license %s (%s) does not allow it either", own.ID, file, own.Level)
@@ -120,5 +120,5 @@ func (s *serving) offerLicense(ctx context.Context) {
 			return
 		}
 	}
-	s.log.Warn("the licence given with --license could not be offered to a master; install it with `tiercel license install`")
+	s.log.Warn("the licence given with --license could not be offered to a master; install it with 'tiercel license install'")
 }

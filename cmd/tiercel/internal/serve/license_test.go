@@ -25,7 +25,7 @@ func TestLicense_ARefusedNewcomerHearsWhatItsOwnFileWouldDo(t *testing.T) {
 		return license.Of(&messages.LicenseRow{Id: "l-1", Level: string(level)})
 	}
 	full, elsewhere := at(license.Standard).DenyWorker(2).Err("join"), at(license.Professional).DenyDC("b", []string{"a"}).Err("join")
-	const runs = "run `tiercel license install own.txt --server http://HOST:PORT`, with the --http address of a node of the cluster, then start this node again"
+	const runs = "run 'tiercel license install own.txt --server http://HOST:PORT', with the --http address of a node of the cluster, then start this node again"
 	for _, c := range []struct {
 		refusal error
 		own     licence

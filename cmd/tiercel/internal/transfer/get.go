@@ -82,9 +82,6 @@ func (g *getter) single(ctx context.Context, file client.File, dst string) error
 
 // tree fetches all files below source.
 func (g *getter) tree(ctx context.Context, source, dst string) error {
-	if dst == "-" {
-		return usagef("only a single file can go to standard output (-), and %s is none", source)
-	}
 	prefix := strings.TrimSuffix(source, "/") + "/"
 	next, stop := iter.Pull2(g.c.List(ctx, prefix, ""))
 	defer stop()
@@ -94,6 +91,8 @@ func (g *getter) tree(ctx context.Context, source, dst string) error {
 		return model.Errorf(model.CodeNotFound, "get "+source, "there is no file of this name, and none below it")
 	case err != nil:
 		return err
+	case dst == "-":
+		return usagef("only a single file can go to standard output (-), and %s is a directory", source)
 	}
 	root, err := openRoot(localDirectory(source, dst))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 
 	"tiercel/cluster/model"
 	"tiercel/cmd/tiercel/internal/client"
@@ -126,7 +127,7 @@ func (p *putter) stdin(ctx context.Context, dst string) {
 	size := int64(len(head))
 	if size > bufferedInput {
 		rest := &onceReader{head: head, rest: p.o.Stdin}
-		src, size = client.Source{Size: -1, Open: rest.open}, 0
+		src, size = client.Source{Size: -1, Open: rest.open, Spent: rest.spent.Load}, 0
 	}
 	p.o.Progress.Found(1, size)
 	receipt, err := p.c.Put(ctx, dst, src, p.options())
@@ -142,15 +143,15 @@ func (p *putter) stdin(ctx context.Context, dst string) {
 type onceReader struct {
 	head  []byte
 	rest  io.Reader
-	spent bool
+	spent atomic.Bool // an attempt that failed may still be reading
 }
 
 func (o *onceReader) open() (io.ReadCloser, error) {
-	if o.spent {
+	if o.spent.Load() {
 		return nil, client.ErrReadOnce
 	}
 	tail := readerFunc(func(p []byte) (int, error) {
-		o.spent = true
+		o.spent.Store(true)
 		return o.rest.Read(p)
 	})
 	return io.NopCloser(io.MultiReader(bytes.NewReader(o.head), tail)), nil

@@ -37,7 +37,7 @@ func Remove(ctx context.Context, c *client.Client, paths []string, o RemoveOptio
 	for _, p := range paths {
 		removed, err := removeOne(run, c, p, o, t)
 		if err == nil && !removed && !o.Force {
-			err = model.Errorf(model.CodeNotFound, "rm "+p, "there is no such file")
+			err = noFile(run, c, "rm", p, o.Recursive)
 		}
 		if err != nil {
 			t.fail(p, err)
@@ -85,6 +85,15 @@ func noting(anything *bool, entries iter.Seq2[client.Entry, error]) iter.Seq2[cl
 	}
 }
 
+// noFile is that there is no file p; when a directory is meant that says so.
+func noFile(ctx context.Context, c *client.Client, verb, p string, recursive bool) error {
+	// An error of this question is none of what was asked: the answer is as good without.
+	if holds, err := c.Holds(ctx, p); err == nil && holds && !recursive {
+		return model.Errorf(model.CodeNotFound, verb+" "+p, "there is no such file, but there are files below it; -r takes them all")
+	}
+	return model.Errorf(model.CodeNotFound, verb+" "+p, "there is no such file")
+}
+
 // RelocateOptions are the knobs of Relocate.
 type RelocateOptions struct {
 	Jobs      int
@@ -115,8 +124,11 @@ func Relocate(ctx context.Context, c *client.Client, from, to string, o Relocate
 	run, t := newTally(ctx)
 	if !o.Recursive {
 		info, err := c.Head(run, from)
-		if err == nil {
+		switch {
+		case err == nil:
 			err = step(run, from, target, info.SizeBytes)
+		case model.CodeOf(err) == model.CodeNotFound:
+			err = noFile(run, c, "look up", from, false)
 		}
 		if err != nil {
 			t.fail(from, err)

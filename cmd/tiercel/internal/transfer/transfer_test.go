@@ -527,3 +527,26 @@ func keys(m map[string]string) []string {
 	}
 	return out
 }
+
+func TestDirectories_WhereAFileIsMeantSaysWhatTakesThem(t *testing.T) {
+	s := clienttest.New(t)
+	s.Store("/dir/x", "1")
+	c := newClient(t, s)
+	const hint = "there is no such file, but there are files below it; -r takes them all (not_found)"
+	for path, want := range map[string]string{"/dir": hint, "/di": "there is no such file (not_found)"} {
+		for _, isCopy := range []bool{false, true} {
+			sum, err := Relocate(t.Context(), c, path, "/to", RelocateOptions{Jobs: 1, Copy: isCopy})
+			require.NoError(t, err)
+			require.Len(t, sum.Failed, 1)
+			assert.Equal(t, want, sum.Failed[0].Error)
+		}
+		sum, err := Remove(t.Context(), c, []string{path}, RemoveOptions{Jobs: 1})
+		require.NoError(t, err)
+		require.Len(t, sum.Failed, 1)
+		assert.Equal(t, want, sum.Failed[0].Error)
+	}
+	sum, err := Remove(t.Context(), c, []string{"/dir"}, RemoveOptions{Jobs: 1, Force: true})
+	require.NoError(t, err)
+	assert.True(t, sum.OK())
+	assert.Equal(t, map[string]string{"/dir/x": "1"}, s.Files())
+}

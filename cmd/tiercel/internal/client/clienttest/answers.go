@@ -10,6 +10,9 @@ import (
 type Answer struct {
 	Status int // 0: 200
 	Body   string
+
+	Message string         // of an error; empty: that the test refuses it
+	Details map[string]any // of an error
 }
 
 // Asked is one request for such a document.
@@ -48,7 +51,10 @@ func (s *Server) said(w http.ResponseWriter, r *http.Request, route string) bool
 	s.Unlock()
 	a := answers[0]
 	if a.Status >= 300 {
-		fail(w, a.Status, a.Body, "refused by the test")
+		if a.Message == "" {
+			a.Message = "refused by the test"
+		}
+		fail(w, a.Status, a.Body, a.Message, a.Details)
 		return true
 	}
 	if a.Status != 0 {

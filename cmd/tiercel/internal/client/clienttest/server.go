@@ -133,15 +133,19 @@ func (s *Server) store(tenant, path string, content []byte, h http.Header) File 
 	return f
 }
 
-func fail(w http.ResponseWriter, status int, code, message string) {
+func fail(w http.ResponseWriter, status int, code, message string, details ...map[string]any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	if code == "" {
 		_, _ = io.WriteString(w, "<html>nothing here</html>")
 		return
 	}
+	told := map[string]any{"limit_bytes": 5}
+	if len(details) > 0 && details[0] != nil {
+		told = details[0]
+	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{
-		"code": code, "message": message, "request_id": "r-1", "details": map[string]any{"limit_bytes": 5},
+		"code": code, "message": message, "request_id": "r-1", "details": told,
 	}})
 }
 
