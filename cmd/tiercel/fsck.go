@@ -21,6 +21,10 @@ func (a *app) fsckCommand() *command {
 		Long: `Checks a node's data directory and changes nothing in it: snapshots, log, catalog,
 volumes, and the checksum of every file's content. The node must be stopped.
 
+That the log is lost is told before the rest, with what to do. A worker that never
+voted, or was made by 'tiercel recover --worker', holds no log: of it the volumes are
+checked, record by record; which files those belong to, the voters know.
+
 Exit status: 0 all is well, 1 something is wrong (or could not be checked).
 Orphaned bytes are no fault: they are what deletes and replacements leave behind.`,
 		Example: `  tiercel fsck --data-dir /srv/tiercel
@@ -78,12 +82,24 @@ func (a *app) reportFsck(r *fsck.Report, output string, quiet bool) error {
 	return nil
 }
 
+func fsckCatalog(r *fsck.Report) string {
+	switch {
+	case !r.HoldsLog:
+		return "none: a worker that holds no log; which files there are, the voters know"
+	case r.Incomplete != "" && r.Snapshot == 0:
+		return "none that can be read"
+	case r.LogLast < r.LogFirst || r.LogLast == 0:
+		return fmt.Sprintf("snapshot at %d, nothing in the log behind it, checked at %d", r.Snapshot, r.Applied)
+	}
+	return fmt.Sprintf("snapshot at %d, log %d to %d, checked at %d", r.Snapshot, r.LogFirst, r.LogLast, r.Applied)
+}
+
 func (a *app) fsckTable(r *fsck.Report) {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(a.stdout, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("node", "%s of cluster %s", r.NodeID, r.ClusterID)
-	row("catalog", "snapshot at %d, log %d to %d, checked at %d", r.Snapshot, r.LogFirst, r.LogLast, r.Applied)
+	row("catalog", "%s", fsckCatalog(r))
 	row("volumes", "%d with %s, %s of it orphaned, %s behind the last record", r.Volumes,
 		config.FormatBytes(r.VolumeBytes), config.FormatBytes(r.OrphanedBytes), config.FormatBytes(r.TailBytes))
 	read := "all of it read"
@@ -92,7 +108,15 @@ func (a *app) fsckTable(r *fsck.Report) {
 	} else if r.CheckedBytes < r.FileBytes {
 		read = config.FormatBytes(r.CheckedBytes) + " of it read"
 	}
-	row("files", "%d of %s, %s; %s", r.Files, counted(r.Tenants, "tenant"), config.FormatBytes(r.FileBytes), read)
+	if !r.HoldsLog {
+		read = "every record of the volumes read"
+		if r.Quick {
+			read = "records not read (--quick)"
+		}
+		row("files", "not looked at one by one; %s", read)
+	} else {
+		row("files", "%d of %s, %s; %s", r.Files, counted(r.Tenants, "tenant"), config.FormatBytes(r.FileBytes), read)
+	}
 	if r.ElsewhereFiles > 0 {
 		row("elsewhere", "%d files have content on other nodes only", r.ElsewhereFiles)
 	}

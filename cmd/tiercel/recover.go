@@ -13,8 +13,9 @@ import (
 	"tiercel/cluster/model"
 )
 
-const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. If one of them still
-has its log, use 'tiercel takeover' there: it misses nothing.
+const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. If a majority of them
+still have their logs, start these, and nothing is missing; if fewer have, use
+'tiercel takeover' where the log goes furthest. recover looks at the logs and says which.
 
 While it runs, a cluster writes checkpoints of its catalog and a journal of all changes
 into volumes of tier 1 ('tiercel status' says how far behind they are at most, usually

@@ -129,7 +129,10 @@ func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
 	}
 	out, err := runVerb(t, append([]string{"recover"}, dirs...)...)
 	require.Error(t, err)
-	require.Contains(t, out, "tiercel takeover", "a log that is intact is not given up")
+	require.Contains(t, out, "3 of 3 voters, enough for a majority. Start these nodes", "a log that is intact is not given up")
+	out, err = runVerb(t, append([]string{"recover"}, dirs[:2]...)...)
+	require.Error(t, err)
+	require.Contains(t, out, "`tiercel takeover --data-dir "+c.Nodes[0].Dir()+"`", "one of three cannot go on as it is")
 	for _, n := range c.Nodes {
 		for _, dir := range []string{"log", "snapshots"} {
 			require.NoError(t, os.RemoveAll(filepath.Join(n.Dir(), dir)))

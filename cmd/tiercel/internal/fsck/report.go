@@ -42,6 +42,9 @@ type Report struct {
 	ClusterID model.ClusterID `json:"cluster_id"`
 	Quick     bool            `json:"quick"` // content was not read
 
+	// HoldsLog: false for a worker that never voted. The catalog is on the voters then, and
+	// records are checked, not files.
+	HoldsLog        bool   `json:"holds_log"`
 	Snapshot        uint64 `json:"snapshot_index"` // the newest intact one
 	LogFirst        uint64 `json:"log_first"`
 	LogLast         uint64 `json:"log_last"`
