@@ -65,6 +65,7 @@ type Report struct {
 	Missing     []string        `json:"missing,omitempty"`
 	Dirs        []DirReport     `json:"dirs"`
 	Notes       []string        `json:"notes,omitempty"` // damage that was passed over
+	Done        bool            `json:"done"`            // false: a plan, or it failed
 }
 
 // Found is a record that the recovered catalog does not know.
@@ -97,7 +98,7 @@ func (r *Report) note(format string, args ...any) {
 // Recover makes the catalog again and, with Apply, founds its log in the first
 // directory. Errors are model.Error: not_found when there is nothing to build on,
 // conflict for directories that do not belong together or whose log is intact, and, with
-// the report, when content that was found is refused.
+// the report, when content that was found is refused: a plan fails as what it plans would.
 func Recover(opt Options) (_ *Report, err error) {
 	s, err := openSources(opt)
 	defer func() { err = errors.Join(err, s.close()) }()
@@ -134,14 +135,18 @@ func Recover(opt Options) (_ *Report, err error) {
 	if err := r.rebuild(fork, s.dirs[0].id); err != nil {
 		return nil, err
 	}
-	if !opt.Apply {
-		return report, nil
-	}
 	if err := leftOut(report); err != nil && !opt.LeaveOut {
 		return report, err
 	}
+	if !opt.Apply {
+		return report, nil
+	}
 	report.Fork = fork
-	return report, s.found(opt, base, report)
+	if err := s.found(opt, base, report); err != nil {
+		return report, err
+	}
+	report.Done = true
+	return report, nil
 }
 
 // leftOut is an error when something that was found is whole, and refused: the volumes

@@ -53,7 +53,11 @@ func Restore(opt Options) (_ *Report, err error) {
 		return nil, err
 	}
 	report.Dirs = []DirReport{{Name: target.Name, Node: dir.Identity().NodeID, Founder: true}}
-	return report, newLog(dir, b, report, opt.Random)
+	if err := newLog(dir, b, report, opt.Random); err != nil {
+		return nil, err
+	}
+	report.Done = true
+	return report, nil
 }
 
 // AsWorker makes workers of the directories of stopped nodes whose cluster was
@@ -78,5 +82,6 @@ func AsWorker(opt Options) (_ *Report, err error) {
 		}
 		report.Dirs = append(report.Dirs, out)
 	}
+	report.Done = opt.Apply
 	return report, nil
 }

@@ -28,13 +28,15 @@ in X-Meta-Original-Path; never under the old path.
 What was found and does not fit under the limit of its tenant would be lost when volumes are
 compacted. So recover --yes refuses, and changes nothing, until --no-quota TENANT takes that
 limit away (set it again afterwards: a limit below the usage is allowed) or --leave-out says
-that it may be left out. When something was left out, or cannot be read, the status is 1.
+that it may be left out. When something was left out, or cannot be read, the status of --yes
+is 1.
 
 Stop every node first: one that still serves ends for good when it meets the recovered
 cluster. The recovered node calls nobody by itself, the others come to it. Name as many directories as you can reach from one machine: the
 journal is spread over volumes on several workers, and only content that lies in one of
-these directories comes under /lost+found. Without --yes it says what would happen, so
-that you can try several and take what goes furthest.
+these directories comes under /lost+found. Without --yes nothing is changed: it says what
+would happen, so that you can try several and take what goes furthest. The status is then
+0 when --yes would do it, 1 when it would refuse.
 
 From a machine whose directory you cannot name, carry the pieces of checkpoint and journal
 over: 'tiercel recover --data-dir DIR --export FILE' there changes nothing, and --import
@@ -100,17 +102,14 @@ func (a *app) recoverCommand() *command {
 			}
 			report, failed := a.recoverOrJoin(opt, catalog, worker)
 			if report != nil {
-				if err := a.reportRecovery(report, output, yes && failed == nil); err != nil {
+				if err := a.reportRecovery(report, output, failed == nil); err != nil {
 					return err
 				}
 			}
 			if failed != nil {
 				return failed
 			}
-			if !yes {
-				return &usageError{err: errors.New("nothing was changed; repeat with --yes when every node of the cluster is stopped")}
-			}
-			if n := len(report.NotFound); n > 0 {
+			if n := len(report.NotFound); yes && n > 0 {
 				return model.Errorf(model.CodeCorrupt, "recover", "the cluster is recovered, without %s of content that were found: see above", counted(n, "piece"))
 			}
 			return nil

@@ -107,8 +107,8 @@ func fileOf(name string) (recovery.Dir, error) {
 	return recovery.Dir{Name: filepath.Base(name), FS: fs}, err
 }
 
-// reportRecovery prints what was found and done.
-func (a *app) reportRecovery(r *recovery.Report, output string, done bool) error {
+// reportRecovery prints what was found, and with well what was done or could be.
+func (a *app) reportRecovery(r *recovery.Report, output string, well bool) error {
 	if output == "json" {
 		return a.printJSON(r)
 	}
@@ -132,8 +132,12 @@ func (a *app) reportRecovery(r *recovery.Report, output string, done bool) error
 	for _, note := range r.Notes {
 		row("note", "%s", note)
 	}
-	if done {
+	switch {
+	case !well:
+	case r.Done:
 		row("done", "start the nodes now, the first of them first, the others with --join")
+	default:
+		row("next", "nothing was changed; repeat with --yes when every node of the cluster is stopped")
 	}
 	return nil
 }
