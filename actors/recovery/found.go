@@ -112,7 +112,7 @@ func writeSnapshot(fs store.FS, b *base, raftID, term uint64) error {
 		err = out.Finish()
 	}
 	if err != nil {
-		return model.Errorf(model.CodeOf(err), op, "the catalog cannot be written: %w (%w)", err, out.Abort())
+		return model.Errorf(model.CodeOf(err), b.op, "the catalog cannot be written: %w (%w)", err, out.Abort())
 	}
 	_, err = store.VerifySnapshot(fs, meta.Index)
 	return err

@@ -86,12 +86,31 @@ func fsckCatalog(r *fsck.Report) string {
 	switch {
 	case !r.HoldsLog:
 		return "none: a worker that holds no log; which files there are, the voters know"
-	case r.Incomplete != "" && r.Snapshot == 0:
+	case !withCatalog(r):
 		return "none that can be read"
 	case r.LogLast < r.LogFirst || r.LogLast == 0:
 		return fmt.Sprintf("snapshot at %d, nothing in the log behind it, checked at %d", r.Snapshot, r.Applied)
 	}
 	return fmt.Sprintf("snapshot at %d, log %d to %d, checked at %d", r.Snapshot, r.LogFirst, r.LogLast, r.Applied)
+}
+
+// withCatalog: a check that had none has no snapshot either.
+func withCatalog(r *fsck.Report) bool { return r.HoldsLog && (r.Incomplete == "" || r.Snapshot != 0) }
+
+func fsckFiles(r *fsck.Report) string {
+	switch {
+	case !withCatalog(r) && r.Quick:
+		return "not looked at one by one; the records of the volumes were not read (--quick)"
+	case !withCatalog(r):
+		return "not looked at one by one; every record of the volumes was read"
+	}
+	read := "all of it read"
+	if r.Quick {
+		read = "not read (--quick)"
+	} else if r.CheckedBytes < r.FileBytes+r.OwnBytes {
+		read = config.FormatBytes(r.CheckedBytes) + " of it read"
+	}
+	return countedFiles(r.Files, r.Tenants, r.FileBytes, r.OwnFiles) + "; " + read
 }
 
 func (a *app) fsckTable(r *fsck.Report) {
@@ -100,25 +119,14 @@ func (a *app) fsckTable(r *fsck.Report) {
 	}
 	row("node", "%s of cluster %s", r.NodeID, r.ClusterID)
 	row("catalog", "%s", fsckCatalog(r))
-	row("volumes", "%d with %s, %s of it orphaned, %s behind the last record", r.Volumes,
-		config.FormatBytes(r.VolumeBytes), config.FormatBytes(r.OrphanedBytes), config.FormatBytes(r.TailBytes))
-	read := "all of it read"
-	if r.Quick {
-		read = "not read (--quick)"
-	} else if r.CheckedBytes < r.FileBytes {
-		read = config.FormatBytes(r.CheckedBytes) + " of it read"
+	orphaned := ""
+	if withCatalog(r) {
+		orphaned = config.FormatBytes(r.OrphanedBytes) + " of it orphaned, "
 	}
-	if !r.HoldsLog {
-		read = "every record of the volumes read"
-		if r.Quick {
-			read = "records not read (--quick)"
-		}
-		row("files", "not looked at one by one; %s", read)
-	} else {
-		row("files", "%d of %s, %s; %s", r.Files, counted(r.Tenants, "tenant"), config.FormatBytes(r.FileBytes), read)
-	}
-	if r.ElsewhereFiles > 0 {
-		row("elsewhere", "%d files have content on other nodes only", r.ElsewhereFiles)
+	row("volumes", "%d with %s, %s%s behind the last record", r.Volumes, config.FormatBytes(r.VolumeBytes), orphaned, config.FormatBytes(r.TailBytes))
+	row("files", "%s", fsckFiles(r))
+	if r.ElsewhereFiles+r.OwnElsewhere > 0 {
+		row("elsewhere", "%s, and %d of Tiercel itself, have content on other nodes only", counted(int(r.ElsewhereFiles), "file"), r.OwnElsewhere)
 	}
 	switch {
 	case r.Incomplete != "" && r.ProblemsCounted == 0:

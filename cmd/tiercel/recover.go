@@ -47,7 +47,10 @@ what lies at the end of others goes when they are compacted.
 Afterwards start the first node, then the others with --join. Workers that never voted
 need no more than that. On a machine whose directory you could not name, run
   tiercel recover --worker --data-dir DIR --yes
-for each node that voted: it keeps its volumes and becomes a worker.
+for each node that voted, before it is started: it keeps its volumes and becomes a worker.
+Where the log is intact, --discard-log says that you mean it, and that the cluster was
+recovered or restored elsewhere; it is not needed once the node has met that cluster and
+ended, nor where the log is lost.
 
 Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.`
 
@@ -102,7 +105,7 @@ func (a *app) recoverCommand() *command {
 			}
 			report, failed := a.recoverOrJoin(opt, catalog, worker)
 			if report != nil {
-				if err := a.reportRecovery(report, output, failed == nil); err != nil {
+				if err := a.reportRecovery(report, output, failed == nil, recoverSteps(report)); err != nil {
 					return err
 				}
 			}

@@ -134,6 +134,19 @@ func TestCheck_FindsEachKindOfDamage(t *testing.T) {
 	}
 }
 
+func TestCheck_CountsTheFilesOfTenantsAndThoseOfTheClusterItselfApart(t *testing.T) {
+	r := filled(t)
+	r.put(model.SystemTenant, "/checkpoint/1", 1, "of Tiercel itself")
+	r.stop(true)
+	report := r.check(false)
+	assert.True(t, report.Clean(), problems(report))
+	assert.Equal(t, int64(23), report.Files)
+	assert.Equal(t, 2, report.Tenants)
+	assert.Equal(t, int64(1), report.OwnFiles)
+	assert.Equal(t, int64(len("of Tiercel itself")), report.OwnBytes)
+	assert.Equal(t, report.FileBytes+report.OwnBytes, report.CheckedBytes)
+}
+
 func TestCheck_PiecesInTheWrongOrderAreFound(t *testing.T) {
 	r := newRig(t)
 	r.misput("/models/mixed", "first.", "second")

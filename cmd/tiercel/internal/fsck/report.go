@@ -55,11 +55,14 @@ type Report struct {
 	VolumeBytes     int64  `json:"volume_bytes"`
 	OrphanedBytes   int64  `json:"orphaned_bytes"`    // records that nothing names; compaction frees them
 	TailBytes       int64  `json:"volume_tail_bytes"` // behind the last intact record; a start cuts them off
-	Tenants         int    `json:"tenants"`
-	Files           int64  `json:"files"`
-	FileBytes       int64  `json:"file_bytes"`
-	CheckedBytes    int64  `json:"checked_bytes"`
-	ElsewhereFiles  int64  `json:"elsewhere_files"` // with content that this node does not hold
+	Tenants         int    `json:"tenants"`           // that have files
+	Files           int64  `json:"files"`             // of tenants
+	FileBytes       int64  `json:"file_bytes"`        // of them
+	OwnFiles        int64  `json:"own_files"`         // of the cluster itself: checkpoints and journal
+	OwnBytes        int64  `json:"own_file_bytes"`    // of them
+	CheckedBytes    int64  `json:"checked_bytes"`     // of all files
+	ElsewhereFiles  int64  `json:"elsewhere_files"`   // of tenants, with content that this node does not hold
+	OwnElsewhere    int64  `json:"own_elsewhere"`     // the same of the cluster itself
 	DamagedFiles    int64  `json:"damaged_files"`
 	LostFiles       int64  `json:"lost_files"`
 	Incomplete      string `json:"incomplete,omitempty"` // why not everything was checked
