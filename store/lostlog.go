@@ -72,9 +72,8 @@ func RefuseLostLog(fsys FS, node NodeFile) error {
 // LostLogHelp is what to do about a lost log.
 const LostLogHelp = "If log/ and snapshots/ can be had as they were when the node ended, restore both (an older copy is not enough). " +
 	"If the cluster goes on without this node, start with an empty data directory, as a new node, and remove this one there with `tiercel workers remove`; " +
-	"what lies only in its volumes is not in the new one. If too few voters have their logs, go on from one that has: `tiercel takeover`. " +
-	"If all of them lost theirs, `tiercel recover` makes the catalog again from their volumes; if that was done elsewhere, " +
-	"`tiercel recover --worker` keeps the volumes of this node"
+	"what lies only in its volumes is not in the new one. If all voters lost theirs, `tiercel recover` makes the catalog again from their volumes; " +
+	"if so many did that no majority is left, it says which ways there are; if it was done elsewhere, `tiercel recover --worker` keeps the volumes of this node"
 
 // holdsEntries reports whether log/ holds anything. The log of a member goes on after a
 // snapshot, so that the name of a segment tells; only what may be a log at its very

@@ -59,9 +59,9 @@ func wayOut(logs []intact) error {
 	s := logconf.Stand(ends)
 	if s.Majority {
 		return model.Errorf(model.CodeConflict, op,
-			"there is nothing to recover: the logs of %s are intact, and with them %d of %d voters, enough for a majority. Start these nodes as before: "+
+			"there is nothing to recover: %s intact, and with that %d of %d voters, enough for a majority. Start these nodes as before: "+
 				"the cluster goes on with all that it had. --discard-log recovers all the same, and would only know what was journaled",
-			names(logs), s.Voting, s.Voters)
+			logsOf(logs), s.Voting, s.Voters)
 	}
 	best := logs[s.Furthest]
 	if !logconf.Member(best.end.Conf, best.node.RaftID) {
@@ -70,17 +70,21 @@ func wayOut(logs []intact) error {
 				"--discard-log sets this log aside and recovers", best.name)
 	}
 	return model.Errorf(model.CodeConflict, op,
-		"the logs of %s are intact, and with them %d of %d voters: too few for a majority. If other voters have their logs, start them together, and the cluster goes on with all that it had. "+
-			"If not, `tiercel takeover --data-dir %s` goes on with all that the log there holds, which goes furthest of these; "+
-			"a recovery would only know what was journaled; --discard-log recovers all the same",
-		names(logs), s.Voting, s.Voters, best.name)
+		"%s intact, and with that %d of %d voters: too few for a majority. If other voters have their logs, start them together, and the cluster goes on with all that it had. "+
+			"If not, there are two ways. `tiercel takeover --data-dir %s` knows every change that the log there holds, which goes furthest of these, "+
+			"but gives up the other voters with what only their volumes hold. --discard-log recovers: with the volumes of all directories that are named, "+
+			"and of the changes with those that were journaled",
+		logsOf(logs), s.Voting, s.Voters, best.name)
 }
 
-// names lists the directories.
-func names(logs []intact) string {
+// logsOf begins a sentence about them.
+func logsOf(logs []intact) string {
 	all := make([]string, 0, len(logs))
 	for _, d := range logs {
 		all = append(all, fmt.Sprintf("%s (%s)", d.name, d.id))
 	}
-	return strings.Join(all, ", ")
+	if len(all) == 1 {
+		return "the log of " + all[0] + " is"
+	}
+	return "the logs of " + strings.Join(all, ", ") + " are"
 }

@@ -20,7 +20,7 @@ func Restore(opt Options) (_ *Report, err error) {
 	target := opt.Dirs[0]
 	isNew, err := store.IsNew(target.FS)
 	if err != nil {
-		return nil, err
+		return nil, model.Errorf(model.CodeOf(err), op, "%s: %s", target.Name, text(err))
 	}
 	if !isNew {
 		return nil, model.Errorf(model.CodeConflict, op,

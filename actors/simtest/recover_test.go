@@ -224,6 +224,7 @@ func TestRecover_RefusesWhatAnotherWayMissesLessOf(t *testing.T) {
 	assert.Equal(t, model.CodeConflict, model.CodeOf(err))
 	assert.ErrorContains(t, err, "1 of 3 voters: too few")
 	assert.ErrorContains(t, err, "`tiercel takeover --data-dir "+one.Dirs[0].Name)
+	assert.ErrorContains(t, err, "gives up the other voters", "both ways miss something")
 	opt.DiscardLog = true
 	report, err := recovery.Recover(opt)
 	require.NoError(t, err)

@@ -13,9 +13,12 @@ import (
 	"tiercel/cluster/model"
 )
 
-const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. If a majority of them
-still have their logs, start these, and nothing is missing; if fewer have, use
-'tiercel takeover' where the log goes furthest. recover looks at the logs and says which.
+const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. It looks at the logs in
+the directories it is given first, and refuses while there is a way that misses less:
+- a majority of the voters have their logs: start these, and nothing is missing;
+- fewer have: 'tiercel takeover' where the log goes furthest knows every change, but gives
+  up the other voters with what only their volumes hold. With --discard-log recover does
+  it all the same: that keeps the volumes, and knows only what was journaled.
 
 While it runs, a cluster writes checkpoints of its catalog and a journal of all changes
 into volumes of tier 1 ('tiercel status' says how far behind they are at most, usually
@@ -32,9 +35,10 @@ that it may be left out. When something was left out, or cannot be read, the sta
 is 1.
 
 Stop every node first: one that still serves ends for good when it meets the recovered
-cluster. The recovered node calls nobody by itself, the others come to it. Name as many directories as you can reach from one machine: the
-journal is spread over volumes on several workers, and only content that lies in one of
-these directories comes under /lost+found. Without --yes nothing is changed: it says what
+cluster. The recovered node calls nobody by itself, the others come to it. Name as many
+directories as you can reach from one machine: the journal is spread over volumes on
+several workers, and only content that lies in one of these directories comes under
+/lost+found. Without --yes nothing is changed: it says what
 would happen, so that you can try several and take what goes furthest. The status is then
 0 when --yes would do it, 1 when it would refuse.
 

@@ -22,7 +22,9 @@ func (a *app) takeoverCommand() *command {
 		Long: `For a cluster whose master is gone for good and which has no other voters: two
 nodes, or a cluster founded with --failover=false. Run it on the data directory of
 the standby (role learner in 'tiercel workers') while that node is stopped, then
-start the node as before.
+start the node as before. It also helps a cluster that has lost a majority of its
+voters for good: then run it on the voter whose log goes furthest, which
+'tiercel recover' names. The other voters are given up, with what only they hold.
 
 Without --yes it only says what would happen; the status is then 0 when it could be
 done, 1 when not.
