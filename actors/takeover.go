@@ -8,11 +8,10 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
+	"tiercel/actors/recovery"
 	"tiercel/cluster/logconf"
 	"tiercel/cluster/model"
-	"tiercel/messages"
 	"tiercel/store"
 )
 
@@ -46,7 +45,7 @@ func TakeOver(fs store.FS, random io.Reader, apply bool) (_ *Takeover, err error
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	id := dir.Identity()
 	t := &Takeover{Node: id.NodeID, ClusterID: id.ClusterID, Generation: id.Generation + 1}
-	if err := t.read(dir); err != nil {
+	if err := t.read(dir, apply); err != nil {
 		return nil, err
 	}
 	if !apply {
@@ -62,8 +61,9 @@ func TakeOver(fs store.FS, random io.Reader, apply bool) (_ *Takeover, err error
 	})
 }
 
-// read finds out where the log of a directory ends and who its members are there.
-func (t *Takeover) read(dir *store.DataDir) error {
+// read finds out where the log of a directory ends and who its members are there. What
+// is to be gone on with is made durable on the way; a plan changes nothing.
+func (t *Takeover) read(dir *store.DataDir, apply bool) error {
 	const op = "take over"
 	node := dir.Identity()
 	switch {
@@ -74,63 +74,12 @@ func (t *Takeover) read(dir *store.DataDir) error {
 			"generation %d of this cluster is there already, without this node. If it was recovered or restored, `tiercel recover --worker` keeps the volumes here; "+
 				"if it was taken over, start this node with --join to set its data aside and join that", node.SupersededBy)
 	}
-	conf, snapshot, err := newestConf(dir)
+	end, err := recovery.ReadLog(op, dir.FS, node, !apply)
 	if err != nil {
 		return err
 	}
-	conf = logconf.Start(conf, snapshot, logconf.Takeover{At: node.TakenOverAt, Self: node.RaftID})
-	wal, rec, err := store.OpenWAL(dir.FS, store.WALOptions{})
-	if err != nil {
-		return err
-	}
-	defer wal.Close() // nothing was appended
-	t.At, t.Committed = max(rec.Last, snapshot), max(rec.State.Commit, snapshot)
-	for at := max(snapshot+1, rec.First); at <= rec.Last; {
-		entries, err := wal.Entries(at, rec.Last+1, takeoverChunk)
-		if err != nil {
-			return err
-		}
-		for i := range entries {
-			e := &entries[i]
-			if conf, err = logconf.Fold(conf, e.Index, raftpb.EntryType(e.Kind), e.Data, logconf.Takeover{At: node.TakenOverAt, Self: node.RaftID}); err != nil {
-				return err
-			}
-			t.note(e)
-		}
-		at += uint64(len(entries))
-	}
-	return t.judge(conf, node.RaftID)
-}
-
-// takeoverChunk bounds how much of the log is held at a time.
-const takeoverChunk = 4 << 20
-
-func newestConf(dir *store.DataDir) (*raftpb.ConfState, uint64, error) {
-	const op = "take over"
-	indexes, err := store.ListSnapshots(dir.FS)
-	if err != nil {
-		return nil, 0, err
-	}
-	for _, index := range slices.Backward(indexes) {
-		meta, err := store.VerifySnapshot(dir.FS, index)
-		if err != nil {
-			continue // damaged, as at a start: the one before it stands in
-		}
-		conf := &raftpb.ConfState{}
-		if err := proto.Unmarshal(meta.Conf, conf); err != nil {
-			return nil, 0, model.Errorf(model.CodeCorrupt, op, "the voters in snapshot %d cannot be read: %w", index, err)
-		}
-		return conf, meta.Index, nil
-	}
-	return nil, 0, model.Errorf(model.CodeConflict, op,
-		"this node has no intact copy of the log and its snapshots; take over on the standby (role learner in `tiercel workers`) or on a voter")
-}
-
-func (t *Takeover) note(e *store.LogEntry) {
-	cmd := &messages.Command{}
-	if raftpb.EntryType(e.Kind) == raftpb.EntryType_EntryNormal && len(e.Data) > 0 && proto.Unmarshal(e.Data, cmd) == nil && cmd.ProposedUnixMs != 0 {
-		t.LastWritten = time.UnixMilli(cmd.ProposedUnixMs)
-	}
+	t.At, t.Committed, t.LastWritten = end.Last, end.Committed, end.LastWritten
+	return t.judge(end.Conf, node.RaftID)
 }
 
 func (t *Takeover) judge(conf *raftpb.ConfState, self uint64) error {

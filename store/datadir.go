@@ -43,6 +43,22 @@ type DataDir struct {
 // joins says that a new directory is for a node that joins a cluster: it founds
 // none. A directory that is not new stays what it is.
 func OpenDataDir(fsys FS, random io.Reader, joins bool) (*DataDir, error) {
+	return openDir(fsys, random, joins, func(NodeFile) error { return nil })
+}
+
+// OpenToStart is OpenDataDir for a node that is about to run: a directory that has lost
+// its log (LostLog) is refused, as corrupt, before anything in it is changed, so that
+// whoever looks at it afterwards sees what is missing.
+func OpenToStart(fsys FS, random io.Reader, joins bool) (*DataDir, error) {
+	return openDir(fsys, random, joins, func(n NodeFile) error {
+		if n.SupersededBy != 0 && joins {
+			return nil // all that is left is set aside
+		}
+		return RefuseLostLog(fsys, n)
+	})
+}
+
+func openDir(fsys FS, random io.Reader, joins bool, judge func(NodeFile) error) (*DataDir, error) {
 	const op = "open data directory"
 	// Before anything is written: a directory of another version stays as it is.
 	if _, err := checkVersion(fsys); err != nil {
@@ -57,16 +73,23 @@ func OpenDataDir(fsys FS, random io.Reader, joins bool) (*DataDir, error) {
 		return nil, failed(model.CodeUnavailable, op, "LOCK cannot be taken; make the data directory writable for this user", err)
 	}
 	d := &DataDir{FS: fsys, lock: lock}
-	if err := d.prepare(random, joins); err != nil {
+	if err := d.prepare(random, joins, judge); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return d, nil
 }
 
-func (d *DataDir) prepare(random io.Reader, joins bool) error {
+// prepare changes nothing before it knows whose directory it is, and that it may be used.
+func (d *DataDir) prepare(random io.Reader, joins bool, judge func(NodeFile) error) error {
 	const op = "open data directory"
 	fresh, err := checkVersion(d.FS)
 	if err != nil {
+		return err
+	}
+	if err := d.readNode(random, joins); err != nil {
+		return err
+	}
+	if err := judge(d.node); err != nil {
 		return err
 	}
 	if err := d.FS.MkdirAll(dirTmp); err != nil {
@@ -92,7 +115,7 @@ func (d *DataDir) prepare(random io.Reader, joins bool) error {
 			return failed(model.CodeUnavailable, op, dir+"/ cannot be synced", err)
 		}
 	}
-	return d.openNode(random, joins)
+	return d.countStart(random, joins)
 }
 
 func layout() []string {
@@ -210,7 +233,7 @@ func (d *DataDir) emptyTmp() error {
 // hasData tells whether the directory has held anything beside its layout.
 func (d *DataDir) hasData() (string, error) {
 	for _, dir := range layout() {
-		names, err := d.FS.List(dir)
+		names, err := listIfThere(d.FS, dir)
 		if err != nil {
 			return "", err
 		}

@@ -178,9 +178,9 @@ func newNodeFile(random io.Reader, joins bool) (NodeFile, error) {
 	}
 }
 
-// openNode reads node.yaml, or makes it in a directory without data, and
-// counts this start.
-func (d *DataDir) openNode(random io.Reader, joins bool) error {
+// readNode reads node.yaml, or draws an identity for a directory without data. It
+// changes nothing on disk.
+func (d *DataDir) readNode(random io.Reader, joins bool) error {
 	const op = "open data directory"
 	data, err := readFile(d.FS, nodeFile, maxNodeFile)
 	switch {
@@ -205,6 +205,11 @@ func (d *DataDir) openNode(random io.Reader, joins bool) error {
 			return model.Errorf(model.CodeCorrupt, op, "node.yaml is damaged; restore it from a backup: %w", err)
 		}
 	}
+	return nil
+}
+
+// countStart makes this start durable.
+func (d *DataDir) countStart(random io.Reader, joins bool) error {
 	if d.node.SupersededBy != 0 && joins {
 		if err := d.setAside(random); err != nil {
 			return err

@@ -23,6 +23,9 @@ const maxFrameBuffer = 8 << 20
 type WALOptions struct {
 	SegmentBytes int64 // a segment is followed by another from this size on (64 MiB)
 	CacheBytes   int   // data of recent entries kept in memory (16 MiB)
+	// ReadOnly changes nothing on disk, not even what a start would: a log that is not
+	// there is an empty one, and nothing can be appended.
+	ReadOnly bool
 }
 
 // WAL is the write-ahead log: the replicated log's entries and hard state, in
@@ -265,4 +268,7 @@ func (w *WAL) Close() error {
 	return errors.Join(errs...)
 }
 
-var errLogClosed = errors.New("the log is closed")
+var (
+	errLogClosed   = errors.New("the log is closed")
+	errLogReadOnly = errors.New("the log was opened to be read only")
+)

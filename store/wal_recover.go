@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 
@@ -36,6 +37,9 @@ func OpenWAL(fsys FS, opt WALOptions) (*WAL, *WALRecovery, error) {
 		opt.CacheBytes = 16 << 20
 	}
 	for _, dir := range []string{dirLog, dirTmp} {
+		if opt.ReadOnly {
+			break
+		}
 		if err := fsys.MkdirAll(dir); err != nil {
 			return nil, nil, failed(model.CodeUnavailable, op, dir+"/ cannot be made", err)
 		}
@@ -73,21 +77,46 @@ func (r *walRecoverer) run() error {
 		return model.Errorf(model.CodeCorrupt, "open log",
 			"log/ ends at entry %d but entry %d is committed: its newest segment is missing or cut off; restore log/", w.index.last, w.state.Commit)
 	}
+	r.w.segments = live
+	if r.w.opt.ReadOnly {
+		return r.asItIs(void)
+	}
 	for _, s := range void {
 		if err := r.remove(s); err != nil {
 			return err
 		}
 	}
-	r.w.segments = live
 	return r.renew()
+}
+
+// asItIs ends a recovery that changes nothing.
+func (r *walRecoverer) asItIs(void []*walSegment) error {
+	r.w.poisoned = errLogReadOnly
+	if len(r.w.segments) == 0 {
+		r.w.index.reset(0, 0)
+	}
+	for _, s := range void {
+		r.open = slices.DeleteFunc(r.open, func(o *walSegment) bool { return o == s })
+		if err := s.file.Close(); err != nil {
+			return failed(model.CodeUnavailable, "open log", s.path()+" cannot be closed", err)
+		}
+	}
+	return nil
 }
 
 // openSegments opens all segment files, oldest first, and checks their headers.
 func (r *walRecoverer) openSegments() error {
 	const op = "open log"
 	names, err := r.w.fs.List(dirLog)
+	if r.w.opt.ReadOnly && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return failed(model.CodeUnavailable, op, "log/ cannot be listed", err)
+	}
+	open := r.w.fs.Open
+	if r.w.opt.ReadOnly {
+		open = r.w.fs.OpenReadOnly
 	}
 	for _, name := range names { // sorted, and so by sequence
 		seq, first, ok := parseSegmentName(name)
@@ -95,7 +124,7 @@ func (r *walRecoverer) openSegments() error {
 			continue // not ours
 		}
 		name = path.Join(dirLog, name)
-		f, err := r.w.fs.Open(name)
+		f, err := open(name)
 		if err != nil {
 			return failed(model.CodeUnavailable, op, name+" cannot be opened", err)
 		}

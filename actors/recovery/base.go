@@ -20,6 +20,7 @@ const tmpCheckpoint = "tmp/recovered-checkpoint"
 
 // base is a catalog at a log index, and what was seen on the way there.
 type base struct {
+	op         string // the verb that it is for, of errors
 	ix         store.Index
 	cat        *catalog.Catalog
 	generation uint64
@@ -63,7 +64,7 @@ func (s *sources) fromCheckpoint(c archive.Base, report *Report) (*base, error) 
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	b, err := load(Dir{Name: tmpCheckpoint, FS: fs})
+	b, err := load(op, Dir{Name: tmpCheckpoint, FS: fs})
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (s *sources) fromCheckpoint(c archive.Base, report *Report) (*base, error) 
 
 // fromBackup builds on a backup; the journal of the same generation goes on from it.
 func (s *sources) fromBackup(file Dir, items []archive.Item, report *Report) (*base, error) {
-	b, err := load(file)
+	b, err := load(op, file)
 	if err != nil {
 		return nil, err
 	}
@@ -88,15 +89,15 @@ func (s *sources) fromBackup(file Dir, items []archive.Item, report *Report) (*b
 	return b, err
 }
 
-// load reads a snapshot file and verifies it, the state's hash included.
-func load(file Dir) (*base, error) {
-	b := &base{ix: store.NewIndex(), floor: make(map[uint64]uint64), seen: make(map[spot]bool)}
+// load reads a snapshot file and verifies it, the state's hash included, for the verb op.
+func load(op string, file Dir) (*base, error) {
+	b := &base{op: op, ix: store.NewIndex(), floor: make(map[uint64]uint64), seen: make(map[spot]bool)}
 	meta, err := store.LoadSnapshotFile(file.FS, file.Name, func(pairs []store.Pair) error {
 		store.Load(b.ix, pairs)
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, model.Errorf(model.CodeOf(err), op, "%s", text(err))
 	}
 	b.cat = catalog.New(b.ix)
 	if err := b.cat.Err(); err != nil {

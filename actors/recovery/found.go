@@ -83,7 +83,7 @@ func newLog(dir *store.DataDir, b *base, report *Report, random io.Reader) error
 	}
 	return dir.UpdateNode(func(n *store.NodeFile) {
 		n.ClusterID, n.RaftID, n.Generation, n.Fork = report.ClusterID, raftID, report.Generation, report.Fork
-		n.Joined, n.HeldLog, n.SupersededBy, n.TakenOverAt, n.Superseded = false, false, 0, 0, nil
+		n.Joined, n.HeldLog, n.SupersededBy, n.TakenOverAt, n.Superseded = false, true, 0, 0, nil
 		n.Peers = nil // whoever belongs to the new life comes to it (catalog.RecoverCatalog)
 	})
 }
@@ -112,7 +112,7 @@ func writeSnapshot(fs store.FS, b *base, raftID, term uint64) error {
 		err = out.Finish()
 	}
 	if err != nil {
-		return model.Errorf(model.CodeOf(err), op, "the catalog cannot be written: %w (%w)", err, out.Abort())
+		return model.Errorf(model.CodeOf(err), b.op, "the catalog cannot be written: %w (%w)", err, out.Abort())
 	}
 	_, err = store.VerifySnapshot(fs, meta.Index)
 	return err

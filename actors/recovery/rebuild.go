@@ -3,6 +3,7 @@ package recovery
 import (
 	"hash/crc32"
 	"math"
+	"slices"
 
 	"tiercel/cluster/archive"
 	"tiercel/cluster/catalog"
@@ -38,7 +39,7 @@ func (r *rebuilding) rebuild(fork string, founder model.NodeID) error {
 		Generation: r.report.Generation, Fork: fork, Cause: "recovered by an operator", Founder: string(founder),
 	}}})
 	if err == nil {
-		err = refusedBy(res)
+		err = r.refusedBy(res)
 	}
 	if err != nil {
 		return err
@@ -48,10 +49,32 @@ func (r *rebuilding) rebuild(fork string, founder model.NodeID) error {
 			return err
 		}
 	}
-	totals := cat.Totals()
-	r.report.Files, r.report.Bytes = totals.Files, totals.UsedBytes
+	r.count(founder)
 	r.elsewhere()
 	return cat.Err()
+}
+
+// count sums up what is in the catalog, and who is not here.
+func (r *rebuilding) count(founder model.NodeID) {
+	cat := r.base.cat
+	totals := cat.Totals()
+	r.report.Files, r.report.Bytes = totals.Files, totals.UsedBytes
+	if own, there := cat.Tenant(model.SystemTenant); there {
+		r.report.OwnFiles = own.Files
+	}
+	tenants, _ := cat.Tenants("", math.MaxInt-1, false)
+	for _, t := range tenants {
+		if t.Row.GetFiles() > 0 {
+			r.report.Tenants++
+		}
+	}
+	nodes, rows := cat.Workers()
+	for i, node := range nodes {
+		here := node == string(founder) || slices.ContainsFunc(r.dirs, func(d *source) bool { return string(d.id) == node })
+		if !here && rows[i].State != messages.WorkerState_LEFT {
+			r.report.Absent = append(r.report.Absent, model.NodeID(node))
+		}
+	}
 }
 
 // lift takes limits away: no command that apply accepts raises a usage above its limit,
@@ -64,7 +87,7 @@ func (r *rebuilding) lift() error {
 		}
 		res, err := r.apply(&messages.Command{Kind: &messages.Command_RemoveQuota{RemoveQuota: &messages.RemoveQuota{Tenant: tenant}}})
 		if err == nil {
-			err = refusedBy(res)
+			err = r.refusedBy(res)
 		}
 		if err != nil {
 			return err
@@ -100,7 +123,7 @@ func (r *rebuilding) volumes() error {
 		if err != nil {
 			return err
 		}
-		if err := refusedBy(res); err != nil {
+		if err := r.refusedBy(res); err != nil {
 			r.report.note("volume %d stays as it is, and its workers will set it aside: %s", id, text(err))
 		}
 	}
@@ -176,7 +199,7 @@ func (r *rebuilding) kept(f Found, res *messages.CommandResult, err error) error
 	if err != nil {
 		return err
 	}
-	if err := refusedBy(res); err != nil {
+	if err := r.refusedBy(res); err != nil {
 		f.Reason, f.Refused = text(err), true
 		r.report.NotFound = append(r.report.NotFound, f)
 		return nil

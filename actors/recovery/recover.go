@@ -57,14 +57,18 @@ type Report struct {
 	JournalTo   uint64          `json:"journal_index"`    // log index up to which the journal went
 	Backup      bool            `json:"backup"`           // built on the backup
 	LastWritten time.Time       `json:"last_written,omitzero"`
-	Files       int64           `json:"files"`
+	Files       int64           `json:"files"` // of tenants, as Bytes
 	Bytes       int64           `json:"logical_bytes"`
-	Found       []Found         `json:"lost_and_found"`  // under /lost+found
-	NotFound    []Found         `json:"not_kept"`        // that could not be put there
-	Elsewhere   int64           `json:"files_elsewhere"` // files of which a part is in none of the directories
+	Tenants     int             `json:"tenants"`                  // that have files
+	OwnFiles    int64           `json:"own_files"`                // of the cluster itself: checkpoints and journal
+	Absent      []model.NodeID  `json:"absent_workers,omitempty"` // of the catalog, in none of the directories
+	Found       []Found         `json:"lost_and_found"`           // under /lost+found
+	NotFound    []Found         `json:"not_kept"`                 // that could not be put there
+	Elsewhere   int64           `json:"files_elsewhere"`          // files of which a part is in none of the directories
 	Missing     []string        `json:"missing,omitempty"`
 	Dirs        []DirReport     `json:"dirs"`
 	Notes       []string        `json:"notes,omitempty"` // damage that was passed over
+	Done        bool            `json:"done"`            // false: a plan, or it failed
 }
 
 // Found is a record that the recovered catalog does not know.
@@ -97,7 +101,7 @@ func (r *Report) note(format string, args ...any) {
 // Recover makes the catalog again and, with Apply, founds its log in the first
 // directory. Errors are model.Error: not_found when there is nothing to build on,
 // conflict for directories that do not belong together or whose log is intact, and, with
-// the report, when content that was found is refused.
+// the report, when content that was found is refused: a plan fails as what it plans would.
 func Recover(opt Options) (_ *Report, err error) {
 	s, err := openSources(opt)
 	defer func() { err = errors.Join(err, s.close()) }()
@@ -125,7 +129,7 @@ func Recover(opt Options) (_ *Report, err error) {
 	if opt.Generation != 0 && opt.Generation < report.Generation {
 		return nil, model.Errorf(model.CodeConflict, op, "generation %d has been seen here; the next is %d", opt.Generation, report.Generation)
 	}
-	fork, err := newFork(opt.Random)
+	fork, err := newFork(op, opt.Random)
 	if err != nil {
 		return nil, err
 	}
@@ -134,14 +138,18 @@ func Recover(opt Options) (_ *Report, err error) {
 	if err := r.rebuild(fork, s.dirs[0].id); err != nil {
 		return nil, err
 	}
-	if !opt.Apply {
-		return report, nil
-	}
 	if err := leftOut(report); err != nil && !opt.LeaveOut {
 		return report, err
 	}
+	if !opt.Apply {
+		return report, nil
+	}
 	report.Fork = fork
-	return report, s.found(opt, base, report)
+	if err := s.found(opt, base, report); err != nil {
+		return report, err
+	}
+	report.Done = true
+	return report, nil
 }
 
 // leftOut is an error when something that was found is whole, and refused: the volumes
@@ -176,7 +184,7 @@ func (s *sources) nextGeneration(known uint64) uint64 {
 	return known + 1
 }
 
-func newFork(random io.Reader) (string, error) {
+func newFork(op string, random io.Reader) (string, error) {
 	var raw [8]byte
 	if _, err := io.ReadFull(random, raw[:]); err != nil {
 		return "", model.Errorf(model.CodeUnavailable, op, "no random numbers for the fork's id: %w", err)
@@ -223,4 +231,4 @@ func text(err error) string {
 }
 
 // refusedBy turns the refusal of a command into an error.
-func refusedBy(res *messages.CommandResult) error { return res.Err(op) }
+func (r *rebuilding) refusedBy(res *messages.CommandResult) error { return res.Err(r.base.op) }

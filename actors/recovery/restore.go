@@ -13,19 +13,20 @@ import (
 // of the old cluster bring theirs when they join. Only Backup, one of Dirs, Generation,
 // Random and Now count.
 func Restore(opt Options) (_ *Report, err error) {
+	const op = "restore"
 	if len(opt.Dirs) != 1 {
 		return nil, model.Errorf(model.CodeInvalidArgument, op, "a backup is restored to one directory")
 	}
 	target := opt.Dirs[0]
 	isNew, err := store.IsNew(target.FS)
 	if err != nil {
-		return nil, err
+		return nil, model.Errorf(model.CodeOf(err), op, "%s: %s", target.Name, text(err))
 	}
 	if !isNew {
 		return nil, model.Errorf(model.CodeConflict, op,
 			"%s is the directory of a node already; name an empty one, or use `tiercel recover --catalog FILE`, which keeps its volumes", target.Name)
 	}
-	b, err := load(opt.Backup) // before anything is written
+	b, err := load(op, opt.Backup) // before anything is written
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func Restore(opt Options) (_ *Report, err error) {
 		}
 		report.Generation = opt.Generation
 	}
-	if report.Fork, err = newFork(opt.Random); err != nil {
+	if report.Fork, err = newFork(op, opt.Random); err != nil {
 		return nil, err
 	}
 	dir, err := store.OpenDataDir(target.FS, opt.Random, true)
@@ -53,7 +54,11 @@ func Restore(opt Options) (_ *Report, err error) {
 		return nil, err
 	}
 	report.Dirs = []DirReport{{Name: target.Name, Node: dir.Identity().NodeID, Founder: true}}
-	return report, newLog(dir, b, report, opt.Random)
+	if err := newLog(dir, b, report, opt.Random); err != nil {
+		return nil, err
+	}
+	report.Done = true
+	return report, nil
 }
 
 // AsWorker makes workers of the directories of stopped nodes whose cluster was
@@ -68,6 +73,10 @@ func AsWorker(opt Options) (_ *Report, err error) {
 	report := &Report{ClusterID: s.dirs[0].node.ClusterID}
 	for _, d := range s.dirs {
 		out := DirReport{Name: d.name, Node: d.id, Volumes: len(d.states)}
+		if d.node.SupersededBy == 0 {
+			report.note("%s has not heard that its cluster was recovered or restored elsewhere. Only then it is taken in with its volumes; a cluster that goes on as it was "+
+				"refuses it, and takes a new node with an empty directory instead", d.name)
+		}
 		if opt.Apply {
 			if out.Aside, err = d.setLogAside(d.node.Generation); err != nil {
 				return nil, err
@@ -78,5 +87,6 @@ func AsWorker(opt Options) (_ *Report, err error) {
 		}
 		report.Dirs = append(report.Dirs, out)
 	}
+	report.Done = opt.Apply
 	return report, nil
 }

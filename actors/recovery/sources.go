@@ -45,6 +45,17 @@ func openSources(opt Options) (*sources, error) {
 			return s, err
 		}
 	}
+	if !opt.DiscardLog {
+		if err := s.refuseIntact(opt.worker); err != nil {
+			return s, err
+		}
+	}
+	for i, d := range s.dirs {
+		var err error
+		if d.volumes, d.states, err = store.OpenVolumes(opt.Dirs[i].FS, store.VolumeOptions{}); err != nil {
+			return s, fmt.Errorf("%s: %w", d.name, err)
+		}
+	}
 	return s, nil
 }
 
@@ -67,38 +78,8 @@ func (s *sources) open(d Dir, opt Options) error {
 		return model.Errorf(model.CodeConflict, op, "%s is of cluster %s, and %s of cluster %s", d.Name, src.node.ClusterID, s.dirs[0].name, first.ClusterID)
 	case slices.ContainsFunc(s.dirs[:len(s.dirs)-1], func(o *source) bool { return o.node.NodeID == src.node.NodeID }):
 		return model.Errorf(model.CodeConflict, op, "%s is a copy of another of the directories: both are of node %s", d.Name, src.node.NodeID)
-	case opt.worker && src.node.SupersededBy == 0 && !opt.DiscardLog && intactLog(dir.FS):
-		return model.Errorf(model.CodeConflict, op,
-			"the log of %s is intact, and this node has not heard that its cluster goes on without it; if it was recovered or restored elsewhere, --discard-log sets the log aside", d.Name)
-	case !opt.worker && !opt.DiscardLog && intactLog(dir.FS):
-		return model.Errorf(model.CodeConflict, op,
-			"the log of %s is intact: `tiercel takeover` goes on with all that it holds, and a recovery would only know what was journaled; --discard-log recovers all the same", d.Name)
-	}
-	if src.volumes, src.states, err = store.OpenVolumes(d.FS, store.VolumeOptions{}); err != nil {
-		return fmt.Errorf("%s: %w", d.Name, err)
 	}
 	return nil
-}
-
-// intactLog reports whether a node could start on the log of a directory.
-func intactLog(fs store.FS) bool {
-	indexes, err := store.ListSnapshots(fs)
-	if err != nil || len(indexes) == 0 {
-		return false
-	}
-	verified := slices.ContainsFunc(indexes, func(index uint64) bool {
-		_, err := store.VerifySnapshot(fs, index)
-		return err == nil
-	})
-	if names, err := fs.List("log"); err != nil || len(names) == 0 || !verified {
-		return false
-	}
-	wal, rec, err := store.OpenWAL(fs, store.WALOptions{})
-	if err != nil {
-		return false
-	}
-	defer wal.Close() // nothing was appended
-	return rec.Last > 0
 }
 
 func (s *sources) close() error {

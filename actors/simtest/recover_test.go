@@ -217,7 +217,14 @@ func TestRecover_RefusesWhatAnotherWayMissesLessOf(t *testing.T) {
 	opt := p.story.recoverOptions(p.story.hosts[0], true)
 	_, err := recovery.Recover(opt)
 	assert.Equal(t, model.CodeConflict, model.CodeOf(err))
-	assert.ErrorContains(t, err, "tiercel takeover")
+	assert.ErrorContains(t, err, "3 of 3 voters, enough for a majority. Start these nodes")
+	one := opt
+	one.Dirs = opt.Dirs[1:2]
+	_, err = recovery.Recover(one)
+	assert.Equal(t, model.CodeConflict, model.CodeOf(err))
+	assert.ErrorContains(t, err, "1 of 3 voters: too few")
+	assert.ErrorContains(t, err, "`tiercel takeover --data-dir "+one.Dirs[0].Name)
+	assert.ErrorContains(t, err, "gives up the other voters", "both ways miss something")
 	opt.DiscardLog = true
 	report, err := recovery.Recover(opt)
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tiercel/actors"
 	"tiercel/cluster/model"
 )
 
@@ -26,7 +27,7 @@ func (h *host) wipe(t *testing.T, dirs ...string) {
 }
 
 func TestStory_AVoterWhoseLogWasWipedDoesNotVoteUnderItsOldID(t *testing.T) {
-	for _, dirs := range [][]string{{"log"}, {"log", "snapshots"}} {
+	for _, dirs := range [][]string{{"log"}, {"snapshots"}, {"log", "snapshots"}} {
 		for number := range 3 { // the founder and those that joined
 			p := newClusterProbe(t, 800+uint64(number), 3)
 			p.host = p.story.master()
@@ -37,9 +38,16 @@ func TestStory_AVoterWhoseLogWasWipedDoesNotVoteUnderItsOldID(t *testing.T) {
 			// The other two were not asked yet: whoever is master then may be the one that
 			// does not have the newest entries.
 			p.story.world.Run(time.Second)
-			victim.node.Restart()
-			require.True(t, p.story.world.RunUntil(func() bool { return !victim.node.Up() }, 10*time.Second), "%v: %s votes again", dirs, victim.name)
-			assert.Equal(t, model.CodeCorrupt, model.CodeOf(victim.node.Halted()), "%v: %v", dirs, victim.node.Halted())
+			left := victim.node.FS().Names()
+			for range 2 { // the first try leaves nothing behind that the second would take for a log
+				victim.node.Restart()
+				require.True(t, p.story.world.RunUntil(func() bool { return !victim.node.Up() }, 10*time.Second), "%v: %s votes again", dirs, victim.name)
+				require.Equal(t, model.CodeCorrupt, model.CodeOf(victim.node.Halted()), "%v: %v", dirs, victim.node.Halted())
+				require.Equal(t, left, victim.node.FS().Names(), "%v of %s: what begins anew would be taken for its log", dirs, victim.name)
+			}
+			_, err := actors.TakeOver(victim.node.FS(), randomReader{p.story.random}, false)
+			assert.Equal(t, model.CodeConflict, model.CodeOf(err), "%v of %s: there is no log to take over with: %v", dirs, victim.name, err)
+			assert.ErrorContains(t, err, dirs[0]+"/ is empty")
 			for _, h := range p.story.living() {
 				p.host = h
 			}

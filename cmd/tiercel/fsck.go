@@ -21,6 +21,10 @@ func (a *app) fsckCommand() *command {
 		Long: `Checks a node's data directory and changes nothing in it: snapshots, log, catalog,
 volumes, and the checksum of every file's content. The node must be stopped.
 
+That the log is lost is told before the rest, with what to do. A worker that never
+voted, or was made by 'tiercel recover --worker', holds no log: of it the volumes are
+checked, record by record; which files those belong to, the voters know.
+
 Exit status: 0 all is well, 1 something is wrong (or could not be checked).
 Orphaned bytes are no fault: they are what deletes and replacements leave behind.`,
 		Example: `  tiercel fsck --data-dir /srv/tiercel
@@ -78,23 +82,51 @@ func (a *app) reportFsck(r *fsck.Report, output string, quiet bool) error {
 	return nil
 }
 
+func fsckCatalog(r *fsck.Report) string {
+	switch {
+	case !r.HoldsLog:
+		return "none: a worker that holds no log; which files there are, the voters know"
+	case !withCatalog(r):
+		return "none that can be read"
+	case r.LogLast < r.LogFirst || r.LogLast == 0:
+		return fmt.Sprintf("snapshot at %d, nothing in the log behind it, checked at %d", r.Snapshot, r.Applied)
+	}
+	return fmt.Sprintf("snapshot at %d, log %d to %d, checked at %d", r.Snapshot, r.LogFirst, r.LogLast, r.Applied)
+}
+
+// withCatalog: a check that had none has no snapshot either.
+func withCatalog(r *fsck.Report) bool { return r.HoldsLog && (r.Incomplete == "" || r.Snapshot != 0) }
+
+func fsckFiles(r *fsck.Report) string {
+	switch {
+	case !withCatalog(r) && r.Quick:
+		return "not looked at one by one; the records of the volumes were not read (--quick)"
+	case !withCatalog(r):
+		return "not looked at one by one; every record of the volumes was read"
+	}
+	read := "all of it read"
+	if r.Quick {
+		read = "not read (--quick)"
+	} else if r.CheckedBytes < r.FileBytes+r.OwnBytes {
+		read = config.FormatBytes(r.CheckedBytes) + " of it read"
+	}
+	return countedFiles(r.Files, r.Tenants, r.FileBytes, r.OwnFiles) + "; " + read
+}
+
 func (a *app) fsckTable(r *fsck.Report) {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(a.stdout, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("node", "%s of cluster %s", r.NodeID, r.ClusterID)
-	row("catalog", "snapshot at %d, log %d to %d, checked at %d", r.Snapshot, r.LogFirst, r.LogLast, r.Applied)
-	row("volumes", "%d with %s, %s of it orphaned, %s behind the last record", r.Volumes,
-		config.FormatBytes(r.VolumeBytes), config.FormatBytes(r.OrphanedBytes), config.FormatBytes(r.TailBytes))
-	read := "all of it read"
-	if r.Quick {
-		read = "not read (--quick)"
-	} else if r.CheckedBytes < r.FileBytes {
-		read = config.FormatBytes(r.CheckedBytes) + " of it read"
+	row("catalog", "%s", fsckCatalog(r))
+	orphaned := ""
+	if withCatalog(r) {
+		orphaned = config.FormatBytes(r.OrphanedBytes) + " of it orphaned, "
 	}
-	row("files", "%d of %s, %s; %s", r.Files, counted(r.Tenants, "tenant"), config.FormatBytes(r.FileBytes), read)
-	if r.ElsewhereFiles > 0 {
-		row("elsewhere", "%d files have content on other nodes only", r.ElsewhereFiles)
+	row("volumes", "%d with %s, %s%s behind the last record", r.Volumes, config.FormatBytes(r.VolumeBytes), orphaned, config.FormatBytes(r.TailBytes))
+	row("files", "%s", fsckFiles(r))
+	if r.ElsewhereFiles+r.OwnElsewhere > 0 {
+		row("elsewhere", "%s, and %d of Tiercel itself, have content on other nodes only", counted(int(r.ElsewhereFiles), "file"), r.OwnElsewhere)
 	}
 	switch {
 	case r.Incomplete != "" && r.ProblemsCounted == 0:

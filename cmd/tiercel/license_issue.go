@@ -10,7 +10,7 @@ import (
 
 	"tiercel/cluster/license"
 	"tiercel/cluster/license/signed"
-	"tiercel/cmd/tiercel/internal/client"
+	"tiercel/cluster/model"
 )
 
 // issuing is what 'license issue' was told.
@@ -100,9 +100,19 @@ func (i *issuing) sign(now time.Time, validGiven bool) (string, error) {
 	}
 	text, err := signed.Issue(*l, key)
 	if err != nil {
-		return "", &usageError{err: errors.New(client.Message(err))}
+		return "", &usageError{err: errors.New(unsigned(err))}
 	}
 	return text, nil
+}
+
+// unsigned is why a licence was not issued: the rules are those of a check, but nobody
+// has asked for one here.
+func unsigned(err error) string {
+	var e *model.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return err.Error()
 }
 
 // readMoment reads a time, or a day of UTC: its first moment so many days later.

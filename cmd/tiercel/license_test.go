@@ -104,7 +104,7 @@ func TestLicense_WrongUseEndsWithStatus2(t *testing.T) {
 	for line, says := range map[string]string{
 		"license":                    "what to do is missing",
 		"license issue":              "--level LEVEL is missing: free, standard, professional or enterprise",
-		"license issue --level gold": `the level "gold" is not known`,
+		"license issue --level gold": `tiercel: the level "gold" is not known to this program; there are free, standard, professional and enterprise`,
 		"license issue --level standard --expires tomorrow":                           `--expires "tomorrow" is not a time such as 2027-12-31T00:00:00Z, nor a date such as 2027-12-31`,
 		"license issue --level standard --expires 2027-02-30":                         "is not a time such as",
 		"license issue --level standard --valid-from soon":                            `--valid-from "soon" is not a time such as`,

@@ -13,8 +13,12 @@ import (
 	"tiercel/cluster/model"
 )
 
-const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. If one of them still
-has its log, use 'tiercel takeover' there: it misses nothing.
+const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. It looks at the logs in
+the directories it is given first, and refuses while there is a way that misses less:
+- a majority of the voters have their logs: start these, and nothing is missing;
+- fewer have: 'tiercel takeover' where the log goes furthest knows every change, but gives
+  up the other voters with what only their volumes hold. With --discard-log recover does
+  it all the same: that keeps the volumes, and knows only what was journaled.
 
 While it runs, a cluster writes checkpoints of its catalog and a journal of all changes
 into volumes of tier 1 ('tiercel status' says how far behind they are at most, usually
@@ -27,13 +31,16 @@ in X-Meta-Original-Path; never under the old path.
 What was found and does not fit under the limit of its tenant would be lost when volumes are
 compacted. So recover --yes refuses, and changes nothing, until --no-quota TENANT takes that
 limit away (set it again afterwards: a limit below the usage is allowed) or --leave-out says
-that it may be left out. When something was left out, or cannot be read, the status is 1.
+that it may be left out. When something was left out, or cannot be read, the status of --yes
+is 1.
 
 Stop every node first: one that still serves ends for good when it meets the recovered
-cluster. The recovered node calls nobody by itself, the others come to it. Name as many directories as you can reach from one machine: the
-journal is spread over volumes on several workers, and only content that lies in one of
-these directories comes under /lost+found. Without --yes it says what would happen, so
-that you can try several and take what goes furthest.
+cluster. The recovered node calls nobody by itself, the others come to it. Name as many
+directories as you can reach from one machine: the journal is spread over volumes on
+several workers, and only content that lies in one of these directories comes under
+/lost+found. Without --yes nothing is changed: it says what
+would happen, so that you can try several and take what goes furthest. The status is then
+0 when --yes would do it, 1 when it would refuse.
 
 From a machine whose directory you cannot name, carry the pieces of checkpoint and journal
 over: 'tiercel recover --data-dir DIR --export FILE' there changes nothing, and --import
@@ -44,7 +51,10 @@ what lies at the end of others goes when they are compacted.
 Afterwards start the first node, then the others with --join. Workers that never voted
 need no more than that. On a machine whose directory you could not name, run
   tiercel recover --worker --data-dir DIR --yes
-for each node that voted: it keeps its volumes and becomes a worker.
+for each node that voted, before it is started: it keeps its volumes and becomes a worker.
+Where the log is intact, --discard-log says that you mean it, and that the cluster was
+recovered or restored elsewhere; it is not needed once the node has met that cluster and
+ended, nor where the log is lost.
 
 Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.`
 
@@ -99,17 +109,14 @@ func (a *app) recoverCommand() *command {
 			}
 			report, failed := a.recoverOrJoin(opt, catalog, worker)
 			if report != nil {
-				if err := a.reportRecovery(report, output, yes && failed == nil); err != nil {
+				if err := a.reportRecovery(report, output, failed == nil, recoverSteps(report)); err != nil {
 					return err
 				}
 			}
 			if failed != nil {
 				return failed
 			}
-			if !yes {
-				return &usageError{err: errors.New("nothing was changed; repeat with --yes when every node of the cluster is stopped")}
-			}
-			if n := len(report.NotFound); n > 0 {
+			if n := len(report.NotFound); yes && n > 0 {
 				return model.Errorf(model.CodeCorrupt, "recover", "the cluster is recovered, without %s of content that were found: see above", counted(n, "piece"))
 			}
 			return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tiercel/actors"
+	"tiercel/actors/recovery"
+	"tiercel/cluster/model"
 	"tiercel/store"
 )
 
@@ -63,4 +66,30 @@ func TestRecover_AnExportOfNothingSaysSoAndLeavesNoFile(t *testing.T) {
 	left, err := os.ReadDir(out)
 	require.NoError(t, err)
 	assert.Empty(t, left, "no empty file, which would look like one with pieces")
+}
+
+func TestRecoverSteps_SayWhichNodeIsStartedWhen(t *testing.T) {
+	dirs := []recovery.DirReport{{Name: "/a", Founder: true}, {Name: "/b"}, {Name: "/c"}, {Name: "/d"}}
+	for _, c := range []struct {
+		name        string
+		report      recovery.Report
+		says, never []string
+	}{
+		{"alone", recovery.Report{Generation: 2, Dirs: dirs[:1]}, []string{"1. start /a first"}, []string{"--join", "remove"}},
+		{"two", recovery.Report{Generation: 2, Dirs: dirs[:2]}, []string{"2. when it is ready, start /b with --join HOST:PORT"}, []string{"any order"}},
+		{"four", recovery.Report{Generation: 2, Dirs: dirs}, []string{"start /b, /c and /d (in any order) with --join"}, []string{"remove"}},
+		{"some are elsewhere", recovery.Report{Generation: 2, Dirs: dirs[:1], Absent: []model.NodeID{"n-1"}},
+			[]string{"2. start the workers that were not named here", oldVoter, "3. a worker of the catalog that never comes back: 'tiercel workers remove WORKER'"}, []string{"when it is ready"}},
+		{"one worker", recovery.Report{Dirs: dirs[1:2]}, []string{"1. see that the first node", "2. start /b with --join"}, []string{"first,", "any order"}},
+	} {
+		o := &bytes.Buffer{}
+		c.report.Done = true
+		require.NoError(t, (&app{stdout: o}).reportRecovery(&c.report, "table", true, recoverSteps(&c.report)))
+		for _, text := range c.says {
+			assert.Contains(t, o.String(), text, c.name)
+		}
+		for _, text := range c.never {
+			assert.NotContains(t, o.String(), text, c.name)
+		}
+	}
 }

@@ -21,9 +21,14 @@ func (a *app) restoreCommand() *command {
 		Use:   "restore FILE --data-dir DIR",
 		Short: "Make a new node of a backup of the catalog",
 		Long: `Makes DIR, which must be empty or absent, the directory of a node whose cluster is the
-one in the backup FILE, one generation higher. Start that node, then start the workers of
-the old cluster with --join; those that voted need 'tiercel recover --worker' first. What
-they hold is matched with the catalog.
+one in the backup FILE, one generation higher. Then:
+1. start that node, without --join;
+2. start the workers of the old cluster with --join and its rpc address. One that voted
+   needs before, or its volumes are set aside:
+     tiercel recover --worker --discard-log --data-dir ITS-DIR --yes
+   What they hold is matched with the catalog;
+3. take workers out that never come back: 'tiercel workers remove WORKER', with --force
+   when what only they hold is to be given up. New, empty nodes may join at any time.
 
 The catalog is as it was when the backup was made. Of what has changed since:
 - files written later are not in it; their volumes are set aside in quarantine/ of the
@@ -64,7 +69,7 @@ look at a backup, start the node where no old node can reach it, without --join 
 				}
 				return err
 			}
-			if err := a.reportRecovery(report, output, true); err != nil || output == "json" {
+			if err := a.reportRecovery(report, output, true, restoreSteps(report)); err != nil || output == "json" {
 				return err
 			}
 			_, err = fmt.Fprintln(a.stdout, restoreWarning)
@@ -79,8 +84,7 @@ look at a backup, start the node where no old node can reach it, without --join 
 }
 
 const restoreWarning = `warning     the old cluster, if it still serves, is left alone. Join its nodes to this one only when it is
-            given up: the first that comes ends all that voted in it. Old voters need 'tiercel recover
-            --worker --discard-log' before, or their volumes are set aside.`
+            given up: the first that comes ends all that voted in it.`
 
 // backupFile names a file of which a catalog can be read, as far as its first bytes tell.
 func backupFile(op, name string) (recovery.Dir, error) {
@@ -105,57 +109,4 @@ func backupFile(op, name string) (recovery.Dir, error) {
 func fileOf(name string) (recovery.Dir, error) {
 	fs, err := store.NewDirFS(filepath.Dir(name))
 	return recovery.Dir{Name: filepath.Base(name), FS: fs}, err
-}
-
-// reportRecovery prints what was found and done.
-func (a *app) reportRecovery(r *recovery.Report, output string, done bool) error {
-	if output == "json" {
-		return a.printJSON(r)
-	}
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(a.stdout, "%-11s %s\n", name, fmt.Sprintf(format, args...))
-	}
-	row("cluster", "%s", r.ClusterID)
-	if r.Generation != 0 {
-		a.reportCatalog(r, row)
-	}
-	for _, d := range r.Dirs {
-		what := "a worker that holds no log"
-		if d.Founder {
-			what = "the only voter of the new log"
-		}
-		row("directory", "%s: node %s with %s, %s", d.Name, d.Node, counted(d.Volumes, "volume"), what)
-		if d.Aside != "" {
-			row("", "its old log lies in %s", d.Aside)
-		}
-	}
-	for _, note := range r.Notes {
-		row("note", "%s", note)
-	}
-	if done {
-		row("done", "start the nodes now, the first of them first, the others with --join")
-	}
-	return nil
-}
-
-func (a *app) reportCatalog(r *recovery.Report, row func(name, format string, args ...any)) {
-	source := "checkpoint"
-	if r.Backup {
-		source = "backup"
-	}
-	row("catalog", "%s at log index %d, with the journal up to %d", source, r.Checkpoint, r.JournalTo)
-	if !r.LastWritten.IsZero() {
-		row("last change", "%s, by the clock of the node that took it", r.LastWritten.UTC().Format(time.RFC3339))
-	}
-	row("generation", "%d", r.Generation)
-	row("files", "%d with %d bytes", r.Files, r.Bytes)
-	if r.Elsewhere > 0 {
-		row("elsewhere", "%s of which a part is in none of these directories, such as %s", counted(int(r.Elsewhere), "file"), r.Missing[0])
-	}
-	for _, f := range r.Found {
-		row("lost+found", "%s: %s", f.Tenant, f.Path)
-	}
-	for _, f := range r.NotFound {
-		row("not kept", "%s: %s, %d bytes: %s", f.Tenant, f.Original, f.Bytes, f.Reason)
-	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -23,9 +22,12 @@ func (a *app) takeoverCommand() *command {
 		Long: `For a cluster whose master is gone for good and which has no other voters: two
 nodes, or a cluster founded with --failover=false. Run it on the data directory of
 the standby (role learner in 'tiercel workers') while that node is stopped, then
-start the node as before.
+start the node as before. It also helps a cluster that has lost a majority of its
+voters for good: then run it on the voter whose log goes furthest, which
+'tiercel recover' names. The other voters are given up, with what only they hold.
 
-Without --yes it only says what would happen.
+Without --yes it only says what would happen; the status is then 0 when it could be
+done, 1 when not.
 
 The standby goes on with what its own log holds. Every acknowledged write of tier 1
 is in it; the newest writes of tiers 2 and 3 may not be. The old master must not run
@@ -48,16 +50,9 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 				return err
 			}
 			if output == "json" {
-				err = a.printJSON(takeoverJSON(t, yes))
-			} else {
-				a.printTakeover(t, yes)
+				return a.printJSON(takeoverJSON(t, yes))
 			}
-			if err != nil {
-				return err
-			}
-			if !yes {
-				return &usageError{err: errors.New("nothing was changed; repeat with --yes when the old master is gone for good")}
-			}
+			a.printTakeover(t, yes)
 			return nil
 		},
 	}
@@ -103,5 +98,7 @@ func (a *app) printTakeover(t *actors.Takeover, done bool) {
 	row("left behind", "%s: gone for good, with what only they hold", counted(len(t.Superseded), "member"))
 	if done {
 		row("done", "fork %s; start the node now", t.Fork)
+		return
 	}
+	row("next", "nothing was changed; repeat with --yes when the old master is gone for good")
 }

@@ -253,6 +253,8 @@ func TestTierMove_GoesOnBehindWhatTheServerReached(t *testing.T) {
 
 	c.server.Say("POST /retier", said(`{"moved":1,"unchanged":0,"moved_bytes":5,"failed":[],"next":""}`))
 	assert.Equal(t, "moved 1 file, 5 B, to tier 1; 0 were there already\n", c.must("tier", "move", "1", "/a/b"))
+	c.server.Say("POST /retier", clienttest.Answer{Status: 404, Body: "not_found"})
+	assert.Contains(t, c.run("tier", "move", "1", "/a/none").stderr, "tiercel: move to tier 1: ", "in the words of the verb")
 	for line, want := range map[string]string{"tier move 4 /a": "is not 1", "tier move 1": "at least one PATH", "tier move 1 a": "is no path", "tier move 1 /a/": "is no path"} {
 		o := c.run(strings.Fields(line)...)
 		assert.Equal(t, exitUsage, o.status, line)

@@ -63,7 +63,7 @@ func (n *Node) start() {
 	outer := n.world.running
 	boot := &event{proc: p, fn: func() {
 		if err := n.boot(p); err != nil && !p.dead {
-			n.halted = model.Errorf(model.CodeInternal, "boot", "the node %s did not boot: %w", n.id, err)
+			n.halted = model.Errorf(model.CodeOf(err), "boot", "the node %s did not boot: %w", n.id, err)
 			n.down(false)
 		}
 	}}

@@ -1,7 +1,6 @@
 package signed
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -178,4 +177,11 @@ func (l *Licence) check() error {
 	return nil
 }
 
-func levelNames() string { return fmt.Sprint(license.Levels[:]) }
+func levelNames() string {
+	names := make([]string, 0, len(license.Levels))
+	for _, l := range license.Levels {
+		names = append(names, string(l))
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}

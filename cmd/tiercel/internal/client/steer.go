@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 )
@@ -25,7 +26,7 @@ type Retiered struct {
 func (c *Client) Retier(ctx context.Context, where map[string]any, tier int) (*Retiered, error) {
 	body := maps.Clone(where)
 	body["tier"] = tier
-	answer, err := c.do(ctx, order{op: "retier", method: http.MethodPost, path: "/retier", body: body})
+	answer, err := c.do(ctx, order{op: fmt.Sprintf("move to tier %d", tier), method: http.MethodPost, path: "/retier", body: body})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -129,19 +130,26 @@ func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
 	}
 	out, err := runVerb(t, append([]string{"recover"}, dirs...)...)
 	require.Error(t, err)
-	require.Contains(t, out, "tiercel takeover", "a log that is intact is not given up")
+	require.Contains(t, out, "3 of 3 voters, enough for a majority. Start these nodes", "a log that is intact is not given up")
+	out, err = runVerb(t, append([]string{"recover"}, dirs[:2]...)...)
+	require.Error(t, err)
+	require.Contains(t, out, "`tiercel takeover --data-dir "+c.Nodes[0].Dir()+"`", "one of three cannot go on as it is")
 	for _, n := range c.Nodes {
 		for _, dir := range []string{"log", "snapshots"} {
 			require.NoError(t, os.RemoveAll(filepath.Join(n.Dir(), dir)))
 		}
 	}
 	out, err = runVerb(t, append([]string{"recover"}, dirs...)...)
-	require.Error(t, err)
-	require.Contains(t, out, "nothing was changed")
-	require.Contains(t, out, fmt.Sprintf("%d with", len(want)))
+	require.NoError(t, err, "the plan can be done")
+	require.Contains(t, out, "nothing was changed; repeat with --yes")
+	require.Contains(t, out, fmt.Sprintf("%d of 1 tenant with", len(want)))
 	out, err = runVerb(t, append([]string{"recover", "--yes"}, dirs...)...)
 	require.NoError(t, err, out)
 	require.NotContains(t, out, "lost+found")
+	require.Contains(t, out, "1. start "+c.Nodes[0].Dir()+" first")
+	require.Contains(t, out, "2. when it is ready, start "+c.Nodes[1].Dir()+" and "+c.Nodes[2].Dir()+" (in any order) with --join HOST:PORT")
+	require.Contains(t, out, fmt.Sprintf("files       %d of 1 tenant with", len(want)))
+	requireSameCount(t, out, c.Nodes[0])
 	for _, n := range c.Nodes {
 		require.NoError(t, n.Start())
 	}
@@ -156,6 +164,20 @@ func TestRecover_AClusterThatLostEveryLogHasEveryFileAgain(t *testing.T) {
 	require.NoError(t, c.WaitFormed(procs.Patience), "it has its voters again")
 	change(t, c.Nodes[2], "third")
 	assert.Greater(t, len(contents(t, c.Nodes[0])), len(want))
+}
+
+// requireSameCount requires that a check of a directory counts the files as the report did
+// by which it was made.
+func requireSameCount(t *testing.T, report string, n *procs.Node) {
+	t.Helper()
+	counted := regexp.MustCompile(`files +(\d+ of 1 tenant with .*; and \d+ of Tiercel itself)`)
+	made := counted.FindStringSubmatch(report)
+	require.NotNil(t, made, report)
+	out, err := runVerb(t, "fsck", "--data-dir", n.Dir())
+	require.NoError(t, err, out)
+	found := counted.FindStringSubmatch(out)
+	require.NotNil(t, found, out)
+	require.Equal(t, made[1], found[1], "the same words and numbers")
 }
 
 // requireToldToBeAWorker starts an old voter, which holds the log of a life that is over,
@@ -193,9 +215,11 @@ func TestRestore_ABackupInAnEmptyDirectoryHasTheFilesOfItsMoment(t *testing.T) {
 	out, err = runVerb(t, "restore", damaged, "--data-dir", filepath.Join(t.TempDir(), "d"))
 	require.Error(t, err)
 	require.Contains(t, out, "damaged")
+	require.Contains(t, out, "tiercel: restore: ", "in the words of the verb")
 	out, err = runVerb(t, "restore", file, "--data-dir", c.Nodes[0].Dir())
 	require.Error(t, err)
 	require.Contains(t, out, "recover --catalog")
+	require.Contains(t, out, "tiercel: restore: ")
 
 	n, err := c.Add()
 	require.NoError(t, err)
@@ -203,6 +227,18 @@ func TestRestore_ABackupInAnEmptyDirectoryHasTheFilesOfItsMoment(t *testing.T) {
 	require.NoError(t, os.RemoveAll(n.Dir()))
 	out, err = runVerb(t, "restore", file, "--data-dir", n.Dir())
 	require.NoError(t, err, out)
+	for _, says := range []string{
+		"absent      3 workers of the catalog", "1. start this node: tiercel server --data-dir " + n.Dir(), "2. start the workers of the old cluster",
+		"tiercel recover --worker --discard-log --data-dir ITS-DIR --yes", "3. a worker of the catalog that never comes back: 'tiercel workers remove WORKER'",
+	} {
+		require.Contains(t, out, says)
+	}
+	for _, old := range c.Nodes[:3] {
+		node, err := os.ReadFile(filepath.Join(old.Dir(), "node.yaml"))
+		require.NoError(t, err)
+		require.Contains(t, out, regexp.MustCompile(`n-[0-9a-f]{16}`).FindString(string(node)))
+	}
+	requireSameCount(t, out, n)
 	n.Join = n // nobody else is there
 	require.NoError(t, n.Start())
 	require.NoError(t, n.WaitReady(procs.Patience), "%s\n%s", out, c.Logs(30))
@@ -212,6 +248,10 @@ func TestRestore_ABackupInAnEmptyDirectoryHasTheFilesOfItsMoment(t *testing.T) {
 	for _, old := range c.Nodes[:3] {
 		out, err := runVerb(t, "recover", "--worker", "--discard-log", "--yes", "--data-dir", old.Dir())
 		require.NoError(t, err, out)
+		require.Contains(t, out, "2. start "+old.Dir()+" with --join HOST:PORT")
+		out, err = runVerb(t, "fsck", "--data-dir", old.Dir())
+		require.NoError(t, err, "a worker that holds no log is sound: %s", out)
+		require.Contains(t, out, "none: a worker that holds no log")
 		old.Join = n
 		require.NoError(t, old.Start())
 	}

@@ -184,13 +184,22 @@ func TestRecover_WhatDoesNotFitALimitIsLeftOutOnlyWhenToldSo(t *testing.T) {
 		s.must(t, http.MethodPut, "/files/models/full", strings.Repeat("x", 7000))
 	}, func(s *server) { s.must(t, http.MethodDelete, "/files/models/full", "") })
 	// The delete was not journaled, so the limit leaves no room for all that came after it.
-	out, err := runVerb(t, "recover", "--data-dir", dir, "--yes")
-	require.Error(t, err)
-	require.Contains(t, out, "--no-quota default", "%s", out)
+	for _, more := range [][]string{{}, {"--yes"}} {
+		out, err := runVerb(t, append([]string{"recover", "--data-dir", dir}, more...)...)
+		require.Error(t, err, "a plan fails as what it plans would")
+		require.Contains(t, out, "nothing was changed: ")
+		require.Contains(t, out, "--no-quota default", "%s", out)
+		require.NotContains(t, out, "repeat with --yes")
+	}
+	for _, way := range [][]string{{"--no-quota", "default"}, {"--leave-out"}} {
+		out, err := runVerb(t, append([]string{"recover", "--data-dir", dir}, way...)...)
+		require.NoError(t, err, "it can be done: %s", out)
+		require.Contains(t, out, "repeat with --yes")
+	}
 	snapshots, globErr := filepath.Glob(filepath.Join(dir, "snapshots", "*"))
 	require.NoError(t, globErr)
 	require.Empty(t, snapshots, "nothing was recovered yet")
-	out, err = runVerb(t, "recover", "--data-dir", dir, "--yes", "--no-quota", "default")
+	out, err := runVerb(t, "recover", "--data-dir", dir, "--yes", "--no-quota", "default")
 	require.NoError(t, err, out)
 	requireFound(t, start(t, dir), late)
 }

@@ -98,6 +98,46 @@ func TestStart_RefusesADirectoryThatItCannotTrustAndSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// names are all files and directories below dir.
+func names(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		all = append(all, path)
+		return err
+	}))
+	return all
+}
+
+func TestStart_ALostLogIsRefusedAgainAndEveryVerbSeesThatItIsLost(t *testing.T) {
+	for _, lost := range [][]string{{"log"}, {"log/*"}, {"snapshots"}, {"snapshots/*"}, {"log", "snapshots"}} {
+		t.Run(strings.Join(lost, " and "), func(t *testing.T) {
+			dir := used(t)
+			for _, pattern := range lost {
+				paths, err := filepath.Glob(filepath.Join(dir, pattern))
+				require.NoError(t, err)
+				for _, path := range paths {
+					require.NoError(t, os.RemoveAll(path))
+				}
+			}
+			part := strings.TrimSuffix(lost[0], "/*")
+			left := names(t, dir)
+			for range 2 {
+				status, stderr := run(t, "--data-dir", dir)
+				assert.Equal(t, 1, status, stderr)
+				assert.Contains(t, stderr, part+"/ is empty, but this node was a member")
+				assert.Contains(t, stderr, "tiercel recover")
+				assert.Equal(t, left, names(t, dir), "nothing is left behind")
+			}
+			out, err := runVerb(t, "takeover", "--data-dir", dir)
+			require.Error(t, err, out)
+			assert.Contains(t, out, "there is no log here to go on with")
+			out, err = runVerb(t, "fsck", "--data-dir", dir)
+			require.Error(t, err, out)
+			assert.Contains(t, out, strings.TrimSuffix(part, "s")+": "+part+"/ is empty")
+		})
+	}
+}
+
 func glob(t *testing.T, dir, pattern string) string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, pattern))

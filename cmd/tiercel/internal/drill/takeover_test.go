@@ -68,8 +68,8 @@ func TestTakeOver_TheStandbyOfTwoNodesGoesOnAndTheOldMasterComesBackAsANewNode(t
 	require.NoError(t, standby.Stop(procs.Patience))
 
 	out, err = takeover(t, standby)
-	require.Error(t, err)
-	require.Contains(t, out, "nothing was changed")
+	require.NoError(t, err, "the plan can be done")
+	require.Contains(t, out, "nothing was changed; repeat with --yes")
 	out, err = takeover(t, standby, "--yes")
 	require.NoError(t, err, out)
 	require.NoError(t, standby.Start())

@@ -121,7 +121,9 @@ func (c *check) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, c.volumes.Close()) }()
 	if c.catalog == nil {
-		c.report.Incomplete = "without a catalog, files could not be checked"
+		if c.report.HoldsLog {
+			c.report.Incomplete = "without a catalog, files could not be checked"
+		}
 		c.scanVolumes()
 		return nil
 	}

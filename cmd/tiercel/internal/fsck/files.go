@@ -30,6 +30,9 @@ type oneFile struct {
 	row          *messages.FileRow
 }
 
+// own: it is the cluster's own, a piece of a checkpoint or of the journal.
+func (f oneFile) own() bool { return f.tenant == model.SystemTenant }
+
 // checkFiles checks every file of every tenant. The walk over the catalog is
 // single; reading content is not.
 func (c *check) checkFiles() {
@@ -54,9 +57,14 @@ func (c *check) checkFiles() {
 		batch, from, more = c.nextFiles(from)
 		catalogInUse.Unlock()
 		for _, f := range batch {
-			tenants[f.tenant] = true
-			c.report.Files++
-			c.report.FileBytes += int64(f.row.SizeBytes)
+			if f.own() {
+				c.report.OwnFiles++
+				c.report.OwnBytes += int64(f.row.SizeBytes)
+			} else {
+				tenants[f.tenant] = true
+				c.report.Files++
+				c.report.FileBytes += int64(f.row.SizeBytes)
+			}
 			c.o.Watch.Found(1, int64(f.row.SizeBytes))
 			queue <- f
 		}
@@ -110,7 +118,11 @@ func (r *reader) file(f oneFile) {
 	case err == nil:
 		err = sum.compare(f.row, r.c.o.Quick)
 	case errors.Is(err, errElsewhere):
-		atomic.AddInt64(&r.c.report.ElsewhereFiles, 1)
+		if f.own() {
+			atomic.AddInt64(&r.c.report.OwnElsewhere, 1)
+		} else {
+			atomic.AddInt64(&r.c.report.ElsewhereFiles, 1)
+		}
 		return
 	}
 	if r.c.ctx.Err() != nil {

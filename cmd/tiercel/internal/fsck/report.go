@@ -42,6 +42,9 @@ type Report struct {
 	ClusterID model.ClusterID `json:"cluster_id"`
 	Quick     bool            `json:"quick"` // content was not read
 
+	// HoldsLog: false for a worker that never voted. The catalog is on the voters then, and
+	// records are checked, not files.
+	HoldsLog        bool   `json:"holds_log"`
 	Snapshot        uint64 `json:"snapshot_index"` // the newest intact one
 	LogFirst        uint64 `json:"log_first"`
 	LogLast         uint64 `json:"log_last"`
@@ -52,11 +55,14 @@ type Report struct {
 	VolumeBytes     int64  `json:"volume_bytes"`
 	OrphanedBytes   int64  `json:"orphaned_bytes"`    // records that nothing names; compaction frees them
 	TailBytes       int64  `json:"volume_tail_bytes"` // behind the last intact record; a start cuts them off
-	Tenants         int    `json:"tenants"`
-	Files           int64  `json:"files"`
-	FileBytes       int64  `json:"file_bytes"`
-	CheckedBytes    int64  `json:"checked_bytes"`
-	ElsewhereFiles  int64  `json:"elsewhere_files"` // with content that this node does not hold
+	Tenants         int    `json:"tenants"`           // that have files
+	Files           int64  `json:"files"`             // of tenants
+	FileBytes       int64  `json:"file_bytes"`        // of them
+	OwnFiles        int64  `json:"own_files"`         // of the cluster itself: checkpoints and journal
+	OwnBytes        int64  `json:"own_file_bytes"`    // of them
+	CheckedBytes    int64  `json:"checked_bytes"`     // of all files
+	ElsewhereFiles  int64  `json:"elsewhere_files"`   // of tenants, with content that this node does not hold
+	OwnElsewhere    int64  `json:"own_elsewhere"`     // the same of the cluster itself
 	DamagedFiles    int64  `json:"damaged_files"`
 	LostFiles       int64  `json:"lost_files"`
 	Incomplete      string `json:"incomplete,omitempty"` // why not everything was checked

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
@@ -18,10 +19,18 @@ import (
 const replayBytes = 4 << 20
 
 // loadCatalog takes the newest intact snapshot and replays the log on it, as a
-// start does. Without an intact snapshot there is no catalog.
+// start does. Without an intact snapshot there is no catalog, nor without the log: what
+// the snapshot says may have been replaced, moved and compacted away since.
 func (c *check) loadCatalog() error {
+	if lost, err := store.LostLog(c.fs, c.node); err != nil || lost != "" {
+		c.lost(lost)
+		return err
+	}
 	indexes, err := store.ListSnapshots(c.fs)
 	if err != nil {
+		return err
+	}
+	if c.report.HoldsLog, err = c.holdsLog(indexes); err != nil || !c.report.HoldsLog {
 		return err
 	}
 	var meta store.SnapshotMeta
@@ -39,13 +48,10 @@ func (c *check) loadCatalog() error {
 		}
 	}
 	switch {
-	case len(indexes) == 0 && c.unused():
+	case len(indexes) == 0:
 		// A start died before it had made anything: there is nothing to lose.
 		c.index = store.NewIndex()
 		c.catalog = catalog.New(c.index)
-		return nil
-	case len(indexes) == 0:
-		c.report.add(Problem{Kind: KindSnapshot, Message: "there is none in snapshots/, though log/ or volumes/ is not empty; restore snapshots/"})
 		return nil
 	case c.catalog == nil:
 		return nil
@@ -55,14 +61,35 @@ func (c *check) loadCatalog() error {
 	return nil
 }
 
-// unused tells whether nothing was ever stored here.
-func (c *check) unused() bool {
-	for _, dir := range []string{"log", "volumes/t1", "volumes/t2", "volumes/t3"} {
-		if names, err := c.fs.List(dir); err == nil && len(names) > 0 {
-			return false
-		}
+// lost reports a log that is gone. Without this a later start, or whoever copies the
+// directory, would not know.
+func (c *check) lost(what string) {
+	if what == "" {
+		return
 	}
-	return true
+	kind := KindLog
+	if strings.HasPrefix(what, "snapshots/") {
+		kind = KindSnapshot
+	}
+	c.report.HoldsLog = true
+	c.report.add(Problem{Kind: kind, Message: what + ". " + store.LostLogHelp})
+}
+
+// holdsLog tells a member of the log from a worker that only holds volumes: it joined,
+// and neither log nor snapshot was ever sent to it. The catalog is on the voters then.
+func (c *check) holdsLog(snapshots []uint64) (bool, error) {
+	if c.node.HeldLog || !c.node.Joined || len(snapshots) > 0 {
+		return true, nil
+	}
+	wal, rec, err := store.OpenWAL(c.fs, store.WALOptions{ReadOnly: true})
+	if err != nil {
+		c.damaged(KindLog, err)
+		return true, nil
+	}
+	if rec.Last > 0 {
+		c.report.add(Problem{Kind: KindSnapshot, Message: "there is none in snapshots/, though log/ is not empty; restore snapshots/"})
+	}
+	return rec.Last > 0, wal.Close()
 }
 
 func (c *check) damaged(kind Kind, err error) {
@@ -114,8 +141,8 @@ func (c *check) replay(meta store.SnapshotMeta) {
 	defer wal.Close() // nothing was appended, and the overlay is thrown away
 	r := c.report
 	r.LogFirst, r.LogLast, r.LogCommitted, r.LogTornBytes = rec.First, rec.Last, rec.State.Commit, rec.Torn
-	if rec.Last == 0 && meta.Index <= 1 {
-		return // a start died before it had begun its log
+	if rec.Last == 0 && (meta.Index <= store.FirstIndex || c.node.Joined && !c.node.HeldLog) {
+		return // a start died before it had begun its log, or installed its first snapshot
 	}
 	if rec.First > meta.Index+1 || rec.Last < meta.Index {
 		r.add(Problem{Kind: KindLog, Message: fmt.Sprintf(
