@@ -276,5 +276,5 @@ func TestTierMove_OfADirectorySaysWhatTakesIt(t *testing.T) {
 	o := c.run("tier", "move", "3", "/a")
 	assert.Equal(t, exitFailed, o.status)
 	assert.Equal(t, "tiercel: tier move: there is no file /a, but there are files below it; -r /a/ takes them all (not_found)\n", o.stderr)
-	assert.Equal(t, "tiercel: retier: refused by the test (not_found)\n", c.run("tier", "move", "3", "/b").stderr)
+	assert.Equal(t, "tiercel: move to tier 3: refused by the test (not_found)\n", c.run("tier", "move", "3", "/b").stderr)
 }
