@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +53,25 @@ func TestController_RefusesWhoHasLeft(t *testing.T) {
 	ack, _ := newest[*messages.HeartbeatAck](p)
 	assert.Contains(t, ack.GetError().GetMessage(), "has left this cluster for good")
 	assert.Empty(t, r.logged)
+}
+
+// Found by preparing the directory of a voter for a recovered cluster that there was not:
+// its heartbeats made it pass for the voter, healthy, while the log refused it again and again.
+func TestController_RefusesWhoComesWithAnotherRaftID(t *testing.T) {
+	r := newRig(t, 1)
+	p := r.process("w-1", "w-1", 6, 9)
+	r.controller()
+	row := p.row()
+	row.RaftId++
+	p.send("controller", &messages.Heartbeat{Header: &messages.Header{}, Node: "w-1", Incarnation: 6, Boot: 9, Address: "w-1", Worker: row})
+	r.world.Run(rigInterval / 3)
+	ack, ok := newest[*messages.HeartbeatAck](p)
+	require.True(t, ok)
+	assert.Equal(t, "conflict", ack.Error.GetCode(), "the node ends")
+	assert.Contains(t, ack.Error.GetMessage(), "recover --worker")
+	assert.Empty(t, r.registrations())
+	r.world.Run(4 * rigInterval)
+	assert.True(t, slices.ContainsFunc(r.logged, func(c *messages.Command) bool { return c.GetChangeWorkerState().GetNode() == "w-1" }), "it is missed")
 }
 
 func TestController_LogsEachStepOfASilentWorkerOnce(t *testing.T) {

@@ -21,6 +21,11 @@ func (c *Controller) onHeartbeat(ctx *runtime.Context, m *messages.Heartbeat) {
 			"the worker %s has left this cluster for good; start it with an empty data directory, as a new worker", m.Node))
 		return
 	}
+	if id := m.Worker.GetRaftId(); c.started() && id != 0 && row.GetRaftId() != 0 && row.RaftId != id {
+		// The log would not take it in, and it must not pass for the one that is known.
+		c.refuseBeat(ctx, ctx.Sender(), m, catalog.RaftIDChanged(m.Node))
+		return
+	}
 	claim := health.Claim{Address: m.Address, Incarnation: m.Incarnation, Boot: m.Boot}
 	switch known := c.knownAs(m.Node); health.JudgeClaim(known, claim) {
 	case health.Refuse:
