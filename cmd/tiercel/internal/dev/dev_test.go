@@ -2,6 +2,7 @@ package dev
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -38,4 +39,34 @@ func TestExplain_NamesTheFilesOfASecuredCluster(t *testing.T) {
 	assert.Contains(t, open, "/readme\n\nKill one")
 	assert.NotContains(t, open, "%!")
 	assert.NotContains(t, said(made), "%!")
+}
+
+func TestSecure_FinishesWhatAStartThatWasCutShortHasBegun(t *testing.T) {
+	dir := t.TempDir()
+	made, err := secure(dir, 1)
+	require.NoError(t, err)
+	secret, err := os.ReadFile(made.admin)
+	require.NoError(t, err)
+	before, err := tokens.Read(made.tokens)
+	require.NoError(t, err)
+
+	require.NoError(t, os.Remove(made.tokens))
+	_, err = secure(dir, 1)
+	require.NoError(t, err)
+	again, err := os.ReadFile(made.admin)
+	require.NoError(t, err)
+	assert.Equal(t, secret, again)
+	after, err := tokens.Read(made.tokens)
+	require.NoError(t, err)
+	assert.Equal(t, before.Entries(), after.Entries(), "the same secret is let in")
+
+	require.NoError(t, os.Remove(made.admin))
+	_, err = secure(dir, 1)
+	assert.Equal(t, model.CodeConflict, model.CodeOf(err))
+	assert.ErrorContains(t, err, "token create --file "+made.tokens)
+
+	require.NoError(t, os.Remove(made.tokens))
+	require.NoError(t, os.WriteFile(made.admin, []byte("no token\n"), 0o600))
+	_, err = secure(dir, 1)
+	assert.Equal(t, model.CodeInvalidArgument, model.CodeOf(err))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tiercel/cluster/access"
@@ -39,24 +40,39 @@ func secure(dir string, n int) (*secured, error) {
 			return nil, err
 		}
 	}
-	if _, err := os.Stat(s.admin); !errors.Is(err, os.ErrNotExist) {
-		return s, err
+	return s, s.admit()
+}
+
+// admit makes the token of the person at the terminal, and lets it in. Its own file comes
+// first: what a start that was cut short has left behind, the next one finishes.
+func (s *secured) admit() error {
+	const op = "start local cluster"
+	_, err := os.Stat(s.tokens)
+	known := err == nil
+	text, err := os.ReadFile(s.admin)
+	switch {
+	case known && err == nil:
+		return nil
+	case known && errors.Is(err, os.ErrNotExist):
+		return model.Errorf(model.CodeConflict, op, "%s is gone, and %s knows no secret, only its hash: "+
+			"'tiercel token create --file %[2]s --name me --role admin' prints another one, to be written to %[1]s", s.admin, s.tokens)
+	case errors.Is(err, os.ErrNotExist):
+		secret, err := access.NewSecret(rand.Reader)
+		if err != nil {
+			return err
+		}
+		text = []byte(secret + "\n")
+		if err := os.WriteFile(s.admin, text, 0o600); err != nil {
+			return model.Errorf(model.CodeUnavailable, op, "%s cannot be written: %w", s.admin, err)
+		}
+	case err != nil:
+		return model.Errorf(model.CodeUnavailable, op, "%s cannot be read: %w", s.admin, err)
 	}
-	secret, err := access.NewSecret(rand.Reader)
+	hash, err := access.HashOf(strings.TrimSpace(string(text)))
 	if err != nil {
-		return nil, err
+		return model.Errorf(model.CodeInvalidArgument, op, "%s holds no token; remove it, and another one is made: %w", s.admin, err)
 	}
-	hash, err := access.HashOf(secret)
-	if err != nil {
-		return nil, err
-	}
-	if err := tokens.Add(s.tokens, access.Entry{Name: "admin", Hash: hash, Role: model.RoleAdmin, Cluster: true}); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(s.admin, []byte(secret+"\n"), 0o600); err != nil {
-		return nil, model.Errorf(model.CodeUnavailable, "start local cluster", "%s cannot be written: %w", s.admin, err)
-	}
-	return s, nil
+	return tokens.Add(s.tokens, access.Entry{Name: "admin", Hash: hash, Role: model.RoleAdmin, Cluster: true})
 }
 
 func nodeName(i int) string { return fmt.Sprintf("node-%d", i+1) }
