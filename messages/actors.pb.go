@@ -4998,6 +4998,75 @@ func (x *CopyDamaged) GetCause() string {
 	return ""
 }
 
+// Compactor -> foreman: a piece of a file can be read from no copy. Told with each pass.
+type FileUnread struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"varint,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Path          string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileUnread) Reset() {
+	*x = FileUnread{}
+	mi := &file_messages_actors_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileUnread) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileUnread) ProtoMessage() {}
+
+func (x *FileUnread) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileUnread.ProtoReflect.Descriptor instead.
+func (*FileUnread) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *FileUnread) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *FileUnread) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *FileUnread) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FileUnread) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 // Edge or worker -> worker: a read of this copy did not match; look at it now.
 type CheckCopy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -5009,7 +5078,7 @@ type CheckCopy struct {
 
 func (x *CheckCopy) Reset() {
 	*x = CheckCopy{}
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5021,7 +5090,7 @@ func (x *CheckCopy) String() string {
 func (*CheckCopy) ProtoMessage() {}
 
 func (x *CheckCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[61]
+	mi := &file_messages_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5034,7 +5103,7 @@ func (x *CheckCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCopy.ProtoReflect.Descriptor instead.
 func (*CheckCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{61}
+	return file_messages_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *CheckCopy) GetVolume() uint64 {
@@ -5066,7 +5135,7 @@ type VerifyCopy struct {
 
 func (x *VerifyCopy) Reset() {
 	*x = VerifyCopy{}
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5078,7 +5147,7 @@ func (x *VerifyCopy) String() string {
 func (*VerifyCopy) ProtoMessage() {}
 
 func (x *VerifyCopy) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[62]
+	mi := &file_messages_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5091,7 +5160,7 @@ func (x *VerifyCopy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyCopy.ProtoReflect.Descriptor instead.
 func (*VerifyCopy) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{62}
+	return file_messages_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *VerifyCopy) GetHeader() *Header {
@@ -5142,7 +5211,7 @@ type VerifyCopyReply struct {
 
 func (x *VerifyCopyReply) Reset() {
 	*x = VerifyCopyReply{}
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5154,7 +5223,7 @@ func (x *VerifyCopyReply) String() string {
 func (*VerifyCopyReply) ProtoMessage() {}
 
 func (x *VerifyCopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[63]
+	mi := &file_messages_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5167,7 +5236,7 @@ func (x *VerifyCopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyCopyReply.ProtoReflect.Descriptor instead.
 func (*VerifyCopyReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{63}
+	return file_messages_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *VerifyCopyReply) GetHeader() *Header {
@@ -5219,7 +5288,7 @@ type ScrubCopies struct {
 
 func (x *ScrubCopies) Reset() {
 	*x = ScrubCopies{}
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5231,7 +5300,7 @@ func (x *ScrubCopies) String() string {
 func (*ScrubCopies) ProtoMessage() {}
 
 func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[64]
+	mi := &file_messages_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5244,7 +5313,7 @@ func (x *ScrubCopies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopies.ProtoReflect.Descriptor instead.
 func (*ScrubCopies) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{64}
+	return file_messages_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ScrubCopies) GetHeader() *Header {
@@ -5292,7 +5361,7 @@ type ScrubCopiesReply struct {
 
 func (x *ScrubCopiesReply) Reset() {
 	*x = ScrubCopiesReply{}
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5304,7 +5373,7 @@ func (x *ScrubCopiesReply) String() string {
 func (*ScrubCopiesReply) ProtoMessage() {}
 
 func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[65]
+	mi := &file_messages_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5317,7 +5386,7 @@ func (x *ScrubCopiesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubCopiesReply.ProtoReflect.Descriptor instead.
 func (*ScrubCopiesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{65}
+	return file_messages_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ScrubCopiesReply) GetHeader() *Header {
@@ -5393,7 +5462,7 @@ type SettingsChanged struct {
 
 func (x *SettingsChanged) Reset() {
 	*x = SettingsChanged{}
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5405,7 +5474,7 @@ func (x *SettingsChanged) String() string {
 func (*SettingsChanged) ProtoMessage() {}
 
 func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[66]
+	mi := &file_messages_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5418,7 +5487,7 @@ func (x *SettingsChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingsChanged.ProtoReflect.Descriptor instead.
 func (*SettingsChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{66}
+	return file_messages_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SettingsChanged) GetSettings() *Settings {
@@ -5442,7 +5511,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5454,7 +5523,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[67]
+	mi := &file_messages_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5467,7 +5536,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{67}
+	return file_messages_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ReadExtent) GetHeader() *Header {
@@ -5510,7 +5579,7 @@ type ReadExtentReply struct {
 
 func (x *ReadExtentReply) Reset() {
 	*x = ReadExtentReply{}
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5522,7 +5591,7 @@ func (x *ReadExtentReply) String() string {
 func (*ReadExtentReply) ProtoMessage() {}
 
 func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[68]
+	mi := &file_messages_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5535,7 +5604,7 @@ func (x *ReadExtentReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtentReply.ProtoReflect.Descriptor instead.
 func (*ReadExtentReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{68}
+	return file_messages_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ReadExtentReply) GetHeader() *Header {
@@ -5582,7 +5651,7 @@ type VolumeStopped struct {
 
 func (x *VolumeStopped) Reset() {
 	*x = VolumeStopped{}
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5594,7 +5663,7 @@ func (x *VolumeStopped) String() string {
 func (*VolumeStopped) ProtoMessage() {}
 
 func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[69]
+	mi := &file_messages_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5607,7 +5676,7 @@ func (x *VolumeStopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStopped.ProtoReflect.Descriptor instead.
 func (*VolumeStopped) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{69}
+	return file_messages_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *VolumeStopped) GetVolume() uint64 {
@@ -5679,7 +5748,7 @@ type Greet struct {
 
 func (x *Greet) Reset() {
 	*x = Greet{}
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5691,7 +5760,7 @@ func (x *Greet) String() string {
 func (*Greet) ProtoMessage() {}
 
 func (x *Greet) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[70]
+	mi := &file_messages_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5704,7 +5773,7 @@ func (x *Greet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greet.ProtoReflect.Descriptor instead.
 func (*Greet) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{70}
+	return file_messages_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Greet) GetHeader() *Header {
@@ -5806,7 +5875,7 @@ type GreetReply struct {
 
 func (x *GreetReply) Reset() {
 	*x = GreetReply{}
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5818,7 +5887,7 @@ func (x *GreetReply) String() string {
 func (*GreetReply) ProtoMessage() {}
 
 func (x *GreetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[71]
+	mi := &file_messages_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5831,7 +5900,7 @@ func (x *GreetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetReply.ProtoReflect.Descriptor instead.
 func (*GreetReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{71}
+	return file_messages_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *GreetReply) GetHeader() *Header {
@@ -5942,7 +6011,7 @@ type AreYouThere struct {
 
 func (x *AreYouThere) Reset() {
 	*x = AreYouThere{}
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5954,7 +6023,7 @@ func (x *AreYouThere) String() string {
 func (*AreYouThere) ProtoMessage() {}
 
 func (x *AreYouThere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[72]
+	mi := &file_messages_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5967,7 +6036,7 @@ func (x *AreYouThere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AreYouThere.ProtoReflect.Descriptor instead.
 func (*AreYouThere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{72}
+	return file_messages_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *AreYouThere) GetHeader() *Header {
@@ -5989,7 +6058,7 @@ type IAmHere struct {
 
 func (x *IAmHere) Reset() {
 	*x = IAmHere{}
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6001,7 +6070,7 @@ func (x *IAmHere) String() string {
 func (*IAmHere) ProtoMessage() {}
 
 func (x *IAmHere) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[73]
+	mi := &file_messages_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6014,7 +6083,7 @@ func (x *IAmHere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IAmHere.ProtoReflect.Descriptor instead.
 func (*IAmHere) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{73}
+	return file_messages_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *IAmHere) GetHeader() *Header {
@@ -6056,7 +6125,7 @@ type DiscoveredPeers struct {
 
 func (x *DiscoveredPeers) Reset() {
 	*x = DiscoveredPeers{}
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6068,7 +6137,7 @@ func (x *DiscoveredPeers) String() string {
 func (*DiscoveredPeers) ProtoMessage() {}
 
 func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[74]
+	mi := &file_messages_actors_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6081,7 +6150,7 @@ func (x *DiscoveredPeers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoveredPeers.ProtoReflect.Descriptor instead.
 func (*DiscoveredPeers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{74}
+	return file_messages_actors_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *DiscoveredPeers) GetAddresses() []string {
@@ -6100,7 +6169,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6112,7 +6181,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[75]
+	mi := &file_messages_actors_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6125,7 +6194,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{75}
+	return file_messages_actors_proto_rawDescGZIP(), []int{76}
 }
 
 type Heartbeat struct {
@@ -6146,7 +6215,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6158,7 +6227,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[76]
+	mi := &file_messages_actors_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6171,7 +6240,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{76}
+	return file_messages_actors_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Heartbeat) GetHeader() *Header {
@@ -6256,7 +6325,7 @@ type WorkerLatency struct {
 
 func (x *WorkerLatency) Reset() {
 	*x = WorkerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6268,7 +6337,7 @@ func (x *WorkerLatency) String() string {
 func (*WorkerLatency) ProtoMessage() {}
 
 func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[77]
+	mi := &file_messages_actors_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6281,7 +6350,7 @@ func (x *WorkerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerLatency.ProtoReflect.Descriptor instead.
 func (*WorkerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{77}
+	return file_messages_actors_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *WorkerLatency) GetNode() string {
@@ -6315,7 +6384,7 @@ type PeerLatency struct {
 
 func (x *PeerLatency) Reset() {
 	*x = PeerLatency{}
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6327,7 +6396,7 @@ func (x *PeerLatency) String() string {
 func (*PeerLatency) ProtoMessage() {}
 
 func (x *PeerLatency) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[78]
+	mi := &file_messages_actors_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6340,7 +6409,7 @@ func (x *PeerLatency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerLatency.ProtoReflect.Descriptor instead.
 func (*PeerLatency) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{78}
+	return file_messages_actors_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *PeerLatency) GetNode() string {
@@ -6374,7 +6443,7 @@ type HeartbeatAck struct {
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6386,7 +6455,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[79]
+	mi := &file_messages_actors_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6399,7 +6468,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{79}
+	return file_messages_actors_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *HeartbeatAck) GetHeader() *Header {
@@ -6480,7 +6549,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6492,7 +6561,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[80]
+	mi := &file_messages_actors_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6505,7 +6574,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{80}
+	return file_messages_actors_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Candidate) GetNode() string {
@@ -6562,7 +6631,7 @@ type CandidateRanks struct {
 
 func (x *CandidateRanks) Reset() {
 	*x = CandidateRanks{}
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6574,7 +6643,7 @@ func (x *CandidateRanks) String() string {
 func (*CandidateRanks) ProtoMessage() {}
 
 func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[81]
+	mi := &file_messages_actors_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6587,7 +6656,7 @@ func (x *CandidateRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateRanks.ProtoReflect.Descriptor instead.
 func (*CandidateRanks) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{81}
+	return file_messages_actors_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *CandidateRanks) GetCandidates() []*Candidate {
@@ -6622,7 +6691,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6634,7 +6703,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[82]
+	mi := &file_messages_actors_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6647,7 +6716,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{82}
+	return file_messages_actors_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ListWorkers) GetHeader() *Header {
@@ -6676,7 +6745,7 @@ type ListWorkersReply struct {
 
 func (x *ListWorkersReply) Reset() {
 	*x = ListWorkersReply{}
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6688,7 +6757,7 @@ func (x *ListWorkersReply) String() string {
 func (*ListWorkersReply) ProtoMessage() {}
 
 func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[83]
+	mi := &file_messages_actors_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6701,7 +6770,7 @@ func (x *ListWorkersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersReply.ProtoReflect.Descriptor instead.
 func (*ListWorkersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{83}
+	return file_messages_actors_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ListWorkersReply) GetHeader() *Header {
@@ -6755,7 +6824,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6767,7 +6836,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[84]
+	mi := &file_messages_actors_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6780,7 +6849,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{84}
+	return file_messages_actors_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *WorkerInfo) GetNode() string {
@@ -6897,7 +6966,7 @@ type DescribeMaster struct {
 
 func (x *DescribeMaster) Reset() {
 	*x = DescribeMaster{}
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6909,7 +6978,7 @@ func (x *DescribeMaster) String() string {
 func (*DescribeMaster) ProtoMessage() {}
 
 func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[85]
+	mi := &file_messages_actors_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6922,7 +6991,7 @@ func (x *DescribeMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMaster.ProtoReflect.Descriptor instead.
 func (*DescribeMaster) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{85}
+	return file_messages_actors_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *DescribeMaster) GetHeader() *Header {
@@ -6949,7 +7018,7 @@ type DescribeMasterReply struct {
 
 func (x *DescribeMasterReply) Reset() {
 	*x = DescribeMasterReply{}
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6961,7 +7030,7 @@ func (x *DescribeMasterReply) String() string {
 func (*DescribeMasterReply) ProtoMessage() {}
 
 func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[86]
+	mi := &file_messages_actors_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6974,7 +7043,7 @@ func (x *DescribeMasterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeMasterReply.ProtoReflect.Descriptor instead.
 func (*DescribeMasterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{86}
+	return file_messages_actors_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *DescribeMasterReply) GetHeader() *Header {
@@ -7050,7 +7119,7 @@ type PromoteWorker struct {
 
 func (x *PromoteWorker) Reset() {
 	*x = PromoteWorker{}
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7062,7 +7131,7 @@ func (x *PromoteWorker) String() string {
 func (*PromoteWorker) ProtoMessage() {}
 
 func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[87]
+	mi := &file_messages_actors_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7075,7 +7144,7 @@ func (x *PromoteWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorker.ProtoReflect.Descriptor instead.
 func (*PromoteWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{87}
+	return file_messages_actors_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *PromoteWorker) GetHeader() *Header {
@@ -7106,7 +7175,7 @@ type PromoteWorkerReply struct {
 
 func (x *PromoteWorkerReply) Reset() {
 	*x = PromoteWorkerReply{}
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7118,7 +7187,7 @@ func (x *PromoteWorkerReply) String() string {
 func (*PromoteWorkerReply) ProtoMessage() {}
 
 func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[88]
+	mi := &file_messages_actors_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7131,7 +7200,7 @@ func (x *PromoteWorkerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteWorkerReply.ProtoReflect.Descriptor instead.
 func (*PromoteWorkerReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{88}
+	return file_messages_actors_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PromoteWorkerReply) GetHeader() *Header {
@@ -7187,7 +7256,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7199,7 +7268,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[89]
+	mi := &file_messages_actors_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7212,7 +7281,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{89}
+	return file_messages_actors_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *RemoveNode) GetHeader() *Header {
@@ -7246,7 +7315,7 @@ type RemoveNodeReply struct {
 
 func (x *RemoveNodeReply) Reset() {
 	*x = RemoveNodeReply{}
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7258,7 +7327,7 @@ func (x *RemoveNodeReply) String() string {
 func (*RemoveNodeReply) ProtoMessage() {}
 
 func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[90]
+	mi := &file_messages_actors_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7271,7 +7340,7 @@ func (x *RemoveNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeReply.ProtoReflect.Descriptor instead.
 func (*RemoveNodeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{90}
+	return file_messages_actors_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *RemoveNodeReply) GetHeader() *Header {
@@ -7297,7 +7366,7 @@ type ReleaseBrake struct {
 
 func (x *ReleaseBrake) Reset() {
 	*x = ReleaseBrake{}
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7309,7 +7378,7 @@ func (x *ReleaseBrake) String() string {
 func (*ReleaseBrake) ProtoMessage() {}
 
 func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[91]
+	mi := &file_messages_actors_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7322,7 +7391,7 @@ func (x *ReleaseBrake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrake.ProtoReflect.Descriptor instead.
 func (*ReleaseBrake) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{91}
+	return file_messages_actors_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ReleaseBrake) GetHeader() *Header {
@@ -7342,7 +7411,7 @@ type ReleaseBrakeReply struct {
 
 func (x *ReleaseBrakeReply) Reset() {
 	*x = ReleaseBrakeReply{}
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7354,7 +7423,7 @@ func (x *ReleaseBrakeReply) String() string {
 func (*ReleaseBrakeReply) ProtoMessage() {}
 
 func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[92]
+	mi := &file_messages_actors_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7367,7 +7436,7 @@ func (x *ReleaseBrakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBrakeReply.ProtoReflect.Descriptor instead.
 func (*ReleaseBrakeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{92}
+	return file_messages_actors_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ReleaseBrakeReply) GetHeader() *Header {
@@ -7396,7 +7465,7 @@ type StartRebalance struct {
 
 func (x *StartRebalance) Reset() {
 	*x = StartRebalance{}
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7408,7 +7477,7 @@ func (x *StartRebalance) String() string {
 func (*StartRebalance) ProtoMessage() {}
 
 func (x *StartRebalance) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[93]
+	mi := &file_messages_actors_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7421,7 +7490,7 @@ func (x *StartRebalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRebalance.ProtoReflect.Descriptor instead.
 func (*StartRebalance) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{93}
+	return file_messages_actors_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *StartRebalance) GetHeader() *Header {
@@ -7462,7 +7531,7 @@ type StartJobReply struct {
 
 func (x *StartJobReply) Reset() {
 	*x = StartJobReply{}
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7474,7 +7543,7 @@ func (x *StartJobReply) String() string {
 func (*StartJobReply) ProtoMessage() {}
 
 func (x *StartJobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[94]
+	mi := &file_messages_actors_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7487,7 +7556,7 @@ func (x *StartJobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartJobReply.ProtoReflect.Descriptor instead.
 func (*StartJobReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{94}
+	return file_messages_actors_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *StartJobReply) GetHeader() *Header {
@@ -7566,7 +7635,7 @@ type PlannedMove struct {
 
 func (x *PlannedMove) Reset() {
 	*x = PlannedMove{}
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7578,7 +7647,7 @@ func (x *PlannedMove) String() string {
 func (*PlannedMove) ProtoMessage() {}
 
 func (x *PlannedMove) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[95]
+	mi := &file_messages_actors_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7591,7 +7660,7 @@ func (x *PlannedMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMove.ProtoReflect.Descriptor instead.
 func (*PlannedMove) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{95}
+	return file_messages_actors_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *PlannedMove) GetVolume() uint64 {
@@ -7642,7 +7711,7 @@ type DrainWorker struct {
 
 func (x *DrainWorker) Reset() {
 	*x = DrainWorker{}
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7654,7 +7723,7 @@ func (x *DrainWorker) String() string {
 func (*DrainWorker) ProtoMessage() {}
 
 func (x *DrainWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[96]
+	mi := &file_messages_actors_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7667,7 +7736,7 @@ func (x *DrainWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorker.ProtoReflect.Descriptor instead.
 func (*DrainWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{96}
+	return file_messages_actors_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *DrainWorker) GetHeader() *Header {
@@ -7709,7 +7778,7 @@ type StartScrub struct {
 
 func (x *StartScrub) Reset() {
 	*x = StartScrub{}
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7721,7 +7790,7 @@ func (x *StartScrub) String() string {
 func (*StartScrub) ProtoMessage() {}
 
 func (x *StartScrub) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[97]
+	mi := &file_messages_actors_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7734,7 +7803,7 @@ func (x *StartScrub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartScrub.ProtoReflect.Descriptor instead.
 func (*StartScrub) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{97}
+	return file_messages_actors_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *StartScrub) GetHeader() *Header {
@@ -7762,7 +7831,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7774,7 +7843,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[98]
+	mi := &file_messages_actors_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7787,7 +7856,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{98}
+	return file_messages_actors_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ListJobs) GetHeader() *Header {
@@ -7822,7 +7891,7 @@ type ListJobsReply struct {
 
 func (x *ListJobsReply) Reset() {
 	*x = ListJobsReply{}
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7834,7 +7903,7 @@ func (x *ListJobsReply) String() string {
 func (*ListJobsReply) ProtoMessage() {}
 
 func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[99]
+	mi := &file_messages_actors_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7847,7 +7916,7 @@ func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
 func (*ListJobsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{99}
+	return file_messages_actors_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ListJobsReply) GetHeader() *Header {
@@ -7883,7 +7952,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7895,7 +7964,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[100]
+	mi := &file_messages_actors_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7908,7 +7977,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{100}
+	return file_messages_actors_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *JobInfo) GetRow() *JobRow {
@@ -7950,7 +8019,7 @@ type ChangeJob struct {
 
 func (x *ChangeJob) Reset() {
 	*x = ChangeJob{}
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7962,7 +8031,7 @@ func (x *ChangeJob) String() string {
 func (*ChangeJob) ProtoMessage() {}
 
 func (x *ChangeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[101]
+	mi := &file_messages_actors_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7975,7 +8044,7 @@ func (x *ChangeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeJob.ProtoReflect.Descriptor instead.
 func (*ChangeJob) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{101}
+	return file_messages_actors_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ChangeJob) GetHeader() *Header {
@@ -8008,7 +8077,7 @@ type DescribeReplication struct {
 
 func (x *DescribeReplication) Reset() {
 	*x = DescribeReplication{}
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8020,7 +8089,7 @@ func (x *DescribeReplication) String() string {
 func (*DescribeReplication) ProtoMessage() {}
 
 func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[102]
+	mi := &file_messages_actors_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8033,7 +8102,7 @@ func (x *DescribeReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplication.ProtoReflect.Descriptor instead.
 func (*DescribeReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{102}
+	return file_messages_actors_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *DescribeReplication) GetHeader() *Header {
@@ -8055,7 +8124,7 @@ type DescribeReplicationReply struct {
 
 func (x *DescribeReplicationReply) Reset() {
 	*x = DescribeReplicationReply{}
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8067,7 +8136,7 @@ func (x *DescribeReplicationReply) String() string {
 func (*DescribeReplicationReply) ProtoMessage() {}
 
 func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[103]
+	mi := &file_messages_actors_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8080,7 +8149,7 @@ func (x *DescribeReplicationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReplicationReply.ProtoReflect.Descriptor instead.
 func (*DescribeReplicationReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{103}
+	return file_messages_actors_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *DescribeReplicationReply) GetHeader() *Header {
@@ -8129,7 +8198,7 @@ type TierReplication struct {
 
 func (x *TierReplication) Reset() {
 	*x = TierReplication{}
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8141,7 +8210,7 @@ func (x *TierReplication) String() string {
 func (*TierReplication) ProtoMessage() {}
 
 func (x *TierReplication) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[104]
+	mi := &file_messages_actors_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8154,7 +8223,7 @@ func (x *TierReplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierReplication.ProtoReflect.Descriptor instead.
 func (*TierReplication) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{104}
+	return file_messages_actors_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *TierReplication) GetTier() uint32 {
@@ -8240,7 +8309,7 @@ type ExplainPlacement struct {
 
 func (x *ExplainPlacement) Reset() {
 	*x = ExplainPlacement{}
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8252,7 +8321,7 @@ func (x *ExplainPlacement) String() string {
 func (*ExplainPlacement) ProtoMessage() {}
 
 func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[105]
+	mi := &file_messages_actors_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8265,7 +8334,7 @@ func (x *ExplainPlacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacement.ProtoReflect.Descriptor instead.
 func (*ExplainPlacement) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{105}
+	return file_messages_actors_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *ExplainPlacement) GetHeader() *Header {
@@ -8316,7 +8385,7 @@ type ExplainPlacementReply struct {
 
 func (x *ExplainPlacementReply) Reset() {
 	*x = ExplainPlacementReply{}
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8328,7 +8397,7 @@ func (x *ExplainPlacementReply) String() string {
 func (*ExplainPlacementReply) ProtoMessage() {}
 
 func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[106]
+	mi := &file_messages_actors_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8341,7 +8410,7 @@ func (x *ExplainPlacementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainPlacementReply.ProtoReflect.Descriptor instead.
 func (*ExplainPlacementReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{106}
+	return file_messages_actors_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ExplainPlacementReply) GetHeader() *Header {
@@ -8446,7 +8515,7 @@ type JudgedWorker struct {
 
 func (x *JudgedWorker) Reset() {
 	*x = JudgedWorker{}
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8458,7 +8527,7 @@ func (x *JudgedWorker) String() string {
 func (*JudgedWorker) ProtoMessage() {}
 
 func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[107]
+	mi := &file_messages_actors_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8471,7 +8540,7 @@ func (x *JudgedWorker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgedWorker.ProtoReflect.Descriptor instead.
 func (*JudgedWorker) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{107}
+	return file_messages_actors_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *JudgedWorker) GetNode() string {
@@ -8557,7 +8626,7 @@ type ChangeTier struct {
 
 func (x *ChangeTier) Reset() {
 	*x = ChangeTier{}
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8569,7 +8638,7 @@ func (x *ChangeTier) String() string {
 func (*ChangeTier) ProtoMessage() {}
 
 func (x *ChangeTier) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[108]
+	mi := &file_messages_actors_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8582,7 +8651,7 @@ func (x *ChangeTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeTier.ProtoReflect.Descriptor instead.
 func (*ChangeTier) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{108}
+	return file_messages_actors_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ChangeTier) GetHeader() *Header {
@@ -8625,7 +8694,7 @@ type ChangeSettings struct {
 
 func (x *ChangeSettings) Reset() {
 	*x = ChangeSettings{}
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8637,7 +8706,7 @@ func (x *ChangeSettings) String() string {
 func (*ChangeSettings) ProtoMessage() {}
 
 func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[109]
+	mi := &file_messages_actors_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8650,7 +8719,7 @@ func (x *ChangeSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSettings.ProtoReflect.Descriptor instead.
 func (*ChangeSettings) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{109}
+	return file_messages_actors_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ChangeSettings) GetHeader() *Header {
@@ -8694,7 +8763,7 @@ type ChangeClusterReply struct {
 
 func (x *ChangeClusterReply) Reset() {
 	*x = ChangeClusterReply{}
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8706,7 +8775,7 @@ func (x *ChangeClusterReply) String() string {
 func (*ChangeClusterReply) ProtoMessage() {}
 
 func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[110]
+	mi := &file_messages_actors_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8719,7 +8788,7 @@ func (x *ChangeClusterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeClusterReply.ProtoReflect.Descriptor instead.
 func (*ChangeClusterReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{110}
+	return file_messages_actors_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *ChangeClusterReply) GetHeader() *Header {
@@ -8769,7 +8838,7 @@ type ListQuotas struct {
 
 func (x *ListQuotas) Reset() {
 	*x = ListQuotas{}
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8781,7 +8850,7 @@ func (x *ListQuotas) String() string {
 func (*ListQuotas) ProtoMessage() {}
 
 func (x *ListQuotas) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[111]
+	mi := &file_messages_actors_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8794,7 +8863,7 @@ func (x *ListQuotas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuotas.ProtoReflect.Descriptor instead.
 func (*ListQuotas) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{111}
+	return file_messages_actors_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *ListQuotas) GetHeader() *Header {
@@ -8837,7 +8906,7 @@ type ListQuotasReply struct {
 
 func (x *ListQuotasReply) Reset() {
 	*x = ListQuotasReply{}
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8849,7 +8918,7 @@ func (x *ListQuotasReply) String() string {
 func (*ListQuotasReply) ProtoMessage() {}
 
 func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[112]
+	mi := &file_messages_actors_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8862,7 +8931,7 @@ func (x *ListQuotasReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuotasReply.ProtoReflect.Descriptor instead.
 func (*ListQuotasReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{112}
+	return file_messages_actors_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *ListQuotasReply) GetHeader() *Header {
@@ -8908,7 +8977,7 @@ type QuotaInfo struct {
 
 func (x *QuotaInfo) Reset() {
 	*x = QuotaInfo{}
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8920,7 +8989,7 @@ func (x *QuotaInfo) String() string {
 func (*QuotaInfo) ProtoMessage() {}
 
 func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[113]
+	mi := &file_messages_actors_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8933,7 +9002,7 @@ func (x *QuotaInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaInfo.ProtoReflect.Descriptor instead.
 func (*QuotaInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{113}
+	return file_messages_actors_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *QuotaInfo) GetTenant() string {
@@ -8997,7 +9066,7 @@ type ChangeQuota struct {
 
 func (x *ChangeQuota) Reset() {
 	*x = ChangeQuota{}
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9009,7 +9078,7 @@ func (x *ChangeQuota) String() string {
 func (*ChangeQuota) ProtoMessage() {}
 
 func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[114]
+	mi := &file_messages_actors_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9022,7 +9091,7 @@ func (x *ChangeQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeQuota.ProtoReflect.Descriptor instead.
 func (*ChangeQuota) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{114}
+	return file_messages_actors_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *ChangeQuota) GetHeader() *Header {
@@ -9064,7 +9133,7 @@ type ChangeQuotaReply struct {
 
 func (x *ChangeQuotaReply) Reset() {
 	*x = ChangeQuotaReply{}
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9076,7 +9145,7 @@ func (x *ChangeQuotaReply) String() string {
 func (*ChangeQuotaReply) ProtoMessage() {}
 
 func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[115]
+	mi := &file_messages_actors_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9089,7 +9158,7 @@ func (x *ChangeQuotaReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeQuotaReply.ProtoReflect.Descriptor instead.
 func (*ChangeQuotaReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{115}
+	return file_messages_actors_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *ChangeQuotaReply) GetHeader() *Header {
@@ -9122,7 +9191,7 @@ type VerifyQuotas struct {
 
 func (x *VerifyQuotas) Reset() {
 	*x = VerifyQuotas{}
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9134,7 +9203,7 @@ func (x *VerifyQuotas) String() string {
 func (*VerifyQuotas) ProtoMessage() {}
 
 func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[116]
+	mi := &file_messages_actors_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9147,7 +9216,7 @@ func (x *VerifyQuotas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyQuotas.ProtoReflect.Descriptor instead.
 func (*VerifyQuotas) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{116}
+	return file_messages_actors_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *VerifyQuotas) GetHeader() *Header {
@@ -9171,7 +9240,7 @@ type VerifyQuotasReply struct {
 
 func (x *VerifyQuotasReply) Reset() {
 	*x = VerifyQuotasReply{}
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9183,7 +9252,7 @@ func (x *VerifyQuotasReply) String() string {
 func (*VerifyQuotasReply) ProtoMessage() {}
 
 func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[117]
+	mi := &file_messages_actors_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9196,7 +9265,7 @@ func (x *VerifyQuotasReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyQuotasReply.ProtoReflect.Descriptor instead.
 func (*VerifyQuotasReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{117}
+	return file_messages_actors_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *VerifyQuotasReply) GetHeader() *Header {
@@ -9255,7 +9324,7 @@ type UsageDifference struct {
 
 func (x *UsageDifference) Reset() {
 	*x = UsageDifference{}
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9267,7 +9336,7 @@ func (x *UsageDifference) String() string {
 func (*UsageDifference) ProtoMessage() {}
 
 func (x *UsageDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[118]
+	mi := &file_messages_actors_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9280,7 +9349,7 @@ func (x *UsageDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageDifference.ProtoReflect.Descriptor instead.
 func (*UsageDifference) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{118}
+	return file_messages_actors_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *UsageDifference) GetTenant() string {
@@ -9329,7 +9398,7 @@ type DescribeReserved struct {
 
 func (x *DescribeReserved) Reset() {
 	*x = DescribeReserved{}
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9341,7 +9410,7 @@ func (x *DescribeReserved) String() string {
 func (*DescribeReserved) ProtoMessage() {}
 
 func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[119]
+	mi := &file_messages_actors_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9354,7 +9423,7 @@ func (x *DescribeReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReserved.ProtoReflect.Descriptor instead.
 func (*DescribeReserved) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{119}
+	return file_messages_actors_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *DescribeReserved) GetHeader() *Header {
@@ -9381,7 +9450,7 @@ type DescribeReservedReply struct {
 
 func (x *DescribeReservedReply) Reset() {
 	*x = DescribeReservedReply{}
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9393,7 +9462,7 @@ func (x *DescribeReservedReply) String() string {
 func (*DescribeReservedReply) ProtoMessage() {}
 
 func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[120]
+	mi := &file_messages_actors_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9406,7 +9475,7 @@ func (x *DescribeReservedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeReservedReply.ProtoReflect.Descriptor instead.
 func (*DescribeReservedReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{120}
+	return file_messages_actors_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *DescribeReservedReply) GetHeader() *Header {
@@ -9438,7 +9507,7 @@ type QuotaStand struct {
 
 func (x *QuotaStand) Reset() {
 	*x = QuotaStand{}
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9450,7 +9519,7 @@ func (x *QuotaStand) String() string {
 func (*QuotaStand) ProtoMessage() {}
 
 func (x *QuotaStand) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[121]
+	mi := &file_messages_actors_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9463,7 +9532,7 @@ func (x *QuotaStand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaStand.ProtoReflect.Descriptor instead.
 func (*QuotaStand) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{121}
+	return file_messages_actors_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *QuotaStand) GetHeader() *Header {
@@ -9513,7 +9582,7 @@ type QuotaQuestion struct {
 
 func (x *QuotaQuestion) Reset() {
 	*x = QuotaQuestion{}
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9525,7 +9594,7 @@ func (x *QuotaQuestion) String() string {
 func (*QuotaQuestion) ProtoMessage() {}
 
 func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[122]
+	mi := &file_messages_actors_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9538,7 +9607,7 @@ func (x *QuotaQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaQuestion.ProtoReflect.Descriptor instead.
 func (*QuotaQuestion) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{122}
+	return file_messages_actors_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *QuotaQuestion) GetTenant() string {
@@ -9585,7 +9654,7 @@ type QuotaStandReply struct {
 
 func (x *QuotaStandReply) Reset() {
 	*x = QuotaStandReply{}
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9597,7 +9666,7 @@ func (x *QuotaStandReply) String() string {
 func (*QuotaStandReply) ProtoMessage() {}
 
 func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[123]
+	mi := &file_messages_actors_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9610,7 +9679,7 @@ func (x *QuotaStandReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaStandReply.ProtoReflect.Descriptor instead.
 func (*QuotaStandReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{123}
+	return file_messages_actors_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *QuotaStandReply) GetHeader() *Header {
@@ -9681,7 +9750,7 @@ type QuotaAnswer struct {
 
 func (x *QuotaAnswer) Reset() {
 	*x = QuotaAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9693,7 +9762,7 @@ func (x *QuotaAnswer) String() string {
 func (*QuotaAnswer) ProtoMessage() {}
 
 func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[124]
+	mi := &file_messages_actors_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9706,7 +9775,7 @@ func (x *QuotaAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaAnswer.ProtoReflect.Descriptor instead.
 func (*QuotaAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{124}
+	return file_messages_actors_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *QuotaAnswer) GetLimited() bool {
@@ -9748,7 +9817,7 @@ type StagedUpload struct {
 
 func (x *StagedUpload) Reset() {
 	*x = StagedUpload{}
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9760,7 +9829,7 @@ func (x *StagedUpload) String() string {
 func (*StagedUpload) ProtoMessage() {}
 
 func (x *StagedUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[125]
+	mi := &file_messages_actors_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9773,7 +9842,7 @@ func (x *StagedUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StagedUpload.ProtoReflect.Descriptor instead.
 func (*StagedUpload) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{125}
+	return file_messages_actors_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *StagedUpload) GetId() uint64 {
@@ -9811,7 +9880,7 @@ type ListTenants struct {
 
 func (x *ListTenants) Reset() {
 	*x = ListTenants{}
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9823,7 +9892,7 @@ func (x *ListTenants) String() string {
 func (*ListTenants) ProtoMessage() {}
 
 func (x *ListTenants) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[126]
+	mi := &file_messages_actors_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9836,7 +9905,7 @@ func (x *ListTenants) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenants.ProtoReflect.Descriptor instead.
 func (*ListTenants) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{126}
+	return file_messages_actors_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *ListTenants) GetHeader() *Header {
@@ -9886,7 +9955,7 @@ type ListTenantsReply struct {
 
 func (x *ListTenantsReply) Reset() {
 	*x = ListTenantsReply{}
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9898,7 +9967,7 @@ func (x *ListTenantsReply) String() string {
 func (*ListTenantsReply) ProtoMessage() {}
 
 func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[127]
+	mi := &file_messages_actors_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9911,7 +9980,7 @@ func (x *ListTenantsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenantsReply.ProtoReflect.Descriptor instead.
 func (*ListTenantsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{127}
+	return file_messages_actors_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *ListTenantsReply) GetHeader() *Header {
@@ -9952,7 +10021,7 @@ type NamedTenant struct {
 
 func (x *NamedTenant) Reset() {
 	*x = NamedTenant{}
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9964,7 +10033,7 @@ func (x *NamedTenant) String() string {
 func (*NamedTenant) ProtoMessage() {}
 
 func (x *NamedTenant) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[128]
+	mi := &file_messages_actors_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9977,7 +10046,7 @@ func (x *NamedTenant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedTenant.ProtoReflect.Descriptor instead.
 func (*NamedTenant) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{128}
+	return file_messages_actors_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *NamedTenant) GetName() string {
@@ -10007,7 +10076,7 @@ type SurveyUsage struct {
 
 func (x *SurveyUsage) Reset() {
 	*x = SurveyUsage{}
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10019,7 +10088,7 @@ func (x *SurveyUsage) String() string {
 func (*SurveyUsage) ProtoMessage() {}
 
 func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[129]
+	mi := &file_messages_actors_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10032,7 +10101,7 @@ func (x *SurveyUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyUsage.ProtoReflect.Descriptor instead.
 func (*SurveyUsage) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{129}
+	return file_messages_actors_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *SurveyUsage) GetHeader() *Header {
@@ -10072,7 +10141,7 @@ type SurveyUsageReply struct {
 
 func (x *SurveyUsageReply) Reset() {
 	*x = SurveyUsageReply{}
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10084,7 +10153,7 @@ func (x *SurveyUsageReply) String() string {
 func (*SurveyUsageReply) ProtoMessage() {}
 
 func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[130]
+	mi := &file_messages_actors_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10097,7 +10166,7 @@ func (x *SurveyUsageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyUsageReply.ProtoReflect.Descriptor instead.
 func (*SurveyUsageReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{130}
+	return file_messages_actors_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *SurveyUsageReply) GetHeader() *Header {
@@ -10166,7 +10235,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10178,7 +10247,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[131]
+	mi := &file_messages_actors_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10191,7 +10260,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{131}
+	return file_messages_actors_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *Propose) GetHeader() *Header {
@@ -10220,7 +10289,7 @@ type ProposeReply struct {
 
 func (x *ProposeReply) Reset() {
 	*x = ProposeReply{}
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10232,7 +10301,7 @@ func (x *ProposeReply) String() string {
 func (*ProposeReply) ProtoMessage() {}
 
 func (x *ProposeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[132]
+	mi := &file_messages_actors_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10245,7 +10314,7 @@ func (x *ProposeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeReply.ProtoReflect.Descriptor instead.
 func (*ProposeReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{132}
+	return file_messages_actors_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *ProposeReply) GetHeader() *Header {
@@ -10285,7 +10354,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10297,7 +10366,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[133]
+	mi := &file_messages_actors_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10310,7 +10379,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{133}
+	return file_messages_actors_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *ReadIndex) GetHeader() *Header {
@@ -10332,7 +10401,7 @@ type ReadIndexReply struct {
 
 func (x *ReadIndexReply) Reset() {
 	*x = ReadIndexReply{}
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10344,7 +10413,7 @@ func (x *ReadIndexReply) String() string {
 func (*ReadIndexReply) ProtoMessage() {}
 
 func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[134]
+	mi := &file_messages_actors_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10357,7 +10426,7 @@ func (x *ReadIndexReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexReply.ProtoReflect.Descriptor instead.
 func (*ReadIndexReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{134}
+	return file_messages_actors_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *ReadIndexReply) GetHeader() *Header {
@@ -10398,7 +10467,7 @@ type ApplyEntries struct {
 
 func (x *ApplyEntries) Reset() {
 	*x = ApplyEntries{}
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10410,7 +10479,7 @@ func (x *ApplyEntries) String() string {
 func (*ApplyEntries) ProtoMessage() {}
 
 func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[135]
+	mi := &file_messages_actors_proto_msgTypes[136]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10423,7 +10492,7 @@ func (x *ApplyEntries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEntries.ProtoReflect.Descriptor instead.
 func (*ApplyEntries) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{135}
+	return file_messages_actors_proto_rawDescGZIP(), []int{136}
 }
 
 func (x *ApplyEntries) GetEntries() []*LogEntry {
@@ -10452,7 +10521,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10464,7 +10533,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[136]
+	mi := &file_messages_actors_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10477,7 +10546,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{136}
+	return file_messages_actors_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -10518,7 +10587,7 @@ type EntriesApplied struct {
 
 func (x *EntriesApplied) Reset() {
 	*x = EntriesApplied{}
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10530,7 +10599,7 @@ func (x *EntriesApplied) String() string {
 func (*EntriesApplied) ProtoMessage() {}
 
 func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[137]
+	mi := &file_messages_actors_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10543,7 +10612,7 @@ func (x *EntriesApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntriesApplied.ProtoReflect.Descriptor instead.
 func (*EntriesApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{137}
+	return file_messages_actors_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *EntriesApplied) GetApplied() uint64 {
@@ -10571,7 +10640,7 @@ type CommandsApplied struct {
 
 func (x *CommandsApplied) Reset() {
 	*x = CommandsApplied{}
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10583,7 +10652,7 @@ func (x *CommandsApplied) String() string {
 func (*CommandsApplied) ProtoMessage() {}
 
 func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[138]
+	mi := &file_messages_actors_proto_msgTypes[139]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10596,7 +10665,7 @@ func (x *CommandsApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandsApplied.ProtoReflect.Descriptor instead.
 func (*CommandsApplied) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{138}
+	return file_messages_actors_proto_rawDescGZIP(), []int{139}
 }
 
 func (x *CommandsApplied) GetOutcomes() []*CommitOutcome {
@@ -10634,7 +10703,7 @@ type CatalogLoaded struct {
 
 func (x *CatalogLoaded) Reset() {
 	*x = CatalogLoaded{}
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10646,7 +10715,7 @@ func (x *CatalogLoaded) String() string {
 func (*CatalogLoaded) ProtoMessage() {}
 
 func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[139]
+	mi := &file_messages_actors_proto_msgTypes[140]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10659,7 +10728,7 @@ func (x *CatalogLoaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogLoaded.ProtoReflect.Descriptor instead.
 func (*CatalogLoaded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{139}
+	return file_messages_actors_proto_rawDescGZIP(), []int{140}
 }
 
 func (x *CatalogLoaded) GetApplied() uint64 {
@@ -10699,7 +10768,7 @@ type AttachCatalog struct {
 
 func (x *AttachCatalog) Reset() {
 	*x = AttachCatalog{}
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10711,7 +10780,7 @@ func (x *AttachCatalog) String() string {
 func (*AttachCatalog) ProtoMessage() {}
 
 func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[140]
+	mi := &file_messages_actors_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10724,7 +10793,7 @@ func (x *AttachCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachCatalog.ProtoReflect.Descriptor instead.
 func (*AttachCatalog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{140}
+	return file_messages_actors_proto_rawDescGZIP(), []int{141}
 }
 
 func (x *AttachCatalog) GetLogFirst() uint64 {
@@ -10742,7 +10811,7 @@ type TakeSnapshot struct {
 
 func (x *TakeSnapshot) Reset() {
 	*x = TakeSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10754,7 +10823,7 @@ func (x *TakeSnapshot) String() string {
 func (*TakeSnapshot) ProtoMessage() {}
 
 func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[141]
+	mi := &file_messages_actors_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10767,7 +10836,7 @@ func (x *TakeSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshot.ProtoReflect.Descriptor instead.
 func (*TakeSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{141}
+	return file_messages_actors_proto_rawDescGZIP(), []int{142}
 }
 
 type SnapshotTaken struct {
@@ -10782,7 +10851,7 @@ type SnapshotTaken struct {
 
 func (x *SnapshotTaken) Reset() {
 	*x = SnapshotTaken{}
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10794,7 +10863,7 @@ func (x *SnapshotTaken) String() string {
 func (*SnapshotTaken) ProtoMessage() {}
 
 func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[142]
+	mi := &file_messages_actors_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10807,7 +10876,7 @@ func (x *SnapshotTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTaken.ProtoReflect.Descriptor instead.
 func (*SnapshotTaken) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{142}
+	return file_messages_actors_proto_rawDescGZIP(), []int{143}
 }
 
 func (x *SnapshotTaken) GetIndex() uint64 {
@@ -10852,7 +10921,7 @@ type LeadershipChanged struct {
 
 func (x *LeadershipChanged) Reset() {
 	*x = LeadershipChanged{}
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10864,7 +10933,7 @@ func (x *LeadershipChanged) String() string {
 func (*LeadershipChanged) ProtoMessage() {}
 
 func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[143]
+	mi := &file_messages_actors_proto_msgTypes[144]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10877,7 +10946,7 @@ func (x *LeadershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeadershipChanged.ProtoReflect.Descriptor instead.
 func (*LeadershipChanged) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{143}
+	return file_messages_actors_proto_rawDescGZIP(), []int{144}
 }
 
 func (x *LeadershipChanged) GetLeader() string {
@@ -10923,7 +10992,7 @@ type RaftMessages struct {
 
 func (x *RaftMessages) Reset() {
 	*x = RaftMessages{}
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10935,7 +11004,7 @@ func (x *RaftMessages) String() string {
 func (*RaftMessages) ProtoMessage() {}
 
 func (x *RaftMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[144]
+	mi := &file_messages_actors_proto_msgTypes[145]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10948,7 +11017,7 @@ func (x *RaftMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftMessages.ProtoReflect.Descriptor instead.
 func (*RaftMessages) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{144}
+	return file_messages_actors_proto_rawDescGZIP(), []int{145}
 }
 
 func (x *RaftMessages) GetClusterId() string {
@@ -11006,7 +11075,7 @@ type Superseded struct {
 
 func (x *Superseded) Reset() {
 	*x = Superseded{}
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11018,7 +11087,7 @@ func (x *Superseded) String() string {
 func (*Superseded) ProtoMessage() {}
 
 func (x *Superseded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[145]
+	mi := &file_messages_actors_proto_msgTypes[146]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11031,7 +11100,7 @@ func (x *Superseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Superseded.ProtoReflect.Descriptor instead.
 func (*Superseded) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{145}
+	return file_messages_actors_proto_rawDescGZIP(), []int{146}
 }
 
 func (x *Superseded) GetClusterId() string {
@@ -11075,7 +11144,7 @@ type StandbyMatch struct {
 
 func (x *StandbyMatch) Reset() {
 	*x = StandbyMatch{}
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11087,7 +11156,7 @@ func (x *StandbyMatch) String() string {
 func (*StandbyMatch) ProtoMessage() {}
 
 func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[146]
+	mi := &file_messages_actors_proto_msgTypes[147]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11100,7 +11169,7 @@ func (x *StandbyMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandbyMatch.ProtoReflect.Descriptor instead.
 func (*StandbyMatch) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{146}
+	return file_messages_actors_proto_rawDescGZIP(), []int{147}
 }
 
 func (x *StandbyMatch) GetStanding() bool {
@@ -11137,7 +11206,7 @@ type LogMembers struct {
 
 func (x *LogMembers) Reset() {
 	*x = LogMembers{}
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11149,7 +11218,7 @@ func (x *LogMembers) String() string {
 func (*LogMembers) ProtoMessage() {}
 
 func (x *LogMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[147]
+	mi := &file_messages_actors_proto_msgTypes[148]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11162,7 +11231,7 @@ func (x *LogMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMembers.ProtoReflect.Descriptor instead.
 func (*LogMembers) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{147}
+	return file_messages_actors_proto_rawDescGZIP(), []int{148}
 }
 
 func (x *LogMembers) GetPeers() []*Peer {
@@ -11205,7 +11274,7 @@ type FetchSnapshot struct {
 
 func (x *FetchSnapshot) Reset() {
 	*x = FetchSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[148]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11217,7 +11286,7 @@ func (x *FetchSnapshot) String() string {
 func (*FetchSnapshot) ProtoMessage() {}
 
 func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[148]
+	mi := &file_messages_actors_proto_msgTypes[149]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11230,7 +11299,7 @@ func (x *FetchSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshot.ProtoReflect.Descriptor instead.
 func (*FetchSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{148}
+	return file_messages_actors_proto_rawDescGZIP(), []int{149}
 }
 
 func (x *FetchSnapshot) GetHeader() *Header {
@@ -11269,7 +11338,7 @@ type FetchSnapshotReply struct {
 
 func (x *FetchSnapshotReply) Reset() {
 	*x = FetchSnapshotReply{}
-	mi := &file_messages_actors_proto_msgTypes[149]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11281,7 +11350,7 @@ func (x *FetchSnapshotReply) String() string {
 func (*FetchSnapshotReply) ProtoMessage() {}
 
 func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[149]
+	mi := &file_messages_actors_proto_msgTypes[150]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11294,7 +11363,7 @@ func (x *FetchSnapshotReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotReply.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{149}
+	return file_messages_actors_proto_rawDescGZIP(), []int{150}
 }
 
 func (x *FetchSnapshotReply) GetHeader() *Header {
@@ -11360,7 +11429,7 @@ type InstallSnapshot struct {
 
 func (x *InstallSnapshot) Reset() {
 	*x = InstallSnapshot{}
-	mi := &file_messages_actors_proto_msgTypes[150]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11372,7 +11441,7 @@ func (x *InstallSnapshot) String() string {
 func (*InstallSnapshot) ProtoMessage() {}
 
 func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[150]
+	mi := &file_messages_actors_proto_msgTypes[151]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11385,7 +11454,7 @@ func (x *InstallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSnapshot.ProtoReflect.Descriptor instead.
 func (*InstallSnapshot) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{150}
+	return file_messages_actors_proto_rawDescGZIP(), []int{151}
 }
 
 func (x *InstallSnapshot) GetNode() string {
@@ -11426,7 +11495,7 @@ type SnapshotInstalled struct {
 
 func (x *SnapshotInstalled) Reset() {
 	*x = SnapshotInstalled{}
-	mi := &file_messages_actors_proto_msgTypes[151]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11438,7 +11507,7 @@ func (x *SnapshotInstalled) String() string {
 func (*SnapshotInstalled) ProtoMessage() {}
 
 func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[151]
+	mi := &file_messages_actors_proto_msgTypes[152]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11451,7 +11520,7 @@ func (x *SnapshotInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInstalled.ProtoReflect.Descriptor instead.
 func (*SnapshotInstalled) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{151}
+	return file_messages_actors_proto_rawDescGZIP(), []int{152}
 }
 
 func (x *SnapshotInstalled) GetIndex() uint64 {
@@ -11480,7 +11549,7 @@ type SnapshotRefused struct {
 
 func (x *SnapshotRefused) Reset() {
 	*x = SnapshotRefused{}
-	mi := &file_messages_actors_proto_msgTypes[152]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11492,7 +11561,7 @@ func (x *SnapshotRefused) String() string {
 func (*SnapshotRefused) ProtoMessage() {}
 
 func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[152]
+	mi := &file_messages_actors_proto_msgTypes[153]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11505,7 +11574,7 @@ func (x *SnapshotRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRefused.ProtoReflect.Descriptor instead.
 func (*SnapshotRefused) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{152}
+	return file_messages_actors_proto_rawDescGZIP(), []int{153}
 }
 
 func (x *SnapshotRefused) GetFrom() uint64 {
@@ -11543,7 +11612,7 @@ type ChangeVoters struct {
 
 func (x *ChangeVoters) Reset() {
 	*x = ChangeVoters{}
-	mi := &file_messages_actors_proto_msgTypes[153]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11555,7 +11624,7 @@ func (x *ChangeVoters) String() string {
 func (*ChangeVoters) ProtoMessage() {}
 
 func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[153]
+	mi := &file_messages_actors_proto_msgTypes[154]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11568,7 +11637,7 @@ func (x *ChangeVoters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVoters.ProtoReflect.Descriptor instead.
 func (*ChangeVoters) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{153}
+	return file_messages_actors_proto_rawDescGZIP(), []int{154}
 }
 
 func (x *ChangeVoters) GetHeader() *Header {
@@ -11616,7 +11685,7 @@ type ChangeVotersReply struct {
 
 func (x *ChangeVotersReply) Reset() {
 	*x = ChangeVotersReply{}
-	mi := &file_messages_actors_proto_msgTypes[154]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11628,7 +11697,7 @@ func (x *ChangeVotersReply) String() string {
 func (*ChangeVotersReply) ProtoMessage() {}
 
 func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[154]
+	mi := &file_messages_actors_proto_msgTypes[155]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11641,7 +11710,7 @@ func (x *ChangeVotersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeVotersReply.ProtoReflect.Descriptor instead.
 func (*ChangeVotersReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{154}
+	return file_messages_actors_proto_rawDescGZIP(), []int{155}
 }
 
 func (x *ChangeVotersReply) GetHeader() *Header {
@@ -11667,7 +11736,7 @@ type DescribeLog struct {
 
 func (x *DescribeLog) Reset() {
 	*x = DescribeLog{}
-	mi := &file_messages_actors_proto_msgTypes[155]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11679,7 +11748,7 @@ func (x *DescribeLog) String() string {
 func (*DescribeLog) ProtoMessage() {}
 
 func (x *DescribeLog) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[155]
+	mi := &file_messages_actors_proto_msgTypes[156]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11692,7 +11761,7 @@ func (x *DescribeLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLog.ProtoReflect.Descriptor instead.
 func (*DescribeLog) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{155}
+	return file_messages_actors_proto_rawDescGZIP(), []int{156}
 }
 
 func (x *DescribeLog) GetHeader() *Header {
@@ -11719,7 +11788,7 @@ type DescribeLogReply struct {
 
 func (x *DescribeLogReply) Reset() {
 	*x = DescribeLogReply{}
-	mi := &file_messages_actors_proto_msgTypes[156]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11731,7 +11800,7 @@ func (x *DescribeLogReply) String() string {
 func (*DescribeLogReply) ProtoMessage() {}
 
 func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[156]
+	mi := &file_messages_actors_proto_msgTypes[157]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11744,7 +11813,7 @@ func (x *DescribeLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeLogReply.ProtoReflect.Descriptor instead.
 func (*DescribeLogReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{156}
+	return file_messages_actors_proto_rawDescGZIP(), []int{157}
 }
 
 func (x *DescribeLogReply) GetHeader() *Header {
@@ -11824,7 +11893,7 @@ type LogProgress struct {
 
 func (x *LogProgress) Reset() {
 	*x = LogProgress{}
-	mi := &file_messages_actors_proto_msgTypes[157]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11836,7 +11905,7 @@ func (x *LogProgress) String() string {
 func (*LogProgress) ProtoMessage() {}
 
 func (x *LogProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[157]
+	mi := &file_messages_actors_proto_msgTypes[158]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11849,7 +11918,7 @@ func (x *LogProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
 func (*LogProgress) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{157}
+	return file_messages_actors_proto_rawDescGZIP(), []int{158}
 }
 
 func (x *LogProgress) GetRaftId() uint64 {
@@ -11904,7 +11973,7 @@ type TransferLeadership struct {
 
 func (x *TransferLeadership) Reset() {
 	*x = TransferLeadership{}
-	mi := &file_messages_actors_proto_msgTypes[158]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11916,7 +11985,7 @@ func (x *TransferLeadership) String() string {
 func (*TransferLeadership) ProtoMessage() {}
 
 func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[158]
+	mi := &file_messages_actors_proto_msgTypes[159]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11929,7 +11998,7 @@ func (x *TransferLeadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadership.ProtoReflect.Descriptor instead.
 func (*TransferLeadership) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{158}
+	return file_messages_actors_proto_rawDescGZIP(), []int{159}
 }
 
 func (x *TransferLeadership) GetHeader() *Header {
@@ -11956,7 +12025,7 @@ type TransferLeadershipReply struct {
 
 func (x *TransferLeadershipReply) Reset() {
 	*x = TransferLeadershipReply{}
-	mi := &file_messages_actors_proto_msgTypes[159]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11968,7 +12037,7 @@ func (x *TransferLeadershipReply) String() string {
 func (*TransferLeadershipReply) ProtoMessage() {}
 
 func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[159]
+	mi := &file_messages_actors_proto_msgTypes[160]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11981,7 +12050,7 @@ func (x *TransferLeadershipReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipReply.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{159}
+	return file_messages_actors_proto_rawDescGZIP(), []int{160}
 }
 
 func (x *TransferLeadershipReply) GetHeader() *Header {
@@ -12009,7 +12078,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_messages_actors_proto_msgTypes[160]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12021,7 +12090,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[160]
+	mi := &file_messages_actors_proto_msgTypes[161]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12034,7 +12103,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{160}
+	return file_messages_actors_proto_rawDescGZIP(), []int{161}
 }
 
 func (x *Lookup) GetHeader() *Header {
@@ -12078,7 +12147,7 @@ type LookupItem struct {
 
 func (x *LookupItem) Reset() {
 	*x = LookupItem{}
-	mi := &file_messages_actors_proto_msgTypes[161]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12090,7 +12159,7 @@ func (x *LookupItem) String() string {
 func (*LookupItem) ProtoMessage() {}
 
 func (x *LookupItem) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[161]
+	mi := &file_messages_actors_proto_msgTypes[162]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12103,7 +12172,7 @@ func (x *LookupItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupItem.ProtoReflect.Descriptor instead.
 func (*LookupItem) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{161}
+	return file_messages_actors_proto_rawDescGZIP(), []int{162}
 }
 
 func (x *LookupItem) GetKind() isLookupItem_Kind {
@@ -12263,7 +12332,7 @@ type LookupReply struct {
 
 func (x *LookupReply) Reset() {
 	*x = LookupReply{}
-	mi := &file_messages_actors_proto_msgTypes[162]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12275,7 +12344,7 @@ func (x *LookupReply) String() string {
 func (*LookupReply) ProtoMessage() {}
 
 func (x *LookupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[162]
+	mi := &file_messages_actors_proto_msgTypes[163]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12288,7 +12357,7 @@ func (x *LookupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupReply.ProtoReflect.Descriptor instead.
 func (*LookupReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{162}
+	return file_messages_actors_proto_rawDescGZIP(), []int{163}
 }
 
 func (x *LookupReply) GetHeader() *Header {
@@ -12332,7 +12401,7 @@ type LookupAnswer struct {
 
 func (x *LookupAnswer) Reset() {
 	*x = LookupAnswer{}
-	mi := &file_messages_actors_proto_msgTypes[163]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12344,7 +12413,7 @@ func (x *LookupAnswer) String() string {
 func (*LookupAnswer) ProtoMessage() {}
 
 func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[163]
+	mi := &file_messages_actors_proto_msgTypes[164]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12357,7 +12426,7 @@ func (x *LookupAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupAnswer.ProtoReflect.Descriptor instead.
 func (*LookupAnswer) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{163}
+	return file_messages_actors_proto_rawDescGZIP(), []int{164}
 }
 
 func (x *LookupAnswer) GetKind() isLookupAnswer_Kind {
@@ -12520,7 +12589,7 @@ type FindExtents struct {
 
 func (x *FindExtents) Reset() {
 	*x = FindExtents{}
-	mi := &file_messages_actors_proto_msgTypes[164]
+	mi := &file_messages_actors_proto_msgTypes[165]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12532,7 +12601,7 @@ func (x *FindExtents) String() string {
 func (*FindExtents) ProtoMessage() {}
 
 func (x *FindExtents) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[164]
+	mi := &file_messages_actors_proto_msgTypes[165]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12545,7 +12614,7 @@ func (x *FindExtents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtents.ProtoReflect.Descriptor instead.
 func (*FindExtents) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{164}
+	return file_messages_actors_proto_rawDescGZIP(), []int{165}
 }
 
 func (x *FindExtents) GetHeader() *Header {
@@ -12588,7 +12657,7 @@ type FindExtentsReply struct {
 
 func (x *FindExtentsReply) Reset() {
 	*x = FindExtentsReply{}
-	mi := &file_messages_actors_proto_msgTypes[165]
+	mi := &file_messages_actors_proto_msgTypes[166]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12600,7 +12669,7 @@ func (x *FindExtentsReply) String() string {
 func (*FindExtentsReply) ProtoMessage() {}
 
 func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[165]
+	mi := &file_messages_actors_proto_msgTypes[166]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12613,7 +12682,7 @@ func (x *FindExtentsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExtentsReply.ProtoReflect.Descriptor instead.
 func (*FindExtentsReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{165}
+	return file_messages_actors_proto_rawDescGZIP(), []int{166}
 }
 
 func (x *FindExtentsReply) GetHeader() *Header {
@@ -12659,7 +12728,7 @@ type NamedExtent struct {
 
 func (x *NamedExtent) Reset() {
 	*x = NamedExtent{}
-	mi := &file_messages_actors_proto_msgTypes[166]
+	mi := &file_messages_actors_proto_msgTypes[167]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12671,7 +12740,7 @@ func (x *NamedExtent) String() string {
 func (*NamedExtent) ProtoMessage() {}
 
 func (x *NamedExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[166]
+	mi := &file_messages_actors_proto_msgTypes[167]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12684,7 +12753,7 @@ func (x *NamedExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedExtent.ProtoReflect.Descriptor instead.
 func (*NamedExtent) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{166}
+	return file_messages_actors_proto_rawDescGZIP(), []int{167}
 }
 
 func (x *NamedExtent) GetTenant() string {
@@ -12741,7 +12810,7 @@ type DescribeVolumes struct {
 
 func (x *DescribeVolumes) Reset() {
 	*x = DescribeVolumes{}
-	mi := &file_messages_actors_proto_msgTypes[167]
+	mi := &file_messages_actors_proto_msgTypes[168]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12753,7 +12822,7 @@ func (x *DescribeVolumes) String() string {
 func (*DescribeVolumes) ProtoMessage() {}
 
 func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[167]
+	mi := &file_messages_actors_proto_msgTypes[168]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12766,7 +12835,7 @@ func (x *DescribeVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumes.ProtoReflect.Descriptor instead.
 func (*DescribeVolumes) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{167}
+	return file_messages_actors_proto_rawDescGZIP(), []int{168}
 }
 
 func (x *DescribeVolumes) GetHeader() *Header {
@@ -12795,7 +12864,7 @@ type DescribeVolumesReply struct {
 
 func (x *DescribeVolumesReply) Reset() {
 	*x = DescribeVolumesReply{}
-	mi := &file_messages_actors_proto_msgTypes[168]
+	mi := &file_messages_actors_proto_msgTypes[169]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12807,7 +12876,7 @@ func (x *DescribeVolumesReply) String() string {
 func (*DescribeVolumesReply) ProtoMessage() {}
 
 func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[168]
+	mi := &file_messages_actors_proto_msgTypes[169]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12820,7 +12889,7 @@ func (x *DescribeVolumesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeVolumesReply.ProtoReflect.Descriptor instead.
 func (*DescribeVolumesReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{168}
+	return file_messages_actors_proto_rawDescGZIP(), []int{169}
 }
 
 func (x *DescribeVolumesReply) GetHeader() *Header {
@@ -12867,7 +12936,7 @@ type LicenseInfo struct {
 
 func (x *LicenseInfo) Reset() {
 	*x = LicenseInfo{}
-	mi := &file_messages_actors_proto_msgTypes[169]
+	mi := &file_messages_actors_proto_msgTypes[170]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12879,7 +12948,7 @@ func (x *LicenseInfo) String() string {
 func (*LicenseInfo) ProtoMessage() {}
 
 func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[169]
+	mi := &file_messages_actors_proto_msgTypes[170]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12892,7 +12961,7 @@ func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseInfo.ProtoReflect.Descriptor instead.
 func (*LicenseInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{169}
+	return file_messages_actors_proto_rawDescGZIP(), []int{170}
 }
 
 func (x *LicenseInfo) GetLevel() string {
@@ -12957,7 +13026,7 @@ type LicenseFeature struct {
 
 func (x *LicenseFeature) Reset() {
 	*x = LicenseFeature{}
-	mi := &file_messages_actors_proto_msgTypes[170]
+	mi := &file_messages_actors_proto_msgTypes[171]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12969,7 +13038,7 @@ func (x *LicenseFeature) String() string {
 func (*LicenseFeature) ProtoMessage() {}
 
 func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[170]
+	mi := &file_messages_actors_proto_msgTypes[171]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12982,7 +13051,7 @@ func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseFeature.ProtoReflect.Descriptor instead.
 func (*LicenseFeature) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{170}
+	return file_messages_actors_proto_rawDescGZIP(), []int{171}
 }
 
 func (x *LicenseFeature) GetName() string {
@@ -13032,7 +13101,7 @@ type InstallLicense struct {
 
 func (x *InstallLicense) Reset() {
 	*x = InstallLicense{}
-	mi := &file_messages_actors_proto_msgTypes[171]
+	mi := &file_messages_actors_proto_msgTypes[172]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -13044,7 +13113,7 @@ func (x *InstallLicense) String() string {
 func (*InstallLicense) ProtoMessage() {}
 
 func (x *InstallLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[171]
+	mi := &file_messages_actors_proto_msgTypes[172]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -13057,7 +13126,7 @@ func (x *InstallLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallLicense.ProtoReflect.Descriptor instead.
 func (*InstallLicense) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{171}
+	return file_messages_actors_proto_rawDescGZIP(), []int{172}
 }
 
 func (x *InstallLicense) GetHeader() *Header {
@@ -13092,7 +13161,7 @@ type InstallLicenseReply struct {
 
 func (x *InstallLicenseReply) Reset() {
 	*x = InstallLicenseReply{}
-	mi := &file_messages_actors_proto_msgTypes[172]
+	mi := &file_messages_actors_proto_msgTypes[173]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -13104,7 +13173,7 @@ func (x *InstallLicenseReply) String() string {
 func (*InstallLicenseReply) ProtoMessage() {}
 
 func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[172]
+	mi := &file_messages_actors_proto_msgTypes[173]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -13117,7 +13186,7 @@ func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallLicenseReply.ProtoReflect.Descriptor instead.
 func (*InstallLicenseReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{172}
+	return file_messages_actors_proto_rawDescGZIP(), []int{173}
 }
 
 func (x *InstallLicenseReply) GetHeader() *Header {
@@ -13619,7 +13688,13 @@ const file_messages_actors_proto_rawDesc = "" +
 	"generation\x12\x1f\n" +
 	"\vreplica_gen\x18\x04 \x01(\x04R\n" +
 	"replicaGen\x12\x14\n" +
-	"\x05cause\x18\x05 \x01(\tR\x05cause\"9\n" +
+	"\x05cause\x18\x05 \x01(\tR\x05cause\"j\n" +
+	"\n" +
+	"FileUnread\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\"9\n" +
 	"\tCheckCopy\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\x04R\x06volume\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\"\xb0\x01\n" +
@@ -14323,7 +14398,7 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 175)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 176)
 var file_messages_actors_proto_goTypes = []any{
 	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
 	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
@@ -14386,205 +14461,206 @@ var file_messages_actors_proto_goTypes = []any{
 	(*DropCopy)(nil),                 // 58: tiercel.v1.DropCopy
 	(*DropCopyReply)(nil),            // 59: tiercel.v1.DropCopyReply
 	(*CopyDamaged)(nil),              // 60: tiercel.v1.CopyDamaged
-	(*CheckCopy)(nil),                // 61: tiercel.v1.CheckCopy
-	(*VerifyCopy)(nil),               // 62: tiercel.v1.VerifyCopy
-	(*VerifyCopyReply)(nil),          // 63: tiercel.v1.VerifyCopyReply
-	(*ScrubCopies)(nil),              // 64: tiercel.v1.ScrubCopies
-	(*ScrubCopiesReply)(nil),         // 65: tiercel.v1.ScrubCopiesReply
-	(*SettingsChanged)(nil),          // 66: tiercel.v1.SettingsChanged
-	(*ReadExtent)(nil),               // 67: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),          // 68: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),            // 69: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                    // 70: tiercel.v1.Greet
-	(*GreetReply)(nil),               // 71: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),              // 72: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                  // 73: tiercel.v1.IAmHere
-	(*DiscoveredPeers)(nil),          // 74: tiercel.v1.DiscoveredPeers
-	(*Admitted)(nil),                 // 75: tiercel.v1.Admitted
-	(*Heartbeat)(nil),                // 76: tiercel.v1.Heartbeat
-	(*WorkerLatency)(nil),            // 77: tiercel.v1.WorkerLatency
-	(*PeerLatency)(nil),              // 78: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),             // 79: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),                // 80: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),           // 81: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),              // 82: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),         // 83: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),               // 84: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),           // 85: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),      // 86: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),            // 87: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),       // 88: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),               // 89: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),          // 90: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),             // 91: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),        // 92: tiercel.v1.ReleaseBrakeReply
-	(*StartRebalance)(nil),           // 93: tiercel.v1.StartRebalance
-	(*StartJobReply)(nil),            // 94: tiercel.v1.StartJobReply
-	(*PlannedMove)(nil),              // 95: tiercel.v1.PlannedMove
-	(*DrainWorker)(nil),              // 96: tiercel.v1.DrainWorker
-	(*StartScrub)(nil),               // 97: tiercel.v1.StartScrub
-	(*ListJobs)(nil),                 // 98: tiercel.v1.ListJobs
-	(*ListJobsReply)(nil),            // 99: tiercel.v1.ListJobsReply
-	(*JobInfo)(nil),                  // 100: tiercel.v1.JobInfo
-	(*ChangeJob)(nil),                // 101: tiercel.v1.ChangeJob
-	(*DescribeReplication)(nil),      // 102: tiercel.v1.DescribeReplication
-	(*DescribeReplicationReply)(nil), // 103: tiercel.v1.DescribeReplicationReply
-	(*TierReplication)(nil),          // 104: tiercel.v1.TierReplication
-	(*ExplainPlacement)(nil),         // 105: tiercel.v1.ExplainPlacement
-	(*ExplainPlacementReply)(nil),    // 106: tiercel.v1.ExplainPlacementReply
-	(*JudgedWorker)(nil),             // 107: tiercel.v1.JudgedWorker
-	(*ChangeTier)(nil),               // 108: tiercel.v1.ChangeTier
-	(*ChangeSettings)(nil),           // 109: tiercel.v1.ChangeSettings
-	(*ChangeClusterReply)(nil),       // 110: tiercel.v1.ChangeClusterReply
-	(*ListQuotas)(nil),               // 111: tiercel.v1.ListQuotas
-	(*ListQuotasReply)(nil),          // 112: tiercel.v1.ListQuotasReply
-	(*QuotaInfo)(nil),                // 113: tiercel.v1.QuotaInfo
-	(*ChangeQuota)(nil),              // 114: tiercel.v1.ChangeQuota
-	(*ChangeQuotaReply)(nil),         // 115: tiercel.v1.ChangeQuotaReply
-	(*VerifyQuotas)(nil),             // 116: tiercel.v1.VerifyQuotas
-	(*VerifyQuotasReply)(nil),        // 117: tiercel.v1.VerifyQuotasReply
-	(*UsageDifference)(nil),          // 118: tiercel.v1.UsageDifference
-	(*DescribeReserved)(nil),         // 119: tiercel.v1.DescribeReserved
-	(*DescribeReservedReply)(nil),    // 120: tiercel.v1.DescribeReservedReply
-	(*QuotaStand)(nil),               // 121: tiercel.v1.QuotaStand
-	(*QuotaQuestion)(nil),            // 122: tiercel.v1.QuotaQuestion
-	(*QuotaStandReply)(nil),          // 123: tiercel.v1.QuotaStandReply
-	(*QuotaAnswer)(nil),              // 124: tiercel.v1.QuotaAnswer
-	(*StagedUpload)(nil),             // 125: tiercel.v1.StagedUpload
-	(*ListTenants)(nil),              // 126: tiercel.v1.ListTenants
-	(*ListTenantsReply)(nil),         // 127: tiercel.v1.ListTenantsReply
-	(*NamedTenant)(nil),              // 128: tiercel.v1.NamedTenant
-	(*SurveyUsage)(nil),              // 129: tiercel.v1.SurveyUsage
-	(*SurveyUsageReply)(nil),         // 130: tiercel.v1.SurveyUsageReply
-	(*Propose)(nil),                  // 131: tiercel.v1.Propose
-	(*ProposeReply)(nil),             // 132: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),                // 133: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),           // 134: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),             // 135: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                 // 136: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),           // 137: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),          // 138: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),            // 139: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),            // 140: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),             // 141: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),            // 142: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),        // 143: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),             // 144: tiercel.v1.RaftMessages
-	(*Superseded)(nil),               // 145: tiercel.v1.Superseded
-	(*StandbyMatch)(nil),             // 146: tiercel.v1.StandbyMatch
-	(*LogMembers)(nil),               // 147: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),            // 148: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),       // 149: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),          // 150: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),        // 151: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),          // 152: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),             // 153: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),        // 154: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),              // 155: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),         // 156: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),              // 157: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),       // 158: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil),  // 159: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                   // 160: tiercel.v1.Lookup
-	(*LookupItem)(nil),               // 161: tiercel.v1.LookupItem
-	(*LookupReply)(nil),              // 162: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),             // 163: tiercel.v1.LookupAnswer
-	(*FindExtents)(nil),              // 164: tiercel.v1.FindExtents
-	(*FindExtentsReply)(nil),         // 165: tiercel.v1.FindExtentsReply
-	(*NamedExtent)(nil),              // 166: tiercel.v1.NamedExtent
-	(*DescribeVolumes)(nil),          // 167: tiercel.v1.DescribeVolumes
-	(*DescribeVolumesReply)(nil),     // 168: tiercel.v1.DescribeVolumesReply
-	(*LicenseInfo)(nil),              // 169: tiercel.v1.LicenseInfo
-	(*LicenseFeature)(nil),           // 170: tiercel.v1.LicenseFeature
-	(*InstallLicense)(nil),           // 171: tiercel.v1.InstallLicense
-	(*InstallLicenseReply)(nil),      // 172: tiercel.v1.InstallLicenseReply
-	nil,                              // 173: tiercel.v1.Error.DetailsEntry
-	nil,                              // 174: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),           // 175: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),            // 176: tiercel.v1.CommandResult
-	(*FileRow)(nil),                  // 177: tiercel.v1.FileRow
-	(*VolumeRow)(nil),                // 178: tiercel.v1.VolumeRow
-	(*Conditions)(nil),               // 179: tiercel.v1.Conditions
-	(*Extent)(nil),                   // 180: tiercel.v1.Extent
-	(*ClusterRow)(nil),               // 181: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),                // 182: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),                // 183: tiercel.v1.WorkerRow
-	(*JobRow)(nil),                   // 184: tiercel.v1.JobRow
-	(*Command)(nil),                  // 185: tiercel.v1.Command
-	(*Settings)(nil),                 // 186: tiercel.v1.Settings
-	(JobKind)(0),                     // 187: tiercel.v1.JobKind
-	(JobState)(0),                    // 188: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 189: tiercel.v1.TierRow
-	(*LicenseRow)(nil),               // 190: tiercel.v1.LicenseRow
+	(*FileUnread)(nil),               // 61: tiercel.v1.FileUnread
+	(*CheckCopy)(nil),                // 62: tiercel.v1.CheckCopy
+	(*VerifyCopy)(nil),               // 63: tiercel.v1.VerifyCopy
+	(*VerifyCopyReply)(nil),          // 64: tiercel.v1.VerifyCopyReply
+	(*ScrubCopies)(nil),              // 65: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 66: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 67: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 68: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 69: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 70: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 71: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 72: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 73: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 74: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 75: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 76: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 77: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 78: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 79: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 80: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 81: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 82: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 83: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 84: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 85: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 86: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 87: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 88: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 89: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 90: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 91: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 92: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 93: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 94: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 95: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 96: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 97: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 98: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 99: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 100: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 101: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 102: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 103: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 104: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 105: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 106: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 107: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 108: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 109: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 110: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 111: tiercel.v1.ChangeClusterReply
+	(*ListQuotas)(nil),               // 112: tiercel.v1.ListQuotas
+	(*ListQuotasReply)(nil),          // 113: tiercel.v1.ListQuotasReply
+	(*QuotaInfo)(nil),                // 114: tiercel.v1.QuotaInfo
+	(*ChangeQuota)(nil),              // 115: tiercel.v1.ChangeQuota
+	(*ChangeQuotaReply)(nil),         // 116: tiercel.v1.ChangeQuotaReply
+	(*VerifyQuotas)(nil),             // 117: tiercel.v1.VerifyQuotas
+	(*VerifyQuotasReply)(nil),        // 118: tiercel.v1.VerifyQuotasReply
+	(*UsageDifference)(nil),          // 119: tiercel.v1.UsageDifference
+	(*DescribeReserved)(nil),         // 120: tiercel.v1.DescribeReserved
+	(*DescribeReservedReply)(nil),    // 121: tiercel.v1.DescribeReservedReply
+	(*QuotaStand)(nil),               // 122: tiercel.v1.QuotaStand
+	(*QuotaQuestion)(nil),            // 123: tiercel.v1.QuotaQuestion
+	(*QuotaStandReply)(nil),          // 124: tiercel.v1.QuotaStandReply
+	(*QuotaAnswer)(nil),              // 125: tiercel.v1.QuotaAnswer
+	(*StagedUpload)(nil),             // 126: tiercel.v1.StagedUpload
+	(*ListTenants)(nil),              // 127: tiercel.v1.ListTenants
+	(*ListTenantsReply)(nil),         // 128: tiercel.v1.ListTenantsReply
+	(*NamedTenant)(nil),              // 129: tiercel.v1.NamedTenant
+	(*SurveyUsage)(nil),              // 130: tiercel.v1.SurveyUsage
+	(*SurveyUsageReply)(nil),         // 131: tiercel.v1.SurveyUsageReply
+	(*Propose)(nil),                  // 132: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 133: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 134: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 135: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 136: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 137: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 138: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 139: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 140: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 141: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 142: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 143: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 144: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 145: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 146: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 147: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 148: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 149: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 150: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 151: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 152: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 153: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 154: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 155: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 156: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 157: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 158: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 159: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 160: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 161: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 162: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 163: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 164: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 165: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 166: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 167: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 168: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 169: tiercel.v1.DescribeVolumesReply
+	(*LicenseInfo)(nil),              // 170: tiercel.v1.LicenseInfo
+	(*LicenseFeature)(nil),           // 171: tiercel.v1.LicenseFeature
+	(*InstallLicense)(nil),           // 172: tiercel.v1.InstallLicense
+	(*InstallLicenseReply)(nil),      // 173: tiercel.v1.InstallLicenseReply
+	nil,                              // 174: tiercel.v1.Error.DetailsEntry
+	nil,                              // 175: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 176: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 177: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 178: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 179: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 180: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 181: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 182: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 183: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 184: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 185: tiercel.v1.JobRow
+	(*Command)(nil),                  // 186: tiercel.v1.Command
+	(*Settings)(nil),                 // 187: tiercel.v1.Settings
+	(JobKind)(0),                     // 188: tiercel.v1.JobKind
+	(JobState)(0),                    // 189: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 190: tiercel.v1.TierRow
+	(*LicenseRow)(nil),               // 191: tiercel.v1.LicenseRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
 	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	173, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	174, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
 	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	175, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	176, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
 	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	176, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	177, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	178, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	177, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	178, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	179, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 9: tiercel.v1.PutBatch.header:type_name -> tiercel.v1.Header
 	4,   // 10: tiercel.v1.PutBatch.items:type_name -> tiercel.v1.Put
 	2,   // 11: tiercel.v1.PutBatchReply.header:type_name -> tiercel.v1.Header
 	3,   // 12: tiercel.v1.PutBatchReply.error:type_name -> tiercel.v1.Error
 	5,   // 13: tiercel.v1.PutBatchReply.items:type_name -> tiercel.v1.PutReply
 	2,   // 14: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	175, // 15: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	176, // 15: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 16: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
 	3,   // 17: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
 	2,   // 18: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
 	2,   // 19: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
 	3,   // 20: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
 	2,   // 21: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	175, // 22: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	176, // 22: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
 	2,   // 23: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
 	2,   // 24: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	179, // 25: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	180, // 25: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
 	2,   // 26: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
 	2,   // 27: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
 	3,   // 28: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	176, // 29: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	177, // 29: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
 	2,   // 30: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
 	2,   // 31: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
 	3,   // 32: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	177, // 33: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	178, // 34: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	178, // 33: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	179, // 34: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 35: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
 	2,   // 36: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
 	3,   // 37: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	180, // 38: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	178, // 39: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	181, // 38: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	179, // 39: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 40: tiercel.v1.List.header:type_name -> tiercel.v1.Header
 	2,   // 41: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
 	3,   // 42: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
 	23,  // 43: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	177, // 44: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	178, // 44: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
 	2,   // 45: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
 	2,   // 46: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
 	3,   // 47: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	181, // 48: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	182, // 49: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	178, // 50: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	183, // 51: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	182, // 48: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	183, // 49: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	179, // 50: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	184, // 51: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
 	47,  // 52: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	184, // 53: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	185, // 53: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
 	26,  // 54: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
-	169, // 55: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
+	170, // 55: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
 	2,   // 56: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
 	28,  // 57: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
 	2,   // 58: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
 	30,  // 59: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
 	3,   // 60: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
 	2,   // 61: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	185, // 62: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	186, // 62: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
 	2,   // 63: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
 	34,  // 64: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	176, // 65: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	181, // 66: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	177, // 65: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	182, // 66: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
 	47,  // 67: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
 	36,  // 68: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
 	2,   // 69: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
@@ -14592,7 +14668,7 @@ var file_messages_actors_proto_depIdxs = []int32{
 	2,   // 71: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
 	40,  // 72: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
 	3,   // 73: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	180, // 74: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	181, // 74: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
 	2,   // 75: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
 	38,  // 76: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
 	2,   // 77: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
@@ -14627,13 +14703,13 @@ var file_messages_actors_proto_depIdxs = []int32{
 	2,   // 106: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
 	2,   // 107: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
 	3,   // 108: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	186, // 109: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	187, // 109: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
 	2,   // 110: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	180, // 111: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	181, // 111: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
 	2,   // 112: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
 	3,   // 113: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
 	2,   // 114: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	183, // 115: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	184, // 115: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
 	2,   // 116: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
 	3,   // 117: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
 	36,  // 118: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
@@ -14641,26 +14717,26 @@ var file_messages_actors_proto_depIdxs = []int32{
 	2,   // 120: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
 	2,   // 121: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
 	47,  // 122: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	183, // 123: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	78,  // 124: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	78,  // 125: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	184, // 123: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	79,  // 124: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	79,  // 125: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
 	2,   // 126: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
 	3,   // 127: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	80,  // 128: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	81,  // 128: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
 	36,  // 129: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	174, // 130: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	80,  // 131: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	175, // 130: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	81,  // 131: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
 	2,   // 132: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
 	2,   // 133: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
 	3,   // 134: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	84,  // 135: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	183, // 136: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	85,  // 135: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	184, // 136: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
 	47,  // 137: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	178, // 138: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	179, // 138: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 139: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
 	2,   // 140: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
 	3,   // 141: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	80,  // 142: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	81,  // 142: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
 	2,   // 143: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
 	2,   // 144: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
 	3,   // 145: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
@@ -14673,75 +14749,75 @@ var file_messages_actors_proto_depIdxs = []int32{
 	2,   // 152: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
 	2,   // 153: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
 	3,   // 154: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	100, // 155: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	95,  // 156: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	101, // 155: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	96,  // 156: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
 	2,   // 157: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
 	2,   // 158: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
 	2,   // 159: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	187, // 160: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	188, // 160: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
 	2,   // 161: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
 	3,   // 162: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	100, // 163: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	184, // 164: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	95,  // 165: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	101, // 163: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	185, // 164: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	96,  // 165: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
 	2,   // 166: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	188, // 167: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	189, // 167: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
 	2,   // 168: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
 	2,   // 169: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
 	3,   // 170: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	104, // 171: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	105, // 171: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
 	46,  // 172: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
 	2,   // 173: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
 	2,   // 174: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
 	3,   // 175: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	107, // 176: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	178, // 177: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	108, // 176: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	179, // 177: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
 	2,   // 178: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	189, // 179: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	190, // 179: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
 	2,   // 180: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	186, // 181: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	187, // 181: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
 	2,   // 182: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
 	3,   // 183: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	181, // 184: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	182, // 184: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
 	2,   // 185: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
 	2,   // 186: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
 	3,   // 187: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
-	113, // 188: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
+	114, // 188: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
 	2,   // 189: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
 	2,   // 190: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
 	3,   // 191: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
-	113, // 192: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
+	114, // 192: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
 	2,   // 193: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
 	2,   // 194: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
 	3,   // 195: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
-	118, // 196: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
+	119, // 196: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
 	2,   // 197: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
 	2,   // 198: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
 	2,   // 199: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
-	122, // 200: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
+	123, // 200: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
 	2,   // 201: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
 	3,   // 202: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
-	124, // 203: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
-	125, // 204: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
+	125, // 203: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
+	126, // 204: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
 	2,   // 205: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
 	2,   // 206: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
 	3,   // 207: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
-	128, // 208: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
-	182, // 209: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
+	129, // 208: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
+	183, // 209: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
 	2,   // 210: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
 	2,   // 211: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
 	3,   // 212: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
-	118, // 213: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
+	119, // 213: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
 	2,   // 214: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	185, // 215: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	186, // 215: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
 	2,   // 216: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
 	3,   // 217: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
 	2,   // 218: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
 	2,   // 219: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
 	3,   // 220: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	136, // 221: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	137, // 221: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
 	34,  // 222: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	185, // 223: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	186, // 223: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
 	3,   // 224: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
 	36,  // 225: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
 	2,   // 226: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
@@ -14754,43 +14830,43 @@ var file_messages_actors_proto_depIdxs = []int32{
 	3,   // 233: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
 	2,   // 234: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
 	2,   // 235: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	157, // 236: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	158, // 236: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
 	2,   // 237: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
 	2,   // 238: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
 	3,   // 239: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
 	2,   // 240: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	161, // 241: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	162, // 241: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
 	17,  // 242: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
 	19,  // 243: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
 	21,  // 244: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
 	24,  // 245: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	164, // 246: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	167, // 247: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	121, // 248: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
-	126, // 249: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
-	129, // 250: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
+	165, // 246: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	168, // 247: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	122, // 248: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
+	127, // 249: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
+	130, // 250: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
 	2,   // 251: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	163, // 252: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	164, // 252: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
 	18,  // 253: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
 	20,  // 254: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
 	22,  // 255: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
 	25,  // 256: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	165, // 257: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	168, // 258: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	123, // 259: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
-	127, // 260: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
-	130, // 261: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
+	166, // 257: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	169, // 258: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	124, // 259: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
+	128, // 260: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
+	131, // 261: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
 	2,   // 262: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
 	2,   // 263: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
 	3,   // 264: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	166, // 265: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	180, // 266: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	167, // 265: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	181, // 266: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
 	2,   // 267: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
 	2,   // 268: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
 	3,   // 269: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	178, // 270: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	190, // 271: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
-	170, // 272: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
+	179, // 270: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	191, // 271: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
+	171, // 272: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
 	2,   // 273: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
 	2,   // 274: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
 	3,   // 275: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
@@ -14808,7 +14884,7 @@ func file_messages_actors_proto_init() {
 	}
 	file_messages_rows_proto_init()
 	file_messages_commands_proto_init()
-	file_messages_actors_proto_msgTypes[161].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[162].OneofWrappers = []any{
 		(*LookupItem_Stat)(nil),
 		(*LookupItem_Manifest)(nil),
 		(*LookupItem_List)(nil),
@@ -14819,7 +14895,7 @@ func file_messages_actors_proto_init() {
 		(*LookupItem_ListTenants)(nil),
 		(*LookupItem_SurveyUsage)(nil),
 	}
-	file_messages_actors_proto_msgTypes[163].OneofWrappers = []any{
+	file_messages_actors_proto_msgTypes[164].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
 		(*LookupAnswer_Manifest)(nil),
 		(*LookupAnswer_List)(nil),
@@ -14836,7 +14912,7 @@ func file_messages_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   175,
+			NumMessages:   176,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

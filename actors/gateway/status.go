@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"tiercel/cluster/compaction"
+	"tiercel/cluster/model"
 	"tiercel/cluster/shortage"
 	"tiercel/messages"
 )
@@ -32,6 +34,7 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 		s.State = "read_only"
 	}
 	s.Warnings = append(s.Warnings, shortage.Of(s.Cluster, s.WorkerNodes, s.Workers)...)
+	s.Warnings = append(s.Warnings, damaged(s.Volumes)...)
 	if n := g.master.SilentWorkers; n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("nothing is heard of %s; start them, or remove from the cluster what will not come back", namedOf(g.master.Silent, int(n))))
 		if s.State == "healthy" {
@@ -53,7 +56,25 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 	}
 }
 
-// namedOf is a list of workers of which the first are named.
+// maxDamaged volumes are named in the status.
+const maxDamaged = 16
+
+// damaged names the volumes of which every copy is.
+func damaged(rows []*messages.VolumeRow) []string {
+	var ids []string
+	for _, row := range rows {
+		if compaction.Damaged(row) {
+			ids = append(ids, model.VolumeID(row.Id).String())
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("every copy of volume %s is damaged: the compaction job moves what can be read of it, and names the files that cannot; delete them, or store them again",
+		namedOf(ids[:min(len(ids), maxDamaged)], len(ids)))}
+}
+
+// namedOf is a list of which the first are named.
 func namedOf(named []string, count int) string {
 	if more := count - len(named); more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(named, ", "), more)

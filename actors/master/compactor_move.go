@@ -110,9 +110,15 @@ func (c *Compactor) readNext(ctx *runtime.Context, m *move) {
 	})
 }
 
-// tellUnread names a file of which a piece can be read from no copy, once.
+// tellUnread names a file of which a piece can be read from no copy: to the job with each
+// pass, in the log once.
 func (c *Compactor) tellUnread(ctx *runtime.Context, m *move) {
-	if at := m.named; compaction.Damaged(c.rows[at.Extent.Volume]) && !c.told[at.Version] {
+	at := m.named
+	if !compaction.Damaged(c.rows[at.Extent.Volume]) {
+		return
+	}
+	ctx.Send(ctx.Runtime().Local(c.cfg.ForemanPath), &messages.FileUnread{Volume: at.Extent.Volume, Tenant: at.Tenant, Path: at.Path, Version: at.Version})
+	if !c.told[at.Version] {
 		if len(c.told) >= maxTold {
 			clear(c.told)
 		}

@@ -38,8 +38,9 @@ type Foreman struct {
 	asks     []ask        // of operators, that wait for the catalog
 	inDebt   [3]time.Time // since when each tier has lacked copies
 	lags     *messages.DescribeReplicationReply
-	rested   time.Time // no plan before, while nothing is logged
-	uneven   time.Time // when a rebalance by itself is thought of again
+	unread   map[uint64][]unreadFile // by volume
+	rested   time.Time               // no plan before, while nothing is logged
+	uneven   time.Time               // when a rebalance by itself is thought of again
 
 	waiting map[askKey]bool        // for bandwidth
 	budget  pace.Bucket            // of all jobs together
@@ -92,6 +93,7 @@ func newForeman(cfg Config) *Foreman {
 		copies: make(map[replication.Copy]*copying), failed: make(map[replication.Copy]*failure), sound: make(map[replication.Copy]sound), changing: make(map[uint64]time.Time),
 		creating: make(map[replication.JobKey]time.Time), tallies: make(map[uint64]*tally), sweeps: make(map[string]*sweep),
 		scrubs: make(map[uint64]map[string]*messages.ScrubCopiesReply), budgets: make(map[uint64]pace.Bucket), waiting: make(map[askKey]bool),
+		unread: make(map[uint64][]unreadFile),
 	}
 }
 
@@ -127,6 +129,8 @@ func (f *Foreman) Receive(ctx *runtime.Context, msg any) {
 		f.onGrantDue(ctx, m)
 	case *messages.DescribeReplicationReply:
 		f.lags = m
+	case *messages.FileUnread:
+		f.onFileUnread(ctx, m)
 	case *messages.ScrubCopiesReply:
 		f.onScrubbed(m)
 	default:
@@ -196,6 +200,7 @@ func (f *Foreman) forget(now time.Time) {
 			delete(f.failed, key)
 		}
 	}
+	f.forgetUnread(now)
 	for key, x := range f.sound {
 		if now.Sub(x.at) > soundTicks*f.cfg.ReconcileTick {
 			delete(f.sound, key)

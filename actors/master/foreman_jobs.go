@@ -216,6 +216,7 @@ func (f *Foreman) driveCompaction(ctx *runtime.Context) {
 			if compaction.Damaged(row) {
 				blockers = append(blockers, fmt.Sprintf(
 					"each copy of volume %d is damaged; %d bytes in it are to be moved, and what nobody can read of them stays: delete the files that cannot be read, or store them again", row.Id, row.LiveBytes))
+				blockers = append(blockers, f.unreadIn(row.Id)...)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package master
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"tiercel/actors/runtime"
@@ -277,7 +278,7 @@ func (f *Foreman) markDamaged(ctx *runtime.Context, row *messages.VolumeRow, m *
 }
 
 // clipText keeps a text within what a row takes.
-func clipText(s string) string { return s[:min(len(s), 500)] }
+func clipText(s string) string { return strings.ToValidUTF8(s[:min(len(s), 500)], "") }
 
 // drop tells a worker to delete a copy that no row names.
 func (f *Foreman) drop(ctx *runtime.Context, node string, volume, replicaGen uint64, setAside bool, cause string) {

@@ -1,8 +1,11 @@
 package master
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -144,4 +147,39 @@ func TestForeman_ACopyThatIsNotSoundKeepsTheOtherOne(t *testing.T) {
 			assert.Equal(t, !damaged, len(y.verifies()) > 1, "and is tried again")
 		})
 	}
+}
+
+func TestForeman_NamesTheFilesThatNobodyCanReadWhileTheyAre(t *testing.T) {
+	y := newYard(t, 3)
+	row := y.sealed(1, "w-1")
+	row.State, row.Members[0].Verified, row.Members[0].Damaged, row.Members[0].Job = messages.VolumeState_RETIRING, false, true, 3
+	y.status.Jobs = []*messages.JobRow{{Id: 5, Kind: messages.JobKind_COMPACTION, State: messages.JobState_RUNNING}}
+	long := "/" + strings.Repeat("ä", 500)
+	tell := func(from, to int) {
+		for n := from; n < to; n++ {
+			y.tell("w-1", &messages.FileUnread{Volume: 1, Tenant: "acme", Path: fmt.Sprintf("%s%d", long, n), Version: uint64(n)})
+			y.tell("w-1", &messages.FileUnread{Volume: 1, Tenant: "acme", Path: fmt.Sprintf("%s%d", long, n), Version: uint64(n)})
+		}
+	}
+	newestBlockers := func() (out []string) {
+		for _, cmd := range y.logged {
+			if u := cmd.GetUpdateJob(); u != nil {
+				out = u.Blockers
+			}
+		}
+		return out
+	}
+	tell(0, 2)
+	y.world.Run(5 * time.Second)
+	require.Len(t, newestBlockers(), 3)
+	tell(2, 30)
+	y.world.Run(5 * time.Second)
+	got := newestBlockers()
+	require.Len(t, got, 2+maxUnread)
+	for _, b := range got {
+		assert.True(t, utf8.ValidString(b) && len(b) <= 1024, "the log takes it")
+	}
+	assert.Equal(t, "no copy can be read of other files in volume 1", got[len(got)-1])
+	y.world.Run(unreadFor + 10*time.Second)
+	assert.Len(t, newestBlockers(), 1, "they were deleted, or stored again")
 }

@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +78,10 @@ func TestStory_WhatNoCopyHasStaysUntilItIsStoredAgainAndTheRestIsMoved(t *testin
 	last := jobs[len(jobs)-1]
 	require.NotEmpty(t, last.Blockers, "%v", last)
 	assert.Contains(t, last.Blockers[0], fmt.Sprintf("each copy of volume %d is damaged", row.Id))
+	require.Len(t, last.Blockers, 2)
+	assert.Regexp(t, `^no copy can be read of /cache/\d+ of tenant `+clientTenant+`$`, last.Blockers[1])
+	status := ask[*messages.ClusterStatusReply](p, gatewayPath, &messages.ClusterStatus{Header: p.header()})
+	assert.Contains(t, strings.Join(status.Warnings, "\n"), "every copy of volume "+model.VolumeID(row.Id).String()+" is damaged")
 
 	lost := 0
 	for n := range 30 {
