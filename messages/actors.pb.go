@@ -6209,6 +6209,7 @@ type Heartbeat struct {
 	Latency       []*PeerLatency         `protobuf:"bytes,8,rep,name=latency,proto3" json:"latency,omitempty"`
 	Applied       uint64                 `protobuf:"varint,9,opt,name=applied,proto3" json:"applied,omitempty"` // of the local catalog, 0: holds none
 	Sequence      uint64                 `protobuf:"varint,10,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	ClusterId     string                 `protobuf:"bytes,11,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6311,6 +6312,13 @@ func (x *Heartbeat) GetSequence() uint64 {
 		return x.Sequence
 	}
 	return 0
+}
+
+func (x *Heartbeat) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
 }
 
 // Controller -> coordinator: the median way from a worker to its peers and back.
@@ -13803,7 +13811,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x0fDiscoveredPeers\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\"\n" +
 	"\n" +
-	"\bAdmitted\"\xeb\x02\n" +
+	"\bAdmitted\"\x8a\x03\n" +
 	"\tHeartbeat\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12 \n" +
@@ -13815,7 +13823,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\alatency\x18\b \x03(\v2\x17.tiercel.v1.PeerLatencyR\alatency\x12\x18\n" +
 	"\aapplied\x18\t \x01(\x04R\aapplied\x12\x1a\n" +
 	"\bsequence\x18\n" +
-	" \x01(\x04R\bsequence\"h\n" +
+	" \x01(\x04R\bsequence\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\v \x01(\tR\tclusterId\"h\n" +
 	"\rWorkerLatency\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06micros\x18\x02 \x01(\x03R\x06micros\x12+\n" +

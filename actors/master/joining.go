@@ -21,9 +21,8 @@ func (c *Controller) onHeartbeat(ctx *runtime.Context, m *messages.Heartbeat) {
 			"the worker %s has left this cluster for good; start it with an empty data directory, as a new worker", m.Node))
 		return
 	}
-	if id := m.Worker.GetRaftId(); c.started() && id != 0 && row.GetRaftId() != 0 && row.RaftId != id {
-		// The log would not take it in, and it must not pass for the one that is known.
-		c.refuseBeat(ctx, ctx.Sender(), m, catalog.RaftIDChanged(m.Node))
+	if id := c.cluster.GetClusterId(); id != "" && m.ClusterId != id {
+		c.refuseBeat(ctx, ctx.Sender(), m, foreign(m.Node, m.ClusterId, id))
 		return
 	}
 	claim := health.Claim{Address: m.Address, Incarnation: m.Incarnation, Boot: m.Boot}
@@ -43,7 +42,7 @@ func (c *Controller) takeBeat(ctx *runtime.Context, to *actor.PID, m *messages.H
 	row, now := c.row(m.Node), ctx.Now()
 	c.beats[m.Node], c.heardAt[m.Node] = m, now
 	c.tracker.Heard(m.Node, now)
-	if row == nil || row.Incarnation != m.Incarnation || row.Address != m.Address || row.DiskType != m.Worker.GetDiskType() || row.RaftId == 0 {
+	if row == nil || row.Incarnation != m.Incarnation || row.Address != m.Address || row.DiskType != m.Worker.GetDiskType() || row.RaftId != m.Worker.GetRaftId() {
 		c.register(ctx, m.Node, m.Worker)
 	}
 	if micros := median(m.Latency); micros > 0 {
@@ -81,8 +80,7 @@ func (c *Controller) onGreet(ctx *runtime.Context, m *messages.Greet) {
 	}
 	id := c.cluster.ClusterId
 	if m.ClusterId != "" && m.ClusterId != id {
-		ctx.Reply(c.greetReply(ctx, m, model.Errorf(model.CodeConflict, "join",
-			"%s belongs to cluster %s and this is cluster %s; start it with an empty data directory", m.Node, m.ClusterId, id)))
+		ctx.Reply(c.greetReply(ctx, m, foreign(m.Node, m.ClusterId, id)))
 		return
 	}
 	claim := health.Claim{Address: m.Address, Incarnation: m.Incarnation, Boot: m.Boot}
@@ -94,6 +92,12 @@ func (c *Controller) onGreet(ctx *runtime.Context, m *messages.Greet) {
 	default:
 		c.takeIn(ctx, ctx.Sender(), m)
 	}
+}
+
+// foreign refuses a node of another cluster. One that lost its directory and was started
+// without being told to join founds one of its own, at an address that is known here.
+func foreign(node, theirs, ours string) error {
+	return model.Errorf(model.CodeConflict, "join", "%s belongs to cluster %s and this is cluster %s; start it with an empty data directory", node, theirs, ours)
 }
 
 // takeIn registers a node that has the right to its identity, unless that is done.

@@ -209,7 +209,7 @@ func (p *process) send(path string, msg proto.Message) {
 func (p *process) beat() {
 	p.send("controller", &messages.Heartbeat{
 		Header: &messages.Header{}, Node: p.node, Incarnation: p.number, Boot: p.boot, Address: p.address, Worker: p.row(),
-		Capacity: &messages.CapacityReport{Node: p.node, TotalBytes: 100, FreeBytes: 50},
+		Capacity: &messages.CapacityReport{Node: p.node, TotalBytes: 100, FreeBytes: 50}, ClusterId: "c",
 	})
 }
 

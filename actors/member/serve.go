@@ -110,7 +110,7 @@ func (m *Member) beat(ctx *runtime.Context) {
 	id := m.cfg.Identity()
 	beat := &messages.Heartbeat{
 		Header: &messages.Header{}, Node: string(ctx.Runtime().Node()), Incarnation: ctx.Runtime().Incarnation(), Boot: m.cfg.Boot,
-		Address: ctx.Runtime().Address(), Capacity: m.capacity, Worker: m.worker(ctx, &id), Sequence: m.beats,
+		Address: ctx.Runtime().Address(), Capacity: m.capacity, Worker: m.worker(ctx, &id), Sequence: m.beats, ClusterId: string(id.ClusterID),
 	}
 	for _, node := range slices.Sorted(maps.Keys(m.peers)) {
 		if p := m.peers[node]; p.latency > 0 && len(beat.Latency) < 64 {

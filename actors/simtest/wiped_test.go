@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tiercel/actors"
+	"tiercel/actors/recovery"
 	"tiercel/cluster/model"
 )
 
@@ -53,5 +55,47 @@ func TestStory_AVoterWhoseLogWasWipedDoesNotVoteUnderItsOldID(t *testing.T) {
 			}
 			assert.Equal(t, "acknowledged", p.value("/models/a"))
 		}
+	}
+}
+
+// Found by a drill: the only advice was an empty directory, which loses what only this
+// node holds; and one that was made a worker all the same passed for the voter it had been.
+func TestStory_AVoterThatLostItsLogComesBackWithItsVolumesAndVotesUnderAnotherID(t *testing.T) {
+	for number := range 6 {
+		p := filled(t, 810+uint64(number), 3)
+		victim := p.story.hosts[number%3]
+		victim.turnOff(number%2 == 1)
+		victim.wipe(t, "log")
+		p.story.world.Run(2 * time.Second)
+		old := victim.data.Dir.Identity().RaftID
+
+		_, err := recovery.AsWorker(recovery.Options{
+			Dirs:   []recovery.Dir{{Name: string(victim.name), FS: victim.node.FS(), Node: victim.name}},
+			Random: randomReader{p.story.random}, Now: p.story.world.Now(), Apply: true, DiscardLog: true,
+		})
+		require.NoError(t, err)
+		victim.turnOn()
+		votes := func(h *host) bool {
+			m := p.story.master()
+			return m != nil && m.conf != nil && h.data != nil && slices.Contains(m.conf().Voters, h.data.Dir.Identity().RaftID)
+		}
+		require.True(t, p.story.world.RunUntil(func() bool { return votes(victim) && len(p.story.master().conf().Voters) == 3 }, 2*time.Minute), "%s", p.story.state())
+		assert.NotEqual(t, old, victim.data.Dir.Identity().RaftID)
+		assert.NotContains(t, p.story.master().conf().Voters, old)
+
+		p.host = p.story.master()
+		p.wholeAgain("it is back with its volumes")
+		p.readBack()
+		// It counts: with it and without another one the cluster goes on.
+		for _, h := range p.story.hosts {
+			if h != victim && h != p.story.master() {
+				h.turnOff(false)
+				break
+			}
+		}
+		p.story.world.Run(2 * time.Second)
+		p.host = p.story.master()
+		require.Nil(t, p.put("/sessions/after", "after", nil).Error)
+		require.Empty(t, p.story.bad)
 	}
 }

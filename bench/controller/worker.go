@@ -42,6 +42,7 @@ type worker struct {
 	node     *sim.Node
 	number   int
 	raftID   uint64
+	cluster  string // that took it in
 	accepted bool
 	dead     bool
 	beats    uint64
@@ -141,10 +142,11 @@ func (w *worker) row() *messages.WorkerRow {
 func (w *worker) member(sender *actor.PID, e *messages.Envelope) {
 	switch e.GetType() {
 	case greetReplyName:
-		if w.accepted || !decode(e, &messages.GreetReply{}).Accepted {
+		reply := decode(e, &messages.GreetReply{})
+		if w.accepted || !reply.Accepted {
 			return
 		}
-		w.accepted = true
+		w.accepted, w.cluster = true, reply.ClusterId
 		w.swarm.accepted++
 		// Members do not beat in step: each began when it began.
 		phase := time.Duration(w.swarm.world.Rand().Int64N(int64(w.swarm.interval)))
@@ -169,7 +171,7 @@ func (w *worker) beat() {
 func (w *worker) heartbeat(number uint64) *messages.Heartbeat {
 	return &messages.Heartbeat{
 		Header: &messages.Header{}, Node: string(w.node.ID()), Incarnation: 1, Boot: w.raftID, Address: string(w.node.ID()),
-		Capacity: w.capacity(), Worker: w.row(), Latency: w.latencies(), Sequence: number,
+		Capacity: w.capacity(), Worker: w.row(), Latency: w.latencies(), Sequence: number, ClusterId: w.cluster,
 	}
 }
 

@@ -57,7 +57,7 @@ var refusals = map[reason]refusal{
 	"sole_holder":                 {model.CodeConflict, "the worker {node} holds the only verified copy of {volumes} volumes ({live_bytes} bytes in use); wait for copies elsewhere, or force it and lose them"},
 	"followers_behind":            {model.CodeConflict, "the worker {node} is the primary of {volumes} open volumes whose other copies may be behind; stop it and wait until it is unreachable and they are sealed, or force it and lose what only it has"},
 	"raft_id_taken":               {model.CodeConflict, "the worker {node} has this Raft id; a data directory was copied, start with an empty one"},
-	"raft_id_changed":             {model.CodeConflict, "the worker {node} is known with another Raft id: its directory was prepared for a recovered cluster ('tiercel recover --worker'), which this is not, or mixed with another one; remove the worker, and start with an empty directory"},
+	"raft_id_changed":             {model.CodeConflict, "this start of the worker {node} is known with another Raft id; its node.yaml was mixed with another one"},
 	"version_too_old":             {model.CodeConflict, "the node's program knows cluster versions up to {has}, this cluster is at {needs}; upgrade the program"},
 	"unlicensed":                  {model.CodeLicenseDenied, "(cluster/license has the sentence)"},
 	"license_expired":             {model.CodeInvalidArgument, "the licence {license} has expired, by the highest time that this cluster has seen; a clock that was moved back does not change that"},
@@ -97,10 +97,6 @@ func refuse(why reason, facts ...string) *messages.CommandResult {
 	}
 	return explain(&messages.CommandResult{Code: string(refusals[why].code), Details: details})
 }
-
-// RaftIDChanged is the refusal of a node whose Raft id is not the one that is known of it:
-// a master may tell it without asking the log.
-func RaftIDChanged(node string) error { return refuse("raft_id_changed", "node", node).Err("join") }
 
 // explain fills in the sentence of a refusal, which rows do not hold.
 func explain(res *messages.CommandResult) *messages.CommandResult {

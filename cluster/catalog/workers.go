@@ -21,8 +21,7 @@ func (c *Catalog) setWorker(node string, row *messages.WorkerRow) {
 	c.setRow(workerKey(node), row)
 }
 
-// indexWorker keeps a worker's row, and what finds it. A Raft id that a node has got
-// stays its own: registerWorker refuses another.
+// indexWorker keeps a worker's row, and what finds it.
 func (c *Catalog) indexWorker(node string, row *messages.WorkerRow) {
 	old, known := c.workers[node]
 	if !known {
@@ -35,6 +34,9 @@ func (c *Catalog) indexWorker(node string, row *messages.WorkerRow) {
 	}
 	if row.State != messages.WorkerState_LEFT {
 		c.labels[row.Dc]++
+	}
+	if known && old.RaftId != row.RaftId {
+		delete(c.raftIDs, old.RaftId)
 	}
 	if row.RaftId != 0 {
 		c.raftIDs[row.RaftId] = node
@@ -60,7 +62,9 @@ func (c *Catalog) registerWorker(e entry, register *messages.RegisterWorker) *me
 		return refuse("stale_incarnation", "incarnation", decimal(old.Incarnation))
 	case row.MaxClusterVersion != 0 && row.MaxClusterVersion < uint64(c.cluster.ClusterVersion):
 		return refuse("version_too_old", "has", decimal(row.MaxClusterVersion), "needs", decimal(uint64(c.cluster.ClusterVersion)))
-	case old.GetRaftId() != 0 && row.RaftId != 0 && old.RaftId != row.RaftId:
+	case old.GetRaftId() != 0 && row.RaftId != 0 && old.RaftId != row.RaftId && row.Incarnation == old.Incarnation:
+		// A later start may come with another one: that node has lost its log, and holds
+		// only volumes. Under its old id it would vote again, and differently.
 		return refuse("raft_id_changed", "node", node)
 	}
 	if other, taken := c.raftIDs[row.RaftId]; taken && other != node {

@@ -56,7 +56,21 @@ func TestRegisterWorker_KeepsHealthAndRefusesStrangers(t *testing.T) {
 
 	r.refuses(model.CodeStaleEpoch, register("w-a", nil))
 	r.refuses(model.CodeConflict, register("w-copy", func(w *messages.WorkerRow) { w.RaftId = 3000 }))
-	r.refuses(model.CodeConflict, register("w-a", func(w *messages.WorkerRow) { w.Incarnation = 3; w.RaftId = 77 }))
+	r.refuses(model.CodeConflict, register("w-a", func(w *messages.WorkerRow) { w.Incarnation = 2; w.RaftId = 77 }))
+}
+
+// A node that lost its log must not vote under its old id again.
+func TestRegisterWorker_ALaterStartMayComeWithAnotherRaftID(t *testing.T) {
+	r := newRig(t)
+	r.mustDo(register("w-a", func(w *messages.WorkerRow) { w.RaftId = 11 }))
+	r.mustDo(register("w-b", func(w *messages.WorkerRow) { w.RaftId = 12 }))
+	back := func(w *messages.WorkerRow) { w.Incarnation, w.RaftId = 2, 21 }
+	r.mustDo(register("w-a", back))
+	assert.EqualValues(t, 21, r.worker("w-a").RaftId)
+	r.refuses(model.CodeConflict, register("w-c", func(w *messages.WorkerRow) { w.RaftId = 21 }))
+	r.refuses(model.CodeConflict, register("w-b", func(w *messages.WorkerRow) { w.Incarnation, w.RaftId = 2, 21 }))
+	r.refuses(model.CodeStaleEpoch, register("w-a", func(w *messages.WorkerRow) { w.RaftId = 11 })) // the original, from before the loss
+	assert.Empty(t, r.c.Verify())
 }
 
 func TestChangeWorkerState_IsACompareAndSet(t *testing.T) {

@@ -61,7 +61,9 @@ func Plan(in Input) *Change {
 	}
 	var stay, left []uint64
 	for _, id := range in.Voters {
-		if w, known := byID[id]; known && gone(w.State) {
+		// An id that nobody has was that of a node which lost its log, and came back with
+		// another one.
+		if w, known := byID[id]; known && gone(w.State) || !known && id != in.Self {
 			left = append(left, id)
 		} else {
 			stay = append(stay, id)

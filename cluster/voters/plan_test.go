@@ -76,6 +76,25 @@ func TestPlan_NeverShrinksUnderFailuresAndReplacesOneForOne(t *testing.T) {
 	assert.Contains(t, replaced.Voters, uint64(4))
 }
 
+func TestPlan_AnIdThatNobodyHasAnyMoreIsReplaced(t *testing.T) {
+	back := workers(3)
+	back[2].RaftID = 33 // it lost its log, and came back
+	in := Input{Failover: true, Workers: back, Voters: []uint64{1, 2, 3}, Self: 1}
+	got := Plan(in)
+	require.NotNil(t, got)
+	assert.ElementsMatch(t, []uint64{1, 2, 3}, got.Voters)
+	assert.Equal(t, []uint64{33}, got.Learners)
+	in.Learners, in.Progress = got.Learners, caughtUp(1, 2, 33)
+	got = Plan(in)
+	require.NotNil(t, got)
+	assert.ElementsMatch(t, []uint64{1, 2, 33}, got.Voters)
+	assert.False(t, got.AllowFewer)
+
+	in = Input{Failover: true, Workers: back[:2], Voters: []uint64{1, 2, 3}, Self: 1}
+	assert.Nil(t, Plan(in), "nobody can take its place: never fewer")
+	assert.Nil(t, Plan(Input{Failover: true, Voters: []uint64{7}, Self: 7}), "the founder, before its row is there")
+}
+
 func TestPlan_AVoterThatIsOnlyAwayKeepsItsPlace(t *testing.T) {
 	in := Input{Failover: true, Workers: workers(5), Voters: []uint64{1, 2, 3, 4, 5}, Self: 1}
 	in.Workers = append(in.Workers, election.Candidate{Node: "n-6", RaftID: 6, State: messages.WorkerState_HEALTHY, DiskType: "nvme"})
