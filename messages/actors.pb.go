@@ -3756,6 +3756,7 @@ type CapacityReport struct {
 	Failing        string                 `protobuf:"bytes,11,opt,name=failing,proto3" json:"failing,omitempty"` // why the disk takes nothing new: it failed; empty: it did not
 	DamagedVolumes uint64                 `protobuf:"varint,12,opt,name=damaged_volumes,json=damagedVolumes,proto3" json:"damaged_volumes,omitempty"`
 	BeyondWarning  []string               `protobuf:"bytes,13,rep,name=beyond_warning,json=beyondWarning,proto3" json:"beyond_warning,omitempty"` // of a sum over workers: those whose disk is used beyond the warning share; 16 at most
+	FullDisks      []string               `protobuf:"bytes,15,rep,name=full_disks,json=fullDisks,proto3" json:"full_disks,omitempty"`             // of a sum over workers: whose disk takes nothing new for want of space; 16 at most
 	FailingDisks   []string               `protobuf:"bytes,14,rep,name=failing_disks,json=failingDisks,proto3" json:"failing_disks,omitempty"`    // of a sum over workers: whose disk takes nothing new, and why; 16 at most
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -3878,6 +3879,13 @@ func (x *CapacityReport) GetDamagedVolumes() uint64 {
 func (x *CapacityReport) GetBeyondWarning() []string {
 	if x != nil {
 		return x.BeyondWarning
+	}
+	return nil
+}
+
+func (x *CapacityReport) GetFullDisks() []string {
+	if x != nil {
+		return x.FullDisks
 	}
 	return nil
 }
@@ -13559,7 +13567,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1b\n" +
 	"\tlag_bytes\x18\x02 \x01(\x04R\blagBytes\x12\x15\n" +
 	"\x06lag_ms\x18\x03 \x01(\x03R\x05lagMs\x12\x1c\n" +
-	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\xd4\x03\n" +
+	"\twatermark\x18\x04 \x01(\x04R\twatermark\"\xf3\x03\n" +
 	"\x0eCapacityReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
@@ -13577,7 +13585,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	" \x01(\bR\vioLoadKnown\x12\x18\n" +
 	"\afailing\x18\v \x01(\tR\afailing\x12'\n" +
 	"\x0fdamaged_volumes\x18\f \x01(\x04R\x0edamagedVolumes\x12%\n" +
-	"\x0ebeyond_warning\x18\r \x03(\tR\rbeyondWarning\x12#\n" +
+	"\x0ebeyond_warning\x18\r \x03(\tR\rbeyondWarning\x12\x1d\n" +
+	"\n" +
+	"full_disks\x18\x0f \x03(\tR\tfullDisks\x12#\n" +
 	"\rfailing_disks\x18\x0e \x03(\tR\ffailingDisks\"\xd5\x01\n" +
 	"\n" +
 	"OpenVolume\x12*\n" +

@@ -33,6 +33,10 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 	if len(s.Capacity) > 0 && !slices.ContainsFunc(s.Capacity, accepts) {
 		s.State = "read_only"
 	}
+	if b := s.GetCluster().GetBrake(); b.GetEngaged() {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("the storm brake holds mass repair: %s; %d bytes would be copied. It lets go when they are back; "+
+			"if they are gone for good, release it ('tiercel workers release-brake')", b.Reason, b.WouldMoveBytes))
+	}
 	s.Warnings = append(s.Warnings, shortage.Of(s.Cluster, s.WorkerNodes, s.Workers)...)
 	s.Warnings = append(s.Warnings, damaged(s.Volumes)...)
 	if n := g.master.SilentWorkers; n > 0 {
@@ -48,6 +52,10 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 			if s.State == "healthy" {
 				s.State = "degraded"
 			}
+		}
+		if len(c.FullDisks) > 0 {
+			s.Warnings = append(s.Warnings, fmt.Sprintf(
+				"the disk of %s is full up to its reserve or disk.read_only_used_share, and takes nothing new; reads and deletes go on: delete files, or add capacity or a worker", strings.Join(c.FullDisks, ", ")))
 		}
 		if len(c.BeyondWarning) > 0 {
 			s.Warnings = append(s.Warnings, fmt.Sprintf(

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tiercel/messages"
 )
@@ -36,6 +37,16 @@ func TestStatus_SaysWhichDisksNeedSomebody(t *testing.T) {
 	assert.Equal(t, "degraded", s.State)
 	assert.Equal(t, []string{"nothing is heard of n-4, n-5 and 5 more; start them, or remove from the cluster what will not come back"}, s.Warnings)
 
-	assert.Equal(t, "healthy", status(well, &messages.CapacityReport{}).State, "one is full, others are not")
+	s = status(well, &messages.CapacityReport{FullDisks: []string{"n-6"}})
+	assert.Equal(t, "healthy", s.State, "one is full, others are not")
+	require.Len(t, s.Warnings, 1)
+	assert.Contains(t, s.Warnings[0], "the disk of n-6 is full")
+
+	s = &messages.ClusterStatusReply{Cluster: &messages.ClusterRow{Brake: &messages.StormBrake{Engaged: true, Reason: "2 of 5 workers went missing within 5s", WouldMoveBytes: 86185185}}}
+	g = &Gateway{session: 1, master: &messages.MasterReady{Ready: true, Capacity: []*messages.CapacityReport{well}}}
+	g.completeStatus(s)
+	require.Len(t, s.Warnings, 1)
+	assert.Contains(t, s.Warnings[0], "the storm brake holds mass repair: 2 of 5 workers went missing within 5s; 86185185 bytes would be copied")
+
 	assert.Equal(t, "read_only", status(&messages.CapacityReport{}, &messages.CapacityReport{}).State)
 }

@@ -57,6 +57,9 @@ func (c *Coordinator) word(ctx *runtime.Context, after uint64, limit int) *messa
 	return m
 }
 
+// silentFor is how long a worker that tells of its disk every second may say nothing.
+const silentFor = 5 * time.Second
+
 // maxWarned workers of a sum are named as beyond the warning share, and as failing.
 const maxWarned = 16
 
@@ -86,7 +89,11 @@ func (c *Coordinator) capacity() []*messages.CapacityReport {
 		sum.FreeBytes += s.report.FreeBytes
 		sum.WritableBytes += s.report.WritableBytes
 		sum.Volumes += s.report.Volumes
-		if warn := c.cluster.GetSettings().GetWarnUsedShare(); warn > 0 && s.report.TotalBytes > 0 && len(sum.BeyondWarning) < maxWarned &&
+		full := !s.report.AcceptsWrites && s.report.Failing == ""
+		if full && len(sum.FullDisks) < maxWarned {
+			sum.FullDisks = append(sum.FullDisks, node)
+		}
+		if warn := c.cluster.GetSettings().GetWarnUsedShare(); warn > 0 && !full && s.report.TotalBytes > 0 && len(sum.BeyondWarning) < maxWarned &&
 			1-float64(s.report.FreeBytes)/float64(s.report.TotalBytes) >= warn {
 			sum.BeyondWarning = append(sum.BeyondWarning, node)
 		}
@@ -101,11 +108,11 @@ func (c *Coordinator) capacity() []*messages.CapacityReport {
 // has been there to hear them: each tells every second, so it is known of them long before
 // they have missed heartbeats enough to change their state.
 func (c *Coordinator) silent(now time.Time) (named []string, count uint32) {
-	if now.Sub(c.since) < presentFor {
+	if now.Sub(c.since) < silentFor {
 		return nil, 0
 	}
 	for i, node := range c.nodes {
-		if c.rows[i].State == messages.WorkerState_LEFT || c.space[node] != nil && now.Sub(c.space[node].at) < presentFor {
+		if c.rows[i].State == messages.WorkerState_LEFT || c.space[node] != nil && now.Sub(c.space[node].at) < silentFor {
 			continue
 		}
 		if count++; len(named) < maxWarned {

@@ -96,4 +96,11 @@ func TestCoordinator_SumsWhatTheDisksHave(t *testing.T) {
 	assert.Empty(t, m.Capacity[1].BeyondWarning)
 	assert.Equal(t, []string{"m (it hangs)"}, m.Capacity[0].FailingDisks)
 	assert.Empty(t, m.Capacity[1].FailingDisks)
+
+	host.System().Root.Send(host.Peer("m", "coordinator"), &messages.CapacityReport{Node: "w-2", DiskType: "ssd", TotalBytes: 50, UsedBytes: 50})
+	r.world.Run(2 * r.cfg.MasterInterval)
+	m = (*other)[len(*other)-1]
+	require.Len(t, m.Capacity, 3)
+	assert.Equal(t, []string{"w-2"}, m.Capacity[2].FullDisks)
+	assert.Empty(t, m.Capacity[2].BeyondWarning, "that is said by the other")
 }

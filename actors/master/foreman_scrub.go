@@ -49,7 +49,7 @@ func (f *Foreman) driveScrub(ctx *runtime.Context, j *messages.JobRow) {
 		r := seen[node]
 		total, done = total+r.GetTotalBytes(), done+r.GetDoneBytes()
 		if r.GetDamaged() > 0 {
-			found = append(found, fmt.Sprintf("%d damaged copies were found on %s; they are being replaced", r.Damaged, node))
+			found = append(found, fmt.Sprintf("%d damaged copies were found on %s; each is made anew from an intact one, where there is one", r.Damaged, node))
 		}
 		switch {
 		case r.GetFinished():

@@ -3,6 +3,7 @@ package raftlog
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -75,11 +76,17 @@ func (l *Log) whatIsMissing(now time.Time) string {
 	if logconf.Quorum(l.conf, heard) {
 		return ""
 	}
-	n := 0
+	var missing []string
 	for _, id := range l.conf.Voters {
-		if heard(id) {
-			n++
+		switch node, known := l.peers.nodes[id]; {
+		case heard(id):
+		case known:
+			missing = append(missing, string(node))
+		default:
+			missing = append(missing, fmt.Sprintf("one of which only the Raft id %x is known", id))
 		}
 	}
-	return fmt.Sprintf("there is no master: this node hears %d of the %d voters, and %d must agree; start the others", n, len(l.conf.Voters), len(l.conf.Voters)/2+1)
+	slices.Sort(missing)
+	all := len(l.conf.Voters)
+	return fmt.Sprintf("there is no master: this node hears %d of the %d voters, and %d must agree; start the others: %s", all-len(missing), all, all/2+1, strings.Join(missing, ", "))
 }

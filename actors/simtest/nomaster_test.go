@@ -24,7 +24,7 @@ func TestStory_WhoAsksHowThingsStandHearsSoonThatThereIsNoMasterAndWhy(t *testin
 	const why = "hears 1 of the 3 voters, and 2 must agree"
 	w := ask[*messages.ListWorkersReply](p, gatewayPath, &messages.ListWorkers{Header: p.header()})
 	assert.Equal(t, "no_master", w.Error.GetCode())
-	assert.Contains(t, w.Error.GetMessage(), why)
+	assert.Contains(t, w.Error.GetMessage(), why+"; start the others: n-2, n-3")
 	m := ask[*messages.DescribeMasterReply](p, gatewayPath, &messages.DescribeMaster{Header: p.header()})
 	assert.Contains(t, m.Error.GetMessage(), why)
 	assert.Less(t, p.story.world.Now().Sub(began), 12*time.Second)

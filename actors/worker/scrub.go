@@ -287,7 +287,7 @@ func (w *Worker) onCheckEnded(ctx *runtime.Context, m *checkEnded) {
 		if c.by == byJob {
 			c.job.damaged++
 		}
-		ctx.Log().Error("a copy is damaged; it is restored from another one", "volume", c.volume, "cause", m.cause)
+		ctx.Log().Error("a copy is damaged; it is made anew from an intact one, where there is one", "volume", c.volume, "cause", m.cause)
 		if state, here := w.cfg.Volumes.State(model.VolumeID(c.volume)); here {
 			w.announceDamage(ctx, []store.VolumeState{state})
 		}

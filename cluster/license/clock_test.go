@@ -115,8 +115,8 @@ func TestDescribe_WarnsBeforeTheEndAndSaysWhatRemainsAfterIt(t *testing.T) {
 	require.Len(t, after.Warnings, 4, "%v", after.Warnings)
 	assert.Contains(t, after.Warnings[0], "expired on 1970-04-11T00:00:00Z: the cluster works at the level free. Reads, deletes, repair, drain")
 	assert.Contains(t, after.Warnings[1], "5 data workers are there and the licence level free allows 1: they stay")
-	assert.Contains(t, after.Warnings[2], "new content of tier 1 gets one copy")
-	assert.Contains(t, after.Warnings[3], "new content of tier 2 gets one copy")
+	assert.Contains(t, after.Warnings[2], "new volumes of tier 1 have one copy")
+	assert.Contains(t, after.Warnings[3], "new volumes of tier 2 have one copy")
 
 	alone := Describe(nil, 1, time.UnixMilli(0))
 	assert.Equal(t, StateNone, alone.State)

@@ -80,7 +80,7 @@ func (g Grant) warnings(row *messages.LicenseRow, workers int, now time.Time) (o
 	}
 	for _, t := range model.Tiers[:2] { // tier 3 has one copy anyway
 		if d := g.DenyCopies(t); d != nil && workers > 1 {
-			out = append(out, fmt.Sprintf("new content of tier %d gets one copy: %s", t, Sentence(d.facts)))
+			out = append(out, fmt.Sprintf("new volumes of tier %d have one copy, and nobody can ask for the tier by name: %s. Volumes that are open go on with the copies they have", t, Sentence(d.facts)))
 		}
 	}
 	return out
