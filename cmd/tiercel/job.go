@@ -257,6 +257,8 @@ func (j *job) outcome() error {
 		return model.Errorf(model.CodeConflict, j.about(), "it was cancelled: %s", j.Cause)
 	case len(j.Quarantined) > 0:
 		return model.Errorf(model.CodeUnavailable, j.about(), "%s could not be done; 'tiercel jobs %s' says why", counted(len(j.Quarantined), "item"), j.ID)
+	case j.State == "done" && len(j.Blockers) > 0:
+		return model.Errorf(model.CodeUnavailable, j.about(), "it has ended, and leaves: %s", strings.Join(j.Blockers, "; "))
 	}
 	return nil
 }

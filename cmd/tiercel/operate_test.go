@@ -17,8 +17,12 @@ func said(body string) clienttest.Answer { return clienttest.Answer{Body: body} 
 
 // aJob is a job's document.
 func aJob(state, done string) string {
+	blockers := `["n-2 is full"]`
+	if state == "done" {
+		blockers = "[]"
+	}
 	return `{"job_id":"9","kind":"drain","state":"` + state + `","subject":"n-1","cause":"asked for by an operator","progress":{"done_bytes":` + done + `,"total_bytes":4096,"done_items":1,"total_items":2,"percent":25},
-	 "eta_seconds":4.2,"bytes_per_second":2048,"blockers":["n-2 is full"],"quarantined":[],"moves":[{"volume_id":3,"from":"n-1","to":"n-2","bytes":200,"why":"n-1 drains"}]}`
+	 "eta_seconds":4.2,"bytes_per_second":2048,"blockers":` + blockers + `,"quarantined":[],"moves":[{"volume_id":3,"from":"n-1","to":"n-2","bytes":200,"why":"n-1 drains"}]}`
 }
 
 const aPlan = `{"dry_run":true,"plan":[{"volume_id":3,"from":"n-1","to":"n-2","bytes":2048,"why":"n-1 is fuller"}],"plan_bytes":1048576,"plan_items":3,"estimate_seconds":61,"blockers":["n-3 is away"]}`
@@ -72,6 +76,14 @@ n-1 holds nothing any more: 'tiercel workers remove n-1' takes it out of the clu
 		states = append(states, j.State)
 	}
 	assert.Equal(t, []string{"running", "cancelled"}, states, "one document a change")
+}
+
+func TestWatch_AJobThatLeavesSomethingIsNoSuccess(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("GET /cluster/jobs/9", said(`{"job_id":"9","kind":"scrub","state":"done","blockers":["1 damaged copies were found on n-1"]}`))
+	o := c.run("jobs", "9", "--watch")
+	assert.Equal(t, exitFailed, o.status)
+	assert.Contains(t, o.stderr, "scrub 9: it has ended, and leaves: 1 damaged copies were found on n-1")
 }
 
 // stopper ends a context at the first byte that is written.

@@ -202,7 +202,8 @@ func (a *app) removeWorkerCommand() *command {
 		Short: "Take a worker out of the cluster for good",
 		Long: `Takes a worker out of the cluster for good: its id is refused from then on, and it
 ends when it hears of it. Refused while it holds the only verified copy of
-anything in use; --force removes it all the same, and what only it held is lost.
+anything in use; --force removes it all the same, and what only it held is lost: the
+answer says how much.
 'tiercel drain' empties it before. What the cluster cannot give without it is printed.`,
 		Example: "  tiercel workers remove n-0123456789abcdef",
 		Args:    wantArgs(1, 1, "one WORKER"),
@@ -213,11 +214,19 @@ anything in use; --force removes it all the same, and what only it held is lost.
 			}
 			defer conn.Close()
 			already, before := hasLeft(c.Context(), conn, args[0]), warningsNow(c.Context(), conn)
-			if err := conn.RemoveWorker(c.Context(), args[0], force); err != nil {
+			lost := ""
+			err = conn.RemoveWorker(c.Context(), args[0], false)
+			if force && model.CodeOf(err) == model.CodeConflict { // what keeps it from going is what is lost
+				lost, err = client.Message(err), conn.RemoveWorker(c.Context(), args[0], true)
+			}
+			if err != nil {
 				return err
 			}
 			brought := warningsNow(c.Context(), conn)
 			brought = slices.DeleteFunc(brought, func(w string) bool { return slices.Contains(before, w) })
+			if lost != "" {
+				brought = append([]string{"forced although " + lost}, brought...)
+			}
 			if r.output == "json" {
 				return a.printJSON(map[string]any{"worker_id": args[0], "removed": true, "already": already, "warnings": append([]string{}, brought...)})
 			}

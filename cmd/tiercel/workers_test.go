@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -26,6 +27,20 @@ func TestWorkersRemove_SaysWhatTheClusterCannotGiveWithoutIt(t *testing.T) {
 	c.server.Say("DELETE /cluster/workers/n-1", clienttest.Answer{Status: 204})
 	assert.Equal(t, "n-1 is out of the cluster for good\nwarning: two stay\n", c.must("workers", "remove", "n-1"))
 	assert.JSONEq(t, `{"worker_id":"n-1","removed":true,"already":true,"warnings":[]}`, c.must("workers", "remove", "n-1", "--output", "json"))
+}
+
+func TestWorkersRemove_ByForceSaysWhatIsLost(t *testing.T) {
+	c := newCLI(t)
+	c.server.Say("DELETE /cluster/workers/n-1", clienttest.Answer{Status: 409, Body: "conflict"}, clienttest.Answer{Status: 204}, clienttest.Answer{Status: 204})
+	assert.Equal(t, "n-1 is out of the cluster for good\nwarning: forced although remove n-1: refused by the test (conflict)\n", c.must("workers", "remove", "n-1", "--force"))
+	assert.Equal(t, "n-1 is out of the cluster for good\n", c.must("workers", "remove", "n-1", "--force"), "nothing was in the way")
+	var deletes []string
+	for _, a := range c.server.Asked {
+		if strings.HasPrefix(a.Line, "DELETE") {
+			deletes = append(deletes, a.Line)
+		}
+	}
+	assert.Equal(t, []string{"DELETE /cluster/workers/n-1", "DELETE /cluster/workers/n-1?force=true", "DELETE /cluster/workers/n-1"}, deletes)
 }
 
 func TestMaster_SaysThatAnOperatorPromotedIt(t *testing.T) {
