@@ -55,6 +55,10 @@ type NodeFile struct {
 	// SupersededBy is the higher generation this node has met: it may not serve
 	// again before its data was set aside. 0: none.
 	SupersededBy uint64
+	// StaleAt is how often this node had been started elsewhere when this directory,
+	// with fewer starts, was refused: it is a copy or an old backup, and what it has
+	// forgotten it could deny. Its own later starts change nothing about that. 0: it was not.
+	StaleAt uint64
 }
 
 // nodeYAML is NodeFile as it is written.
@@ -72,6 +76,7 @@ type nodeYAML struct {
 	Superseded   []uint64  `yaml:"superseded,omitempty"`
 	HeldLog      bool      `yaml:"held_log,omitempty"`
 	SupersededBy uint64    `yaml:"superseded_by,omitempty"`
+	StaleAt      uint64    `yaml:"stale_at,omitempty"`
 	Checksum     string    `yaml:"checksum"`
 }
 
@@ -93,6 +98,9 @@ func (n NodeFile) checksum() string {
 	if n.HeldLog {
 		text += " held"
 	}
+	if n.StaleAt != 0 {
+		text += fmt.Sprintf(" stale %d", n.StaleAt)
+	}
 	return fmt.Sprintf("%08x", crc32.Checksum([]byte(text), castagnoli))
 }
 
@@ -100,7 +108,7 @@ func (n NodeFile) encode() ([]byte, error) {
 	body, err := yaml.Marshal(nodeYAML{
 		NodeID: string(n.NodeID), ClusterID: string(n.ClusterID), RaftID: n.RaftID, Generation: n.Generation,
 		Incarnation: n.Incarnation, HighestEpoch: epochYAML(n.HighestEpoch), Joined: n.Joined, Peers: n.Peers,
-		Fork: n.Fork, TakenOverAt: n.TakenOverAt, Superseded: n.Superseded, HeldLog: n.HeldLog, SupersededBy: n.SupersededBy, Checksum: n.checksum(),
+		Fork: n.Fork, TakenOverAt: n.TakenOverAt, Superseded: n.Superseded, HeldLog: n.HeldLog, SupersededBy: n.SupersededBy, StaleAt: n.StaleAt, Checksum: n.checksum(),
 	})
 	return append([]byte(nodeFileTitle), body...), err
 }
@@ -120,7 +128,7 @@ func decodeNodeFile(data []byte) (NodeFile, error) {
 		NodeID: model.NodeID(y.NodeID), ClusterID: model.ClusterID(y.ClusterID), RaftID: y.RaftID,
 		Generation: y.Generation, Incarnation: y.Incarnation, HighestEpoch: model.Epoch(y.HighestEpoch),
 		Joined: y.Joined, Peers: y.Peers, Fork: y.Fork, TakenOverAt: y.TakenOverAt,
-		Superseded: y.Superseded, HeldLog: y.HeldLog, SupersededBy: y.SupersededBy,
+		Superseded: y.Superseded, HeldLog: y.HeldLog, SupersededBy: y.SupersededBy, StaleAt: y.StaleAt,
 	}
 	switch {
 	case !isID(y.NodeID, "n-"):

@@ -77,7 +77,7 @@ func (c *Controller) onIAmHere(ctx *runtime.Context, m *messages.IAmHere) {
 	}
 }
 
-func inUse(node, address string) error {
+func inUse(node, address string) *model.Error {
 	return model.Errorf(model.CodeConflict, "join", "the node id %s is in use at %s: the data directory was copied; start with an empty one", node, address)
 }
 

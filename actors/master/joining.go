@@ -2,6 +2,7 @@ package master
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -86,7 +87,11 @@ func (c *Controller) onGreet(ctx *runtime.Context, m *messages.Greet) {
 	claim := health.Claim{Address: m.Address, Incarnation: m.Incarnation, Boot: m.Boot}
 	switch known := c.knownAs(m.Node); health.JudgeClaim(known, claim) {
 	case health.Refuse:
-		ctx.Reply(c.greetReply(ctx, m, inUse(m.Node, known.Address)))
+		err := inUse(m.Node, known.Address)
+		if claim.Incarnation < known.Incarnation {
+			err = err.With("started_times", strconv.FormatUint(known.Incarnation, 10))
+		}
+		ctx.Reply(c.greetReply(ctx, m, err))
 	case health.Ask:
 		c.askFirst(ctx, m.Node, known.Address, &claimant{claim: claim, greet: m})
 	default:

@@ -2,6 +2,7 @@ package member
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -28,6 +29,9 @@ func (m *Member) onStarted(ctx *runtime.Context) {
 		}
 	}
 	switch {
+	case id.StaleAt != 0:
+		ctx.Runtime().Halt(stale(&id))
+		return
 	case id.SupersededBy != 0:
 		ctx.Runtime().Halt(superseded(id.SupersededBy, "another node"))
 		return
@@ -145,6 +149,10 @@ func (m *Member) refused(ctx *runtime.Context, r *messages.GreetReply, err error
 		m.answered[r.Address] = true
 		return
 	}
+	if n, _ := strconv.ParseUint(r.Error.GetDetails()[startedTimes], 10, 64); n > 0 {
+		m.noteStale(ctx, n, err)
+		return
+	}
 	switch model.CodeOf(err) {
 	case model.CodeConflict, model.CodeInvalidArgument, model.CodeStaleEpoch, model.CodeLicenseDenied:
 		ctx.Runtime().Halt(err)
@@ -246,7 +254,7 @@ func (m *Member) judge(ctx *runtime.Context, g *messages.Greet) error {
 			g.Node, g.ClusterId, ctx.Runtime().Node(), id.ClusterID)
 	case p != nil && g.Incarnation < p.incarnation || p != nil && g.Incarnation == p.incarnation && p.boot != 0 && p.boot != g.Boot:
 		return model.Errorf(model.CodeConflict, op, "%s was started %d times already, this directory only %d times: it is a copy or an old backup; start with an empty one",
-			g.Node, p.incarnation, g.Incarnation)
+			g.Node, p.incarnation, g.Incarnation).With(startedTimes, strconv.FormatUint(p.incarnation, 10))
 	}
 	return nil
 }

@@ -116,6 +116,8 @@ func (m *Member) Receive(ctx *runtime.Context, msg any) {
 		m.onIAmHere(ctx, msg)
 	case checkDue:
 		m.onCheckDue(ctx, msg)
+	case *notedStale:
+		m.onNotedStale(ctx, msg)
 	case *taken:
 		m.onTaken(ctx, msg)
 	case *messages.MasterReady:

@@ -54,6 +54,9 @@ func becomeWorker(dir *store.DataDir, generation uint64, random io.Reader) error
 		n.RaftID, n.Joined, n.HeldLog, n.SupersededBy = raftID, true, false, 0
 		n.Fork, n.TakenOverAt, n.Superseded = "", 0, nil
 		n.Generation = max(n.Generation, generation)
+		// Under a new Raft id it has promised nothing that it could have forgotten, and the
+		// content of its volumes is compared: it may be the newest start of its node again.
+		n.Incarnation, n.StaleAt = max(n.Incarnation, n.StaleAt), 0
 	})
 }
 

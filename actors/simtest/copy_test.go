@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tiercel/actors"
+	"tiercel/actors/recovery"
 	"tiercel/actors/runtime"
 	"tiercel/messages"
 	"tiercel/store"
@@ -40,6 +41,22 @@ func copyDisk(t *testing.T, from *store.MemFS) *store.MemFS {
 	return to
 }
 
+// bootsCopy starts a node on a copy of another one's disk.
+func (p *probe) bootsCopy(seed uint64) func(runtime.Runtime) error {
+	return func(rt runtime.Runtime) error {
+		data, err := actors.OpenData(rt.FS(), randomReader{rand.New(rand.NewPCG(seed, 5))}, true)
+		if err != nil {
+			return err
+		}
+		opt := actors.DefaultOptions()
+		opt.Tick, opt.HeartbeatInterval = masterHeartbeatInterval/10, heartbeatInterval
+		opt.Worker = &messages.WorkerRow{DiskType: "nvme", Host: "copy", Address: rt.Address(), Version: "sim", Incarnation: rt.Incarnation()}
+		opt.Join = []string{string(p.story.master().name)}
+		_, err = actors.Start(rt, data, opt)
+		return err
+	}
+}
+
 // TestStory_ACopyOfADataDirectoryDoesNotDisplaceTheOriginal: a copy has been started
 // once more than the original, so by its number alone it would be the newer one.
 func TestStory_ACopyOfADataDirectoryDoesNotDisplaceTheOriginal(t *testing.T) {
@@ -50,19 +67,7 @@ func TestStory_ACopyOfADataDirectoryDoesNotDisplaceTheOriginal(t *testing.T) {
 		if victim == p.story.master() {
 			victim = p.story.hosts[3]
 		}
-		boot := func(rt runtime.Runtime) error {
-			data, err := actors.OpenData(rt.FS(), randomReader{rand.New(rand.NewPCG(seed, 5))}, true)
-			if err != nil {
-				return err
-			}
-			opt := actors.DefaultOptions()
-			opt.Tick, opt.HeartbeatInterval = masterHeartbeatInterval/10, heartbeatInterval
-			opt.Worker = &messages.WorkerRow{DiskType: "nvme", Host: "copy", Address: rt.Address(), Version: "sim", Incarnation: rt.Incarnation()}
-			opt.Join = []string{string(p.story.master().name)}
-			_, err = actors.Start(rt, data, opt)
-			return err
-		}
-		copied := p.story.world.AddCopy("copy", victim.name, copyDisk(t, victim.node.FS()), victim.node.Incarnation()+1, boot)
+		copied := p.story.world.AddCopy("copy", victim.name, copyDisk(t, victim.node.FS()), victim.node.Incarnation()+1, p.bootsCopy(seed))
 		require.True(t, p.story.world.RunUntil(func() bool { return !copied.Up() }, 10*time.Second), "seed %d: the copy goes on", seed)
 		assert.ErrorContains(t, copied.Halted(), "the data directory was copied", "seed %d", seed)
 		p.story.world.Run(15 * heartbeatInterval)
@@ -76,5 +81,41 @@ func TestStory_ACopyOfADataDirectoryDoesNotDisplaceTheOriginal(t *testing.T) {
 			}
 		}
 		assert.Empty(t, p.story.bad)
+	}
+}
+
+// Found by a supervisor that starts again what ends: each refused start counted, and after a
+// few of them an old copy of a voter passed for the newest start of its node, and voted.
+func TestStory_AnOldCopyOfADataDirectoryIsRefusedHoweverOftenItIsStarted(t *testing.T) {
+	for seed := range uint64(3) {
+		p := newClusterProbe(t, 320+seed, 3)
+		victim := p.story.hosts[1]
+		victim.turnOff(false)
+		old, starts := copyDisk(t, victim.node.FS()), victim.node.Incarnation()
+		for range 3 {
+			victim.turnOn()
+			p.story.world.Run(3 * time.Second)
+			victim.turnOff(false)
+		}
+		p.host = p.story.master()
+		copied := p.story.world.AddCopy("copy", victim.name, old, starts+1, p.bootsCopy(seed))
+		ends := func() bool { return !copied.Up() }
+		require.True(t, p.story.world.RunUntil(ends, 10*time.Second), "seed %d: the copy goes on", seed)
+		for range 6 { // more often than the original was
+			copied.Restart()
+			require.True(t, p.story.world.RunUntil(ends, 10*time.Second), "seed %d: the copy goes on", seed)
+			assert.ErrorContains(t, copied.Halted(), "this directory was refused as a copy or an old backup", "seed %d", seed)
+		}
+		victim.turnOn()
+		require.True(t, p.story.world.RunUntil(func() bool { return victim.ready }, time.Minute), "the original goes on")
+
+		_, err := recovery.AsWorker(recovery.Options{
+			Dirs: []recovery.Dir{{Name: "old", FS: copied.FS(), Node: victim.name}}, Random: randomReader{p.story.random}, Now: p.story.world.Now(), Apply: true, DiscardLog: true,
+		})
+		require.NoError(t, err)
+		data, err := store.OpenDataDir(copied.FS(), randomReader{p.story.random}, true)
+		require.NoError(t, err)
+		assert.Zero(t, data.Identity().StaleAt, "a worker under another Raft id may come back")
+		require.Empty(t, p.story.bad)
 	}
 }
