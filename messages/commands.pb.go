@@ -2062,7 +2062,7 @@ func (x *VerifyMember) GetDigest() []byte {
 }
 
 // An operator wants a node to be master, and to stay it until it fails or another node
-// becomes master for another reason.
+// becomes master for another reason. Empty: the best candidate leads, as by itself.
 type KeepMaster struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`

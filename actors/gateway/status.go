@@ -7,6 +7,7 @@ import (
 
 	"tiercel/cluster/compaction"
 	"tiercel/cluster/model"
+	"tiercel/cluster/replication"
 	"tiercel/cluster/shortage"
 	"tiercel/messages"
 )
@@ -38,7 +39,15 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 			"if they are gone for good, release it ('tiercel workers release-brake')", b.Reason, b.WouldMoveBytes))
 	}
 	s.Warnings = append(s.Warnings, shortage.Of(s.Cluster, s.WorkerNodes, s.Workers)...)
-	s.Warnings = append(s.Warnings, damaged(s.Volumes)...)
+	if waits := shortage.Waits(s.Cluster, s.WorkerNodes, s.Workers); waits && s.State == "healthy" {
+		s.State = "degraded"
+	}
+	if out := unreadable(s); len(out) > 0 {
+		s.Warnings = append(s.Warnings, out...)
+		if s.State == "healthy" {
+			s.State = "degraded"
+		}
+	}
 	if n := g.master.SilentWorkers; n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("nothing is heard of %s; start them, or remove from the cluster what will not come back", namedOf(g.master.Silent, int(n))))
 		if s.State == "healthy" {
@@ -64,22 +73,44 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 	}
 }
 
-// maxDamaged volumes are named in the status.
-const maxDamaged = 16
+// maxNamed volumes are named in a warning.
+const maxNamed = 16
 
-// damaged names the volumes of which every copy is.
-func damaged(rows []*messages.VolumeRow) []string {
-	var ids []string
-	for _, row := range rows {
-		if compaction.Damaged(row) {
-			ids = append(ids, model.VolumeID(row.Id).String())
+// unreadable says of which volumes that are in use something cannot be read, by their rows.
+func unreadable(s *messages.ClusterStatusReply) (out []string) {
+	states := make(map[string]messages.WorkerState, len(s.Workers))
+	for i, node := range s.WorkerNodes {
+		states[node] = s.Workers[i].State
+	}
+	var lost, stranded, damaged []string
+	for _, row := range s.Volumes {
+		if row.LiveBytes <= 0 {
+			continue
+		}
+		standing := replication.StandingOf(row, func(node string) messages.WorkerState { return states[node] })
+		id := model.VolumeID(row.Id).String()
+		switch {
+		case compaction.Damaged(row):
+			damaged = append(damaged, id)
+		case standing.Lost:
+			lost = append(lost, id)
+		case standing.Stranded:
+			stranded = append(stranded, id)
 		}
 	}
-	if len(ids) == 0 {
-		return nil
+	for _, c := range []struct {
+		ids []string
+		say string
+	}{
+		{lost, "part of volume %s is lost for good, with the disks that held it: 'tiercel replication files --state lost' names the files; delete them, or store them again"},
+		{stranded, "no copy of volume %s can be reached now: they are on workers that are away, and come back with them ('tiercel replication files --state stranded' names the files)"},
+		{damaged, "every copy of volume %s is damaged: the compaction job moves what can be read of it, and names the files that cannot; delete them, or store them again"},
+	} {
+		if len(c.ids) > 0 {
+			out = append(out, fmt.Sprintf(c.say, namedOf(c.ids[:min(len(c.ids), maxNamed)], len(c.ids))))
+		}
 	}
-	return []string{fmt.Sprintf("every copy of volume %s is damaged: the compaction job moves what can be read of it, and names the files that cannot; delete them, or store them again",
-		namedOf(ids[:min(len(ids), maxDamaged)], len(ids)))}
+	return out
 }
 
 // namedOf is a list of which the first are named.

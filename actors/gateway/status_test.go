@@ -37,6 +37,26 @@ func TestStatus_SaysWhichDisksNeedSomebody(t *testing.T) {
 	assert.Equal(t, "degraded", s.State)
 	assert.Equal(t, []string{"nothing is heard of n-4, n-5 and 5 more; start them, or remove from the cluster what will not come back"}, s.Warnings)
 
+	member := func(node string, verified, damaged bool) *messages.VolumeMember {
+		return &messages.VolumeMember{Node: node, Verified: verified, Damaged: damaged, Job: 1}
+	}
+	sealed := func(id uint64, members ...*messages.VolumeMember) *messages.VolumeRow {
+		return &messages.VolumeRow{Id: id, Tier: 3, State: messages.VolumeState_SEALED, LiveBytes: 9, SealedEnd: 9, Members: members}
+	}
+	empty := sealed(14)
+	empty.LiveBytes = 0
+	g = &Gateway{session: 1, master: &messages.MasterReady{Ready: true, Capacity: []*messages.CapacityReport{well}}}
+	s = &messages.ClusterStatusReply{
+		WorkerNodes: []string{"n-1", "n-2"}, Workers: []*messages.WorkerRow{{State: messages.WorkerState_HEALTHY}, {State: messages.WorkerState_UNREACHABLE}},
+		Volumes: []*messages.VolumeRow{sealed(10, member("n-1", true, false)), sealed(11, member("n-2", true, false)), sealed(12, member("n-1", false, true)), sealed(13), empty},
+	}
+	g.completeStatus(s)
+	assert.Equal(t, "degraded", s.State)
+	require.Len(t, s.Warnings, 3)
+	assert.Contains(t, s.Warnings[0], "part of volume 13 is lost for good")
+	assert.Contains(t, s.Warnings[1], "no copy of volume 11 can be reached now")
+	assert.Contains(t, s.Warnings[2], "every copy of volume 12 is damaged")
+
 	s = status(well, &messages.CapacityReport{FullDisks: []string{"n-6"}})
 	assert.Equal(t, "healthy", s.State, "one is full, others are not")
 	require.Len(t, s.Warnings, 1)

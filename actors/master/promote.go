@@ -61,7 +61,11 @@ func (c *Controller) onPromote(ctx *runtime.Context, m *messages.PromoteWorker) 
 	}
 	h := &handOver{to: ctx.Sender(), m: m, node: m.Node, since: ctx.Now()}
 	c.handing = h
-	c.commit(ctx, &messages.Command{Kind: &messages.Command_KeepMaster{KeepMaster: &messages.KeepMaster{Node: m.Node}}},
+	keep := m.Node
+	if len(c.candidates) > 0 && c.candidates[0].Node == m.Node {
+		keep = "" // it would be it by itself: from now on the best one leads again
+	}
+	c.commit(ctx, &messages.Command{Kind: &messages.Command_KeepMaster{KeepMaster: &messages.KeepMaster{Node: keep}}},
 		func(ctx *runtime.Context, o *messages.CommitOutcome) { c.onKept(ctx, h, outcomeError("promote", o)) })
 }
 

@@ -66,8 +66,9 @@ type Member struct {
 	heard  time.Time // of a master
 	why    string    // nobody leads, by the word of our log
 	beats  uint64
-	beatAt time.Time // when the next heartbeat is due
-	hunted int       // peers asked for the master so far
+	beatAt time.Time     // when the next heartbeat is due
+	wanted time.Duration // between two of them, by the master's word; 0: it has not said
+	hunted int           // peers asked for the master so far
 	// regreeted counts the greetings of addresses where nobody was met.
 	regreeted int
 	pinged    int
@@ -147,7 +148,7 @@ func (m *Member) onTick(ctx *runtime.Context) {
 // tickEvery is short while coming in, and the master's interval afterwards.
 func (m *Member) tickEvery() time.Duration {
 	if m.phase == serving {
-		return min(m.cfg.MasterInterval, m.cfg.HeartbeatInterval)
+		return min(m.cfg.MasterInterval, m.beatEvery())
 	}
 	return min(50*time.Millisecond, m.cfg.MasterInterval)
 }

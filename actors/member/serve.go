@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"tiercel/actors/runtime"
 	"tiercel/cluster/model"
@@ -98,10 +99,41 @@ func (m *Member) onDiscovered(ctx *runtime.Context, d *messages.DiscoveredPeers)
 	}
 }
 
+// Bounds of an interval that a master may ask for.
+const (
+	minBeatEvery = 10 * time.Millisecond
+	maxBeatEvery = 10 * time.Minute
+)
+
+// beatEvery is the time between two heartbeats: the master's, who counts those that are
+// missing in intervals of its own.
+func (m *Member) beatEvery() time.Duration {
+	if m.wanted > 0 {
+		return m.wanted
+	}
+	return m.cfg.HeartbeatInterval
+}
+
+// keepInterval follows the master's interval. A node that is set to another one would be
+// missed by it, or miss others when it leads itself.
+func (m *Member) keepInterval(ctx *runtime.Context, wanted time.Duration) {
+	if wanted < minBeatEvery || wanted > maxBeatEvery || wanted == m.beatEvery() {
+		return
+	}
+	if wanted != m.cfg.HeartbeatInterval {
+		ctx.Log().Warn("the master wants heartbeats at another interval than this node is set to; it gets them. Set heartbeat_interval alike on all nodes",
+			"master", wanted, "own", m.cfg.HeartbeatInterval)
+	}
+	m.wanted = wanted
+	if next := ctx.Now().Add(wanted); next.Before(m.beatAt) {
+		m.beatAt = next
+	}
+}
+
 // beat sends one heartbeat and measures the way to a few peers.
 func (m *Member) beat(ctx *runtime.Context) {
 	now := ctx.Now()
-	m.beatAt = now.Add(m.cfg.HeartbeatInterval)
+	m.beatAt = now.Add(m.beatEvery())
 	m.ping(ctx)
 	if m.master == nil {
 		return
@@ -171,6 +203,7 @@ func (m *Member) onHeartbeatAck(ctx *runtime.Context, a *messages.HeartbeatAck) 
 		return
 	}
 	m.meetAll(ctx, a.Peers)
+	m.keepInterval(ctx, time.Duration(a.IntervalMs)*time.Millisecond)
 	if len(a.Candidates) > 0 {
 		ctx.Send(ctx.Runtime().Local(m.cfg.LogPath), &messages.CandidateRanks{
 			Candidates: a.Candidates, EpochGeneration: a.EpochGeneration, EpochTerm: a.EpochTerm,

@@ -34,7 +34,8 @@ type host struct {
 	gone    bool          // replaced: it will never come back
 	since   time.Duration // of the world, when this life began
 	epoch   model.Epoch
-	quotaAt at // of the catalog whose usage was looked at last
+	tune    func(*actors.Options) // of this host alone
+	quotaAt at                    // of the catalog whose usage was looked at last
 }
 
 // Intervals of a simulated cluster: short, so that ten missed ones fit into a run.
@@ -116,6 +117,9 @@ func (h *host) options(rt runtime.Runtime) actors.Options {
 	}
 	if h.story.params.Nodes > 1 {
 		h.story.manyNodes(h, &opt)
+	}
+	if h.tune != nil {
+		h.tune(&opt)
 	}
 	return opt
 }

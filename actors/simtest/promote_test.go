@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tiercel/actors"
 	"tiercel/messages"
+	"tiercel/store"
 )
 
 // onDisk is the host of a story whose disk is of a type.
@@ -55,5 +57,18 @@ func TestStory_AMasterThatAnOperatorPromotedStaysItThoughOthersAreBetter(t *test
 	assert.Equal(t, best, p.story.master(), "a promotion ends with whom it was for")
 	m = ask[*messages.DescribeMasterReply](p, gatewayPath, &messages.DescribeMaster{Header: p.header()})
 	assert.False(t, m.Promoted)
+	require.Empty(t, p.story.bad)
+}
+
+// Found by a node with the default interval that joined a cluster with a short one: ten
+// heartbeats were missed before its second was due.
+func TestStory_AWorkerThatIsSetToAnotherIntervalBeatsAsOftenAsTheMasterWants(t *testing.T) {
+	p := newClusterProbe(t, 23, 3)
+	h := &host{story: p.story, number: 4, name: "n-4", tune: func(opt *actors.Options) { opt.HeartbeatInterval = 100 * heartbeatInterval }}
+	p.story.hosts = append(p.story.hosts, h)
+	h.node = p.story.world.AddNode(h.name, store.NewMemFS(4), 1, h.boot)
+	require.True(t, p.story.world.RunUntil(func() bool { return h.ready }, time.Minute))
+	p.story.world.Run(2 * time.Minute)
+	assert.Empty(t, p.transitions(string(h.name)), "it was never missed")
 	require.Empty(t, p.story.bad)
 }

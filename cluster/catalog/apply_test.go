@@ -179,6 +179,9 @@ func TestKeepMaster_LastsUntilAnotherNodeIsMaster(t *testing.T) {
 	assert.Equal(t, "n-2", r.c.Cluster().KeptMaster, "master again")
 	r.mustDo(masterStarted("n-1", 6))
 	assert.Empty(t, r.c.Cluster().KeptMaster)
+	r.mustDo(keep("n-1"))
+	r.mustDo(keep(""))
+	assert.Empty(t, r.c.Cluster().KeptMaster, "the best one, again")
 	r.mustDo(remove("n-2", false))
 	r.refuses(model.CodeConflict, keep("n-2"))
 }

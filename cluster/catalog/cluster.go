@@ -120,10 +120,11 @@ func (c *Catalog) masterStarted(e entry, started *messages.MasterStarted) *messa
 	return &messages.CommandResult{Version: e.index}
 }
 
-// keepMaster notes which node an operator wants for master.
+// keepMaster notes which node an operator wants for master; none: the best one.
 func (c *Catalog) keepMaster(e entry, keep *messages.KeepMaster) *messages.CommandResult {
 	node := keep.GetNode()
 	switch w := c.workers[node]; {
+	case node == "": // whoever is best by itself
 	case w == nil:
 		return refuse("no_worker", "node", node)
 	case w.State == messages.WorkerState_LEFT:

@@ -17,7 +17,31 @@ func Of(cluster *messages.ClusterRow, nodes []string, rows []*messages.WorkerRow
 	if cluster == nil {
 		return nil
 	}
-	hosts, stay := make(map[string]bool), 0
+	hosts, stay := present(nodes, rows)
+	grant := license.Of(cluster.License)
+	for _, t := range model.Tiers {
+		if grant.Replicates(t) {
+			out = append(out, copies(cluster, t, hosts, stay)...)
+		}
+	}
+	if cluster.Failover && grant.Has(license.Failover) && stay == 2 && voters.Size(stay, true) == 1 {
+		out = append(out, "no other node takes over by itself when the master fails: that needs 3 workers, and 2 stay; add one")
+	}
+	return out
+}
+
+// Waits reports whether writes of a tier wait for want of workers, as Of says in words.
+func Waits(cluster *messages.ClusterRow, nodes []string, rows []*messages.WorkerRow) bool {
+	hosts, stay := present(nodes, rows)
+	grant := license.Of(cluster.GetLicense())
+	return slices.ContainsFunc(model.Tiers[:], func(t model.Tier) bool {
+		return cluster != nil && stay > 0 && grant.Replicates(t) && hosts < tier.MinCopies(cluster.Tiers, t, stay)
+	})
+}
+
+// present counts the workers that stay, and the hosts that they are on.
+func present(nodes []string, rows []*messages.WorkerRow) (hosts, stay int) {
+	on := make(map[string]bool)
 	for i, row := range rows {
 		if row.State == messages.WorkerState_LEFT || row.State == messages.WorkerState_DECOMMISSIONED || row.Draining {
 			continue
@@ -27,18 +51,9 @@ func Of(cluster *messages.ClusterRow, nodes []string, rows []*messages.WorkerRow
 		if host == "" {
 			host = "\x00" + nodes[i] // without a label it stands alone
 		}
-		hosts[host] = true
+		on[host] = true
 	}
-	grant := license.Of(cluster.License)
-	for _, t := range model.Tiers {
-		if grant.Replicates(t) {
-			out = append(out, copies(cluster, t, len(hosts), stay)...)
-		}
-	}
-	if cluster.Failover && grant.Has(license.Failover) && stay == 2 && voters.Size(stay, true) == 1 {
-		out = append(out, "no other node takes over by itself when the master fails: that needs 3 workers, and 2 stay; add one")
-	}
-	return out
+	return len(on), stay
 }
 
 func copies(cluster *messages.ClusterRow, t model.Tier, hosts, stay int) (out []string) {

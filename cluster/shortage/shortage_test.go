@@ -1,6 +1,7 @@
 package shortage_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,6 +71,7 @@ func TestOf_NamesWhatTheWorkersThatStayCannotGive(t *testing.T) {
 	} {
 		nodes, rows := workers(c.workers)
 		got := shortage.Of(cluster(c.level, c.change), nodes, rows)
+		assert.Equal(t, slices.Contains(c.want, waits1), shortage.Waits(cluster(c.level, c.change), nodes, rows), c.what)
 		require.Len(t, got, len(c.want), "%s: %q", c.what, got)
 		for i := range got {
 			assert.True(t, strings.HasPrefix(got[i], c.want[i]), "%s: %q", c.what, got[i])
