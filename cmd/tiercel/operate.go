@@ -62,7 +62,9 @@ func (a *app) scrubCommand() *command {
 		Use:   "scrub",
 		Short: "Check every copy against its digest now",
 		Long: `Reads every copy on every worker and compares it with the digest in the log. A copy
-that differs is set aside, and a good one takes its place.`,
+that differs is set aside, and a good one takes its place, where there is one; what it
+found is at the job, and with --watch the exit status is 1 then. Each worker reads its own
+copies, so --limit is for each of them.`,
 		Example: `  tiercel scrub
   tiercel scrub --limit 20MiB/s --watch`,
 		Args: wantArgs(0, 0, ""),

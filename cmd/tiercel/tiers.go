@@ -170,7 +170,10 @@ them.`,
 			if err := printTiers(a.stdout, []tierInfo{t}); err != nil {
 				return err
 			}
-			if t.JobID != "" {
+			switch {
+			case t.JobID == "" && f.copies != "":
+				fmt.Fprintln(a.stdout, "volumes that are open get their copies when they are sealed; 'tiercel jobs' shows it then")
+			case t.JobID != "":
 				fmt.Fprintf(a.stdout, "job %s adapts the copies; 'tiercel jobs %s --watch' shows how it goes on\n", t.JobID, t.JobID)
 			}
 			printWarnings(a.stdout, t.Warnings)

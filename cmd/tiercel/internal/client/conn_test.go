@@ -3,10 +3,12 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -92,4 +94,25 @@ func TestPut_OfWhatCanBeReadOnceSaysWhyItFailed(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, model.CodeOutcomeUnknown, model.CodeOf(err))
 	assert.Regexp(t, "^put /big: the connection to .* broke: .*; the content can be read only once, so the upload cannot be tried again", Message(err))
+}
+
+func TestClient_ACertificateForOtherNamesIsSaidToBeThat(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(server.Certificate())
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	ask := func(o Options) error {
+		c, err := New(o)
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = c.Status(t.Context())
+		return err
+	}
+	err = ask(Options{Server: "https://localhost:" + port, Authorities: trusted})
+	assert.ErrorContains(t, err, "is for other names: example.com")
+	assert.ErrorContains(t, err, "127.0.0.1")
+	assert.Equal(t, model.CodeUnauthenticated, model.CodeOf(err))
+	assert.ErrorContains(t, ask(Options{Server: "https://127.0.0.1:" + port, Authorities: x509.NewCertPool()}), "is not trusted")
 }

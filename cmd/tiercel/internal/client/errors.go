@@ -3,12 +3,14 @@ package client
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -82,6 +84,7 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 	server := c.base.String()
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
+	var name x509.HostnameError
 	switch {
 	case errors.As(err, &dns):
 		f.ambiguous, f.unreachable = false, true
@@ -92,6 +95,10 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 	case isDial(err):
 		f.ambiguous, f.unreachable = false, true
 		f.err = model.Errorf(model.CodeUnavailable, op, "cannot connect to %s: %w", server, rootCause(err))
+	case errors.As(err, &name):
+		f.again, f.ambiguous = false, false
+		f.err = model.Errorf(model.CodeUnauthenticated, op, "the certificate that answers at %s is for other names: %s. Use one of them with --server, or make a certificate with this name, too ('tiercel certs node --names')",
+			server, strings.Join(certificateNames(name.Certificate), ", "))
 	case errors.As(err, &certificate):
 		f.again, f.ambiguous = false, false
 		f.err = model.Errorf(model.CodeUnauthenticated, op, "the certificate of %s is not trusted; name the authority it is of with --tls-ca: %w", server, certificate.Err)
@@ -116,6 +123,18 @@ func contextFailure(op string, cause error) error {
 	default:
 		return &failure{ambiguous: true, err: model.Errorf(model.CodeOutcomeUnknown, op, "interrupted")}
 	}
+}
+
+// certificateNames are the names and addresses that a certificate is for.
+func certificateNames(c *x509.Certificate) []string {
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		return []string{"none"}
+	}
+	return names
 }
 
 func isDial(err error) bool {

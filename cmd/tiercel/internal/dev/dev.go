@@ -81,12 +81,22 @@ func Run(ctx context.Context, opt Options) error {
 			}
 		}
 	}
+	var up []*node
 	for _, n := range c.nodes {
-		if err := c.waitReady(ctx, n); err != nil {
+		err := c.waitReady(ctx, n)
+		switch {
+		case err == nil:
+			up = append(up, n)
+		case founded && model.CodeOf(err) == model.CodeUnavailable:
+			c.say("node-%d is left out; the others go on. If it was removed from the cluster, remove its directory, and the next start makes a new node", n.number)
+		default:
 			return err
 		}
 	}
-	if ctx.Err() != nil {
+	if len(up) == 0 {
+		return model.Errorf(model.CodeUnavailable, "start local cluster", "every node ended before it was ready; their logs in %s say why", opt.Dir)
+	}
+	if c.nodes = up; ctx.Err() != nil {
 		return nil // it was stopped before it was up
 	}
 	c.explain()
@@ -238,9 +248,13 @@ func (c *cluster) waitReady(ctx context.Context, n *node) error {
 }
 
 func (c *cluster) explain() {
-	url, environment, curl, more := "http://"+address(c.ports[0].HTTP), "", "", ""
+	first := 0
+	if len(c.nodes) > 0 {
+		first = c.nodes[0].number - 1
+	}
+	url, environment, curl, more := "http://"+address(c.ports[first].HTTP), "", "", ""
 	if c.secured != nil {
-		url, environment, curl, more = "https://"+address(c.ports[0].HTTP), c.secured.environment(), c.secured.curl(), c.secured.more()
+		url, environment, curl, more = "https://"+address(c.ports[first].HTTP), c.secured.environment(), c.secured.curl(), c.secured.more()
 	}
 	pids := make([]string, len(c.nodes))
 	for i, n := range c.nodes {
