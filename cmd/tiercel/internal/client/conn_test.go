@@ -116,3 +116,20 @@ func TestClient_ACertificateForOtherNamesIsSaidToBeThat(t *testing.T) {
 	assert.Equal(t, model.CodeUnauthenticated, model.CodeOf(err))
 	assert.ErrorContains(t, ask(Options{Server: "https://127.0.0.1:" + port, Authorities: x509.NewCertPool()}), "is not trusted")
 }
+
+func TestClient_TheTimeoutCountsFromTheBeginningOfWhatFailed(t *testing.T) {
+	var asked atomic.Int32
+	ends := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+		<-ends
+	}))
+	defer server.Close()
+	defer close(ends)
+	c, err := New(Options{Server: server.URL, Timeout: 100 * time.Millisecond, BackOff: time.Millisecond})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Status(t.Context())
+	assert.Equal(t, model.CodeDeadlineExceeded, model.CodeOf(err))
+	assert.EqualValues(t, 1, asked.Load(), "the first attempt has used it up")
+}

@@ -18,7 +18,7 @@ var errStalled = errors.New("no byte moved in time")
 type attempt func(number int) (progress bool, err error)
 
 // repeat makes attempts until one succeeds, one fails for good, or nothing has
-// been gained for Options.Timeout since the first failure. A failure that may
+// been gained for Options.Timeout, the first failed attempt included. A failure that may
 // have taken effect is final unless repeatable says that doing it twice is the
 // same as doing it once.
 func (c *Client) repeat(ctx context.Context, op string, repeatable bool, try attempt) error {
@@ -26,6 +26,7 @@ func (c *Client) repeat(ctx context.Context, op string, repeatable bool, try att
 	var last *failure // of an attempt that was answered
 	pause := c.backOff
 	for number := 1; ; number++ {
+		began := time.Now()
 		progress, err := try(number)
 		if err == nil {
 			return nil
@@ -42,8 +43,11 @@ func (c *Client) repeat(ctx context.Context, op string, repeatable bool, try att
 		}
 		last = f
 		now := time.Now()
-		if failingSince.IsZero() || progress {
+		switch {
+		case progress: // some time before now
 			failingSince, pause = now, c.backOff
+		case failingSince.IsZero():
+			failingSince = began
 		}
 		wait := max(jitter(pause), f.err.RetryAfter)
 		pause = min(2*pause, maxBackOff)
