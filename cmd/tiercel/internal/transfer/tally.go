@@ -120,7 +120,7 @@ func (t *tally) summary(ctx context.Context) Summary {
 	t.sum.Seconds = time.Since(t.begun).Seconds()
 	switch {
 	case t.stopped != nil:
-		t.sum.Stopped = "the server cannot be reached; not everything was tried"
+		t.sum.Stopped = "the server cannot be reached; not everything was tried, and what was under way may be done or not"
 	case ctx.Err() != nil:
 		t.sum.Stopped = "interrupted; not everything was tried"
 	}
