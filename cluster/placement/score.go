@@ -3,6 +3,7 @@ package placement
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -220,6 +221,12 @@ func Pick(req Request, workers []Worker, by Weights) (members []string, judged [
 	}
 	members = choose(req.Copies, judged, byNode, d)
 	members = distinct(req, members, judged, byNode, d)
+	lowest := math.Inf(1)
+	for _, j := range judged {
+		if slices.Contains(members, j.Node) {
+			lowest = min(lowest, j.Score)
+		}
+	}
 	for i := range judged {
 		j := &judged[i]
 		switch {
@@ -227,6 +234,8 @@ func Pick(req Request, workers []Worker, by Weights) (members []string, judged [
 			j.Chosen = slices.Index(members, j.Node) + 1
 		case j.Refusal == "" && d.sameHost(byNode[j.Node]):
 			j.Refusal, j.Detail = SameHost, "another copy is on its host "+byNode[j.Node].Host
+		case j.Refusal == "" && j.Score > lowest:
+			j.Detail = "a copy in another rack or datacenter, or on a set of workers that no open volume has, comes before a higher score"
 		}
 	}
 	slices.SortStableFunc(judged, func(a, b Judgement) int {

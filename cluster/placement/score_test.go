@@ -83,6 +83,13 @@ func TestPick_SpreadsOverDatacentersThenRacksThenHosts(t *testing.T) {
 	}
 	members, _ := placement.Pick(placement.Request{Tier: 1, Copies: 1, Beside: []string{"a"}}, workers, placement.DefaultWeights())
 	assert.Equal(t, []string{"d"}, members, "a further copy goes away from those that stay")
+
+	_, judged := placement.Pick(placement.Request{Tier: 1, Copies: 2}, workers, placement.DefaultWeights())
+	for _, j := range judged {
+		assert.Equal(t, j.Node == "b" || j.Node == "c", j.Detail != "", "%s: who is passed over for a lower score hears why", j.Node)
+	}
+	_, judged = placement.Pick(placement.Request{Tier: 1, Copies: 4}, append(workers, worker("left", func(w *placement.Worker) { w.State = messages.WorkerState_LEFT })), placement.DefaultWeights())
+	assert.Len(t, judged, 4, "who has left is nobody's worker")
 }
 
 func TestPick_OpenVolumesTakeTurnsAndSetsAreDistinct(t *testing.T) {

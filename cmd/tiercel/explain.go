@@ -169,6 +169,9 @@ func (e *explanation) printWorkers(out io.Writer) error {
 				verdict += "; it gets nothing new for some seconds, until it has reported again"
 			}
 		}
+		if verdict == "" && k.Detail != "" {
+			verdict = "no: " + k.Detail
+		}
 		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%.2f\t%s\n", k.ID, k.Terms.Free, k.Terms.Disk, k.Terms.Load, k.Terms.Latency, k.Open, k.Score, verdict)
 	}
 	return t.Flush()
