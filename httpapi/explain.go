@@ -134,10 +134,10 @@ func (c *call) explainPlacement() error {
 	}
 	out := newExplainAnswer(reply)
 	out.Path, out.Tier, out.TierReason, out.SizeBytes = req.path, tier, reason, req.size
-	out.MinCopies = minCopiesOf(status, tier)
 	if out.Copies == 0 {
 		out.Copies = copiesOf(status.GetCluster(), tier)
 	}
+	out.MinCopies = min(minCopiesOf(status, tier), out.Copies) // by the licence there may be no more
 	if req.path != "" {
 		if out.Current, err = c.whereIs(ctx, req, status.GetCluster()); err != nil {
 			return err
