@@ -1,8 +1,6 @@
 package replication
 
 import (
-	"slices"
-
 	"tiercel/cluster/model"
 	"tiercel/messages"
 )
@@ -23,16 +21,26 @@ func (p *planner) debt() (tiers [3]TierDebt) {
 		default:
 			d.Sealed++
 		}
-		if len(row.Lost) > 0 {
+		stands := StandingOf(row, p.stateOf)
+		if stands.Lost {
 			d.Lost++
+		}
+		if stands.Stranded {
+			d.Stranded++
 		}
 	}
 	for _, v := range p.volumes {
-		d := &tiers[tierIndex(v.row)]
-		d.owe(v, len(v.good), v.row.SealedEnd)
-		p.stranded(v, d)
+		tiers[tierIndex(v.row)].owe(v, len(v.good), v.row.SealedEnd)
 	}
 	return tiers
+}
+
+// stateOf is what the log says of a worker.
+func (p *planner) stateOf(node string) messages.WorkerState {
+	if w := p.workers[node]; w != nil {
+		return w.State
+	}
+	return messages.WorkerState_WORKER_STATE_UNSPECIFIED
 }
 
 // tierIndex: what has no tier is critical.
@@ -47,19 +55,5 @@ func (d *TierDebt) owe(v *volume, have int, length uint64) {
 	if have < v.target {
 		d.Degraded++
 		d.DebtBytes += uint64(v.target-have) * length
-	}
-}
-
-// stranded tells a volume that nobody can read now from one that nobody ever will.
-func (p *planner) stranded(v *volume, d *TierDebt) {
-	if len(v.good) > 0 || len(v.sources("")) > 0 {
-		return
-	}
-	hope := slices.ContainsFunc(v.row.Members, func(m *messages.VolumeMember) bool { return !m.Damaged })
-	switch {
-	case hope:
-		d.Stranded++
-	case len(v.row.Lost) == 0: // else it is counted
-		d.Lost++
 	}
 }
