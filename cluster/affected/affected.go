@@ -59,6 +59,9 @@ func Files(c *catalog.Catalog, tenant, after string, rows, limit int) (p Page) {
 	return p
 }
 
+// MaxVolumes bounds the volumes that are named of one file.
+const MaxVolumes = 64
+
 // Merge appends a file, or adds its pieces to the last one when it is that.
 func Merge(files []*messages.AffectedFile, f *messages.AffectedFile) []*messages.AffectedFile {
 	if len(files) == 0 || files[len(files)-1].Tenant != f.Tenant || files[len(files)-1].Path != f.Path {
@@ -72,6 +75,7 @@ func Merge(files []*messages.AffectedFile, f *messages.AffectedFile) []*messages
 			last.Volumes = slices.Insert(last.Volumes, at, id)
 		}
 	}
+	last.Volumes = last.Volumes[:min(len(last.Volumes), MaxVolumes)]
 	return files
 }
 

@@ -114,7 +114,9 @@ func TestAffected_NamesTheFilesThatNobodyCanReadAndNoOther(t *testing.T) {
 	}
 	for _, rows := range []int{1, 2, 3, 5, 8, 1000} {
 		for _, limit := range []int{1, 2, 3, 1000} {
-			of := func(state messages.ContentState, tenant string) []string { return r.affected(tenant, state, rows, limit) }
+			of := func(state messages.ContentState, tenant string) []string {
+				return r.affected(tenant, state, rows, limit)
+			}
 			assert.Equal(t, all, of(messages.ContentState_CONTENT_STATE_UNSPECIFIED, ""), "%d rows, %d files a page", rows, limit)
 			assert.Equal(t, []string{all[0], all[1], all[3], all[4], all[5]}, of(messages.ContentState_CONTENT_LOST, ""))
 			assert.Equal(t, all[2:3], of(messages.ContentState_CONTENT_STRANDED, ""))
