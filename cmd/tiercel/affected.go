@@ -37,9 +37,10 @@ func (a *app) affectedCommand() *command {
 counts as stranded or lost, by tenant and path. A file has the state of its worst piece:
 
   stranded  no intact copy can be reached; it can be read again when the worker is back
-  damaged   every copy of its volume is damaged. Most of what is in such a volume can be
-            read all the same, so the file may be whole: get it to find out. The
-            compaction job moves what is, and names the files that are not
+  damaged   every copy of its volume is damaged, or missing on its disk. Where some bytes
+            flipped, most of such a volume can be read all the same, so the file may be
+            whole: get it to find out. The compaction job moves what is, and names the
+            files that are not
   lost      a piece is gone for good: delete the file, or store it again
 
 It goes by the log: a worker counts as away once the master has said so. With --output
