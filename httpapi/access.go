@@ -76,6 +76,7 @@ var needs = map[string]need{
 	"POST /cluster/jobs/{id}/resume":     needManage,
 	"POST /cluster/jobs/{id}/cancel":     needManage,
 	"GET /cluster/replication":           needWatch,
+	"GET /cluster/replication/files":     needManage, // it names what all tenants have
 	"GET /cluster/config":                needWatch,
 	"PUT /cluster/config":                needManage,
 	"PUT /tiers/{id}/config":             needManage,

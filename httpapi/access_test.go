@@ -64,8 +64,8 @@ var allowed = map[string]string{
 	"POST /api/v1/storage/cluster/scrub": "A", "POST /api/v1/storage/cluster/jobs/{id}/pause": "A",
 	"POST /api/v1/storage/cluster/jobs/{id}/resume": "A", "POST /api/v1/storage/cluster/jobs/{id}/cancel": "A",
 	"PUT /api/v1/storage/cluster/config": "A", "PUT /api/v1/storage/tiers/{id}/config": "A",
-	"GET /api/v1/storage/cluster/backup": "A",
-	"GET /api/v1/storage/license":        "RWA", "PUT /api/v1/storage/license": "A",
+	"GET /api/v1/storage/cluster/backup": "A", "GET /api/v1/storage/cluster/replication/files": "A",
+	"GET /api/v1/storage/license": "RWA", "PUT /api/v1/storage/license": "A",
 	"POST /api/v1/storage/quotas": "A", "POST /api/v1/storage/quotas/verify": "A",
 }
 

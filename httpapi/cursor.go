@@ -10,6 +10,9 @@ import (
 	"tiercel/cluster/model"
 )
 
+// maxTenantPlace is how much longer a place is that names the tenant too.
+const maxTenantPlace = 128
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // A cursor is the place a listing goes on from, opaque to clients: unpadded
@@ -23,7 +26,7 @@ func encodeCursor(tenant, prefix, delimiter, place string) string {
 }
 
 func decodeCursor(cursor, tenant, prefix, delimiter string) (place string, err error) {
-	const longest = 4 + model.MaxPathBytes + 8                                                            // a gateway may mark a place behind a prefix
+	const longest = 4 + model.MaxPathBytes + 8 + maxTenantPlace                                           // a gateway may mark a place behind a prefix, or in the files of a tenant
 	if len(cursor) <= base64.RawURLEncoding.EncodedLen(longest) && !strings.ContainsAny(cursor, "\r\n") { // the decoder passes over them
 		raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 		if err == nil && len(raw) > 4 {
@@ -34,7 +37,7 @@ func decodeCursor(cursor, tenant, prefix, delimiter string) (place string, err e
 		}
 	}
 	return "", model.Errorf(model.CodeInvalidArgument, "list",
-		"the cursor is not one of this listing; send next_cursor as it came, with the same prefix and delimiter, or none to begin")
+		"the cursor is not one of this listing; send next_cursor as it came, with the same parameters, or none to begin")
 }
 
 func cursorSum(parts ...string) uint32 {

@@ -49,6 +49,7 @@ type Gateway interface {
 	ReleaseBrake(ctx context.Context) error
 	operations
 	quotaKeeper
+	losses
 	archives
 	// Status returns what this node knows of the cluster.
 	Status(ctx context.Context) (*messages.ClusterStatusReply, error)

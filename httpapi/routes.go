@@ -58,6 +58,7 @@ func (s *Server) table() []*route {
 		{method: "POST", pattern: basePath + "/cluster/jobs/{id}/resume", serve: (*call).resumeJob, limited: true},
 		{method: "POST", pattern: basePath + "/cluster/jobs/{id}/cancel", serve: (*call).cancelJob, limited: true},
 		{method: "GET", pattern: basePath + "/cluster/replication", serve: (*call).showReplication, limited: true},
+		{method: "GET", pattern: basePath + "/cluster/replication/files", serve: (*call).listAffected, limited: true},
 		{method: "GET", pattern: basePath + "/cluster/placement/explain", serve: (*call).explainPlacement, limited: true},
 		{method: "GET", pattern: basePath + "/cluster/config", serve: (*call).showConfig, limited: true},
 		{method: "PUT", pattern: basePath + "/cluster/config", serve: (*call).changeConfig, expect: json, limited: true},

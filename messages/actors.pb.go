@@ -24,6 +24,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How content stands that cannot be read, the worse the higher.
+type ContentState int32
+
+const (
+	ContentState_CONTENT_STATE_UNSPECIFIED ContentState = 0
+	ContentState_CONTENT_STRANDED          ContentState = 1 // no intact copy is reachable, one may come back
+	ContentState_CONTENT_DAMAGED           ContentState = 2 // every copy of its volume is damaged, most records of each may be good
+	ContentState_CONTENT_LOST              ContentState = 3 // gone for good
+)
+
+// Enum value maps for ContentState.
+var (
+	ContentState_name = map[int32]string{
+		0: "CONTENT_STATE_UNSPECIFIED",
+		1: "CONTENT_STRANDED",
+		2: "CONTENT_DAMAGED",
+		3: "CONTENT_LOST",
+	}
+	ContentState_value = map[string]int32{
+		"CONTENT_STATE_UNSPECIFIED": 0,
+		"CONTENT_STRANDED":          1,
+		"CONTENT_DAMAGED":           2,
+		"CONTENT_LOST":              3,
+	}
+)
+
+func (x ContentState) Enum() *ContentState {
+	p := new(ContentState)
+	*p = x
+	return p
+}
+
+func (x ContentState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ContentState) Descriptor() protoreflect.EnumDescriptor {
+	return file_messages_actors_proto_enumTypes[0].Descriptor()
+}
+
+func (ContentState) Type() protoreflect.EnumType {
+	return &file_messages_actors_proto_enumTypes[0]
+}
+
+func (x ContentState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ContentState.Descriptor instead.
+func (ContentState) EnumDescriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{0}
+}
+
 // The only registered type on the wire: an unknown inner type is refused, not a crash.
 type Envelope struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -12156,6 +12209,7 @@ type LookupItem struct {
 	//	*LookupItem_QuotaStand
 	//	*LookupItem_ListTenants
 	//	*LookupItem_SurveyUsage
+	//	*LookupItem_FindAffected
 	Kind          isLookupItem_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -12279,6 +12333,15 @@ func (x *LookupItem) GetSurveyUsage() *SurveyUsage {
 	return nil
 }
 
+func (x *LookupItem) GetFindAffected() *FindAffected {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupItem_FindAffected); ok {
+			return x.FindAffected
+		}
+	}
+	return nil
+}
+
 type isLookupItem_Kind interface {
 	isLookupItem_Kind()
 }
@@ -12319,6 +12382,10 @@ type LookupItem_SurveyUsage struct {
 	SurveyUsage *SurveyUsage `protobuf:"bytes,9,opt,name=survey_usage,json=surveyUsage,proto3,oneof"`
 }
 
+type LookupItem_FindAffected struct {
+	FindAffected *FindAffected `protobuf:"bytes,10,opt,name=find_affected,json=findAffected,proto3,oneof"`
+}
+
 func (*LookupItem_Stat) isLookupItem_Kind() {}
 
 func (*LookupItem_Manifest) isLookupItem_Kind() {}
@@ -12336,6 +12403,8 @@ func (*LookupItem_QuotaStand) isLookupItem_Kind() {}
 func (*LookupItem_ListTenants) isLookupItem_Kind() {}
 
 func (*LookupItem_SurveyUsage) isLookupItem_Kind() {}
+
+func (*LookupItem_FindAffected) isLookupItem_Kind() {}
 
 type LookupReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -12410,6 +12479,7 @@ type LookupAnswer struct {
 	//	*LookupAnswer_QuotaStand
 	//	*LookupAnswer_ListTenants
 	//	*LookupAnswer_SurveyUsage
+	//	*LookupAnswer_FindAffected
 	Kind          isLookupAnswer_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -12533,6 +12603,15 @@ func (x *LookupAnswer) GetSurveyUsage() *SurveyUsageReply {
 	return nil
 }
 
+func (x *LookupAnswer) GetFindAffected() *FindAffectedReply {
+	if x != nil {
+		if x, ok := x.Kind.(*LookupAnswer_FindAffected); ok {
+			return x.FindAffected
+		}
+	}
+	return nil
+}
+
 type isLookupAnswer_Kind interface {
 	isLookupAnswer_Kind()
 }
@@ -12573,6 +12652,10 @@ type LookupAnswer_SurveyUsage struct {
 	SurveyUsage *SurveyUsageReply `protobuf:"bytes,9,opt,name=survey_usage,json=surveyUsage,proto3,oneof"`
 }
 
+type LookupAnswer_FindAffected struct {
+	FindAffected *FindAffectedReply `protobuf:"bytes,10,opt,name=find_affected,json=findAffected,proto3,oneof"`
+}
+
 func (*LookupAnswer_Stat) isLookupAnswer_Kind() {}
 
 func (*LookupAnswer_Manifest) isLookupAnswer_Kind() {}
@@ -12590,6 +12673,8 @@ func (*LookupAnswer_QuotaStand) isLookupAnswer_Kind() {}
 func (*LookupAnswer_ListTenants) isLookupAnswer_Kind() {}
 
 func (*LookupAnswer_SurveyUsage) isLookupAnswer_Kind() {}
+
+func (*LookupAnswer_FindAffected) isLookupAnswer_Kind() {}
 
 // Compactor -> catalog, inside a Lookup: what files and uploads name in these
 // volumes, a page at a time: next of one page is after of the next; empty: the end.
@@ -12936,6 +13021,254 @@ func (x *DescribeVolumesReply) GetUnchecked() bool {
 	return false
 }
 
+// Edge -> gateway -> catalog, inside a Lookup: the files with content that cannot be
+// read, in order of tenant and path, a page at a time: next of one page is after of the
+// next; empty: the end. A page looks at about `rows` rows, so it may name no file and
+// yet not be the last one.
+type FindAffected struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"` // empty: of all
+	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	Rows          uint32                 `protobuf:"varint,4,opt,name=rows,proto3" json:"rows,omitempty"`
+	Limit         uint32                 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindAffected) Reset() {
+	*x = FindAffected{}
+	mi := &file_messages_actors_proto_msgTypes[170]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindAffected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindAffected) ProtoMessage() {}
+
+func (x *FindAffected) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[170]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindAffected.ProtoReflect.Descriptor instead.
+func (*FindAffected) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{170}
+}
+
+func (x *FindAffected) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *FindAffected) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *FindAffected) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *FindAffected) GetRows() uint32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *FindAffected) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type FindAffectedReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Files         []*AffectedFile        `protobuf:"bytes,3,rep,name=files,proto3" json:"files,omitempty"`
+	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`
+	Within        bool                   `protobuf:"varint,5,opt,name=within,proto3" json:"within,omitempty"` // next is inside of a file: it may be named again, with what follows
+	Unchecked     bool                   `protobuf:"varint,6,opt,name=unchecked,proto3" json:"unchecked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindAffectedReply) Reset() {
+	*x = FindAffectedReply{}
+	mi := &file_messages_actors_proto_msgTypes[171]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindAffectedReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindAffectedReply) ProtoMessage() {}
+
+func (x *FindAffectedReply) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[171]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindAffectedReply.ProtoReflect.Descriptor instead.
+func (*FindAffectedReply) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{171}
+}
+
+func (x *FindAffectedReply) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *FindAffectedReply) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *FindAffectedReply) GetFiles() []*AffectedFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *FindAffectedReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *FindAffectedReply) GetWithin() bool {
+	if x != nil {
+		return x.Within
+	}
+	return false
+}
+
+func (x *FindAffectedReply) GetUnchecked() bool {
+	if x != nil {
+		return x.Unchecked
+	}
+	return false
+}
+
+type AffectedFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	SizeBytes     uint64                 `protobuf:"varint,4,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	State         ContentState           `protobuf:"varint,5,opt,name=state,proto3,enum=tiercel.v1.ContentState" json:"state,omitempty"` // of the worst piece
+	Volumes       []uint64               `protobuf:"varint,6,rep,packed,name=volumes,proto3" json:"volumes,omitempty"`                   // that hold such pieces, by id
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AffectedFile) Reset() {
+	*x = AffectedFile{}
+	mi := &file_messages_actors_proto_msgTypes[172]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AffectedFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AffectedFile) ProtoMessage() {}
+
+func (x *AffectedFile) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_actors_proto_msgTypes[172]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AffectedFile.ProtoReflect.Descriptor instead.
+func (*AffectedFile) Descriptor() ([]byte, []int) {
+	return file_messages_actors_proto_rawDescGZIP(), []int{172}
+}
+
+func (x *AffectedFile) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *AffectedFile) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *AffectedFile) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *AffectedFile) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *AffectedFile) GetState() ContentState {
+	if x != nil {
+		return x.State
+	}
+	return ContentState_CONTENT_STATE_UNSPECIFIED
+}
+
+func (x *AffectedFile) GetVolumes() []uint64 {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
 // What a licence allows, as it stands at a moment.
 type LicenseInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -12952,7 +13285,7 @@ type LicenseInfo struct {
 
 func (x *LicenseInfo) Reset() {
 	*x = LicenseInfo{}
-	mi := &file_messages_actors_proto_msgTypes[170]
+	mi := &file_messages_actors_proto_msgTypes[173]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12964,7 +13297,7 @@ func (x *LicenseInfo) String() string {
 func (*LicenseInfo) ProtoMessage() {}
 
 func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[170]
+	mi := &file_messages_actors_proto_msgTypes[173]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12977,7 +13310,7 @@ func (x *LicenseInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseInfo.ProtoReflect.Descriptor instead.
 func (*LicenseInfo) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{170}
+	return file_messages_actors_proto_rawDescGZIP(), []int{173}
 }
 
 func (x *LicenseInfo) GetLevel() string {
@@ -13042,7 +13375,7 @@ type LicenseFeature struct {
 
 func (x *LicenseFeature) Reset() {
 	*x = LicenseFeature{}
-	mi := &file_messages_actors_proto_msgTypes[171]
+	mi := &file_messages_actors_proto_msgTypes[174]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -13054,7 +13387,7 @@ func (x *LicenseFeature) String() string {
 func (*LicenseFeature) ProtoMessage() {}
 
 func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[171]
+	mi := &file_messages_actors_proto_msgTypes[174]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -13067,7 +13400,7 @@ func (x *LicenseFeature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseFeature.ProtoReflect.Descriptor instead.
 func (*LicenseFeature) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{171}
+	return file_messages_actors_proto_rawDescGZIP(), []int{174}
 }
 
 func (x *LicenseFeature) GetName() string {
@@ -13117,7 +13450,7 @@ type InstallLicense struct {
 
 func (x *InstallLicense) Reset() {
 	*x = InstallLicense{}
-	mi := &file_messages_actors_proto_msgTypes[172]
+	mi := &file_messages_actors_proto_msgTypes[175]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -13129,7 +13462,7 @@ func (x *InstallLicense) String() string {
 func (*InstallLicense) ProtoMessage() {}
 
 func (x *InstallLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[172]
+	mi := &file_messages_actors_proto_msgTypes[175]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -13142,7 +13475,7 @@ func (x *InstallLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallLicense.ProtoReflect.Descriptor instead.
 func (*InstallLicense) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{172}
+	return file_messages_actors_proto_rawDescGZIP(), []int{175}
 }
 
 func (x *InstallLicense) GetHeader() *Header {
@@ -13177,7 +13510,7 @@ type InstallLicenseReply struct {
 
 func (x *InstallLicenseReply) Reset() {
 	*x = InstallLicenseReply{}
-	mi := &file_messages_actors_proto_msgTypes[173]
+	mi := &file_messages_actors_proto_msgTypes[176]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -13189,7 +13522,7 @@ func (x *InstallLicenseReply) String() string {
 func (*InstallLicenseReply) ProtoMessage() {}
 
 func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_actors_proto_msgTypes[173]
+	mi := &file_messages_actors_proto_msgTypes[176]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -13202,7 +13535,7 @@ func (x *InstallLicenseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallLicenseReply.ProtoReflect.Descriptor instead.
 func (*InstallLicenseReply) Descriptor() ([]byte, []int) {
-	return file_messages_actors_proto_rawDescGZIP(), []int{173}
+	return file_messages_actors_proto_rawDescGZIP(), []int{176}
 }
 
 func (x *InstallLicenseReply) GetHeader() *Header {
@@ -14327,7 +14660,7 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x1f\n" +
 	"\vmin_applied\x18\x02 \x01(\x04R\n" +
 	"minApplied\x12,\n" +
-	"\x05items\x18\x03 \x03(\v2\x16.tiercel.v1.LookupItemR\x05items\"\x90\x04\n" +
+	"\x05items\x18\x03 \x03(\v2\x16.tiercel.v1.LookupItemR\x05items\"\xd1\x04\n" +
 	"\n" +
 	"LookupItem\x12&\n" +
 	"\x04stat\x18\x01 \x01(\v2\x10.tiercel.v1.StatH\x00R\x04stat\x126\n" +
@@ -14339,12 +14672,14 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\vquota_stand\x18\a \x01(\v2\x16.tiercel.v1.QuotaStandH\x00R\n" +
 	"quotaStand\x12<\n" +
 	"\flist_tenants\x18\b \x01(\v2\x17.tiercel.v1.ListTenantsH\x00R\vlistTenants\x12<\n" +
-	"\fsurvey_usage\x18\t \x01(\v2\x17.tiercel.v1.SurveyUsageH\x00R\vsurveyUsageB\x06\n" +
+	"\fsurvey_usage\x18\t \x01(\v2\x17.tiercel.v1.SurveyUsageH\x00R\vsurveyUsage\x12?\n" +
+	"\rfind_affected\x18\n" +
+	" \x01(\v2\x18.tiercel.v1.FindAffectedH\x00R\ffindAffectedB\x06\n" +
 	"\x04kind\"\x87\x01\n" +
 	"\vLookupReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x122\n" +
 	"\aanswers\x18\x02 \x03(\v2\x18.tiercel.v1.LookupAnswerR\aanswers\x12\x18\n" +
-	"\aapplied\x18\x03 \x01(\x04R\aapplied\"\xbf\x04\n" +
+	"\aapplied\x18\x03 \x01(\x04R\aapplied\"\x85\x05\n" +
 	"\fLookupAnswer\x12+\n" +
 	"\x04stat\x18\x01 \x01(\v2\x15.tiercel.v1.StatReplyH\x00R\x04stat\x12;\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x1d.tiercel.v1.ReadManifestReplyH\x00R\bmanifest\x12+\n" +
@@ -14355,7 +14690,9 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\vquota_stand\x18\a \x01(\v2\x1b.tiercel.v1.QuotaStandReplyH\x00R\n" +
 	"quotaStand\x12A\n" +
 	"\flist_tenants\x18\b \x01(\v2\x1c.tiercel.v1.ListTenantsReplyH\x00R\vlistTenants\x12A\n" +
-	"\fsurvey_usage\x18\t \x01(\v2\x1c.tiercel.v1.SurveyUsageReplyH\x00R\vsurveyUsageB\x06\n" +
+	"\fsurvey_usage\x18\t \x01(\v2\x1c.tiercel.v1.SurveyUsageReplyH\x00R\vsurveyUsage\x12D\n" +
+	"\rfind_affected\x18\n" +
+	" \x01(\v2\x1d.tiercel.v1.FindAffectedReplyH\x00R\ffindAffectedB\x06\n" +
 	"\x04kind\"}\n" +
 	"\vFindExtents\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x18\n" +
@@ -14381,7 +14718,28 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12/\n" +
 	"\avolumes\x18\x03 \x03(\v2\x15.tiercel.v1.VolumeRowR\avolumes\x12\x1c\n" +
-	"\tunchecked\x18\x04 \x01(\bR\tunchecked\"\xfa\x01\n" +
+	"\tunchecked\x18\x04 \x01(\bR\tunchecked\"\x92\x01\n" +
+	"\fFindAffected\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\x12\x12\n" +
+	"\x04rows\x18\x04 \x01(\rR\x04rows\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\"\xe2\x01\n" +
+	"\x11FindAffectedReply\x12*\n" +
+	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12.\n" +
+	"\x05files\x18\x03 \x03(\v2\x18.tiercel.v1.AffectedFileR\x05files\x12\x12\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\x12\x16\n" +
+	"\x06within\x18\x05 \x01(\bR\x06within\x12\x1c\n" +
+	"\tunchecked\x18\x06 \x01(\bR\tunchecked\"\xbd\x01\n" +
+	"\fAffectedFile\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x04 \x01(\x04R\tsizeBytes\x12.\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x18.tiercel.v1.ContentStateR\x05state\x12\x18\n" +
+	"\avolumes\x18\x06 \x03(\x04R\avolumes\"\xfa\x01\n" +
 	"\vLicenseInfo\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x120\n" +
@@ -14404,7 +14762,12 @@ const file_messages_actors_proto_rawDesc = "" +
 	"\x13InstallLicenseReply\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.tiercel.v1.HeaderR\x06header\x12'\n" +
 	"\x05error\x18\x02 \x01(\v2\x11.tiercel.v1.ErrorR\x05error\x12\x12\n" +
-	"\x04kept\x18\x03 \x01(\bR\x04keptB\x12Z\x10tiercel/messagesb\x06proto3"
+	"\x04kept\x18\x03 \x01(\bR\x04kept*j\n" +
+	"\fContentState\x12\x1d\n" +
+	"\x19CONTENT_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10CONTENT_STRANDED\x10\x01\x12\x13\n" +
+	"\x0fCONTENT_DAMAGED\x10\x02\x12\x10\n" +
+	"\fCONTENT_LOST\x10\x03B\x12Z\x10tiercel/messagesb\x06proto3"
 
 var (
 	file_messages_actors_proto_rawDescOnce sync.Once
@@ -14418,483 +14781,495 @@ func file_messages_actors_proto_rawDescGZIP() []byte {
 	return file_messages_actors_proto_rawDescData
 }
 
-var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 176)
+var file_messages_actors_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_messages_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 179)
 var file_messages_actors_proto_goTypes = []any{
-	(*Envelope)(nil),                 // 0: tiercel.v1.Envelope
-	(*BulkFrame)(nil),                // 1: tiercel.v1.BulkFrame
-	(*Header)(nil),                   // 2: tiercel.v1.Header
-	(*Error)(nil),                    // 3: tiercel.v1.Error
-	(*Put)(nil),                      // 4: tiercel.v1.Put
-	(*PutReply)(nil),                 // 5: tiercel.v1.PutReply
-	(*PutBatch)(nil),                 // 6: tiercel.v1.PutBatch
-	(*PutBatchReply)(nil),            // 7: tiercel.v1.PutBatchReply
-	(*OpenUpload)(nil),               // 8: tiercel.v1.OpenUpload
-	(*OpenUploadReply)(nil),          // 9: tiercel.v1.OpenUploadReply
-	(*UploadPart)(nil),               // 10: tiercel.v1.UploadPart
-	(*UploadPartReply)(nil),          // 11: tiercel.v1.UploadPartReply
-	(*FinishUpload)(nil),             // 12: tiercel.v1.FinishUpload
-	(*DropUpload)(nil),               // 13: tiercel.v1.DropUpload
-	(*Delete)(nil),                   // 14: tiercel.v1.Delete
-	(*Move)(nil),                     // 15: tiercel.v1.Move
-	(*MutationReply)(nil),            // 16: tiercel.v1.MutationReply
-	(*Stat)(nil),                     // 17: tiercel.v1.Stat
-	(*StatReply)(nil),                // 18: tiercel.v1.StatReply
-	(*ReadManifest)(nil),             // 19: tiercel.v1.ReadManifest
-	(*ReadManifestReply)(nil),        // 20: tiercel.v1.ReadManifestReply
-	(*List)(nil),                     // 21: tiercel.v1.List
-	(*ListReply)(nil),                // 22: tiercel.v1.ListReply
-	(*ListedFile)(nil),               // 23: tiercel.v1.ListedFile
-	(*ClusterStatus)(nil),            // 24: tiercel.v1.ClusterStatus
-	(*ClusterStatusReply)(nil),       // 25: tiercel.v1.ClusterStatusReply
-	(*TierUse)(nil),                  // 26: tiercel.v1.TierUse
-	(*Begin)(nil),                    // 27: tiercel.v1.Begin
-	(*BeginItem)(nil),                // 28: tiercel.v1.BeginItem
-	(*BeginReply)(nil),               // 29: tiercel.v1.BeginReply
-	(*BeginGrant)(nil),               // 30: tiercel.v1.BeginGrant
-	(*ReleaseQuota)(nil),             // 31: tiercel.v1.ReleaseQuota
-	(*Commit)(nil),                   // 32: tiercel.v1.Commit
-	(*CommitReply)(nil),              // 33: tiercel.v1.CommitReply
-	(*CommitOutcome)(nil),            // 34: tiercel.v1.CommitOutcome
-	(*MasterReady)(nil),              // 35: tiercel.v1.MasterReady
-	(*Peer)(nil),                     // 36: tiercel.v1.Peer
-	(*AppendRecords)(nil),            // 37: tiercel.v1.AppendRecords
-	(*AppendItem)(nil),               // 38: tiercel.v1.AppendItem
-	(*AppendRecordsReply)(nil),       // 39: tiercel.v1.AppendRecordsReply
-	(*AppendedItem)(nil),             // 40: tiercel.v1.AppendedItem
-	(*ReplicateRecords)(nil),         // 41: tiercel.v1.ReplicateRecords
-	(*ReplicateRecordsReply)(nil),    // 42: tiercel.v1.ReplicateRecordsReply
-	(*ReportVolumes)(nil),            // 43: tiercel.v1.ReportVolumes
-	(*ReportVolumesReply)(nil),       // 44: tiercel.v1.ReportVolumesReply
-	(*VolumeReport)(nil),             // 45: tiercel.v1.VolumeReport
-	(*FollowerLag)(nil),              // 46: tiercel.v1.FollowerLag
-	(*CapacityReport)(nil),           // 47: tiercel.v1.CapacityReport
-	(*OpenVolume)(nil),               // 48: tiercel.v1.OpenVolume
-	(*OpenVolumeReply)(nil),          // 49: tiercel.v1.OpenVolumeReply
-	(*FenceVolume)(nil),              // 50: tiercel.v1.FenceVolume
-	(*FenceVolumeReply)(nil),         // 51: tiercel.v1.FenceVolumeReply
-	(*SettleVolume)(nil),             // 52: tiercel.v1.SettleVolume
-	(*SettleVolumeReply)(nil),        // 53: tiercel.v1.SettleVolumeReply
-	(*ReadVolume)(nil),               // 54: tiercel.v1.ReadVolume
-	(*ReadVolumeReply)(nil),          // 55: tiercel.v1.ReadVolumeReply
-	(*AskBandwidth)(nil),             // 56: tiercel.v1.AskBandwidth
-	(*BandwidthGranted)(nil),         // 57: tiercel.v1.BandwidthGranted
-	(*DropCopy)(nil),                 // 58: tiercel.v1.DropCopy
-	(*DropCopyReply)(nil),            // 59: tiercel.v1.DropCopyReply
-	(*CopyDamaged)(nil),              // 60: tiercel.v1.CopyDamaged
-	(*FileUnread)(nil),               // 61: tiercel.v1.FileUnread
-	(*CheckCopy)(nil),                // 62: tiercel.v1.CheckCopy
-	(*VerifyCopy)(nil),               // 63: tiercel.v1.VerifyCopy
-	(*VerifyCopyReply)(nil),          // 64: tiercel.v1.VerifyCopyReply
-	(*ScrubCopies)(nil),              // 65: tiercel.v1.ScrubCopies
-	(*ScrubCopiesReply)(nil),         // 66: tiercel.v1.ScrubCopiesReply
-	(*SettingsChanged)(nil),          // 67: tiercel.v1.SettingsChanged
-	(*ReadExtent)(nil),               // 68: tiercel.v1.ReadExtent
-	(*ReadExtentReply)(nil),          // 69: tiercel.v1.ReadExtentReply
-	(*VolumeStopped)(nil),            // 70: tiercel.v1.VolumeStopped
-	(*Greet)(nil),                    // 71: tiercel.v1.Greet
-	(*GreetReply)(nil),               // 72: tiercel.v1.GreetReply
-	(*AreYouThere)(nil),              // 73: tiercel.v1.AreYouThere
-	(*IAmHere)(nil),                  // 74: tiercel.v1.IAmHere
-	(*DiscoveredPeers)(nil),          // 75: tiercel.v1.DiscoveredPeers
-	(*Admitted)(nil),                 // 76: tiercel.v1.Admitted
-	(*Heartbeat)(nil),                // 77: tiercel.v1.Heartbeat
-	(*WorkerLatency)(nil),            // 78: tiercel.v1.WorkerLatency
-	(*PeerLatency)(nil),              // 79: tiercel.v1.PeerLatency
-	(*HeartbeatAck)(nil),             // 80: tiercel.v1.HeartbeatAck
-	(*Candidate)(nil),                // 81: tiercel.v1.Candidate
-	(*CandidateRanks)(nil),           // 82: tiercel.v1.CandidateRanks
-	(*ListWorkers)(nil),              // 83: tiercel.v1.ListWorkers
-	(*ListWorkersReply)(nil),         // 84: tiercel.v1.ListWorkersReply
-	(*WorkerInfo)(nil),               // 85: tiercel.v1.WorkerInfo
-	(*DescribeMaster)(nil),           // 86: tiercel.v1.DescribeMaster
-	(*DescribeMasterReply)(nil),      // 87: tiercel.v1.DescribeMasterReply
-	(*PromoteWorker)(nil),            // 88: tiercel.v1.PromoteWorker
-	(*PromoteWorkerReply)(nil),       // 89: tiercel.v1.PromoteWorkerReply
-	(*RemoveNode)(nil),               // 90: tiercel.v1.RemoveNode
-	(*RemoveNodeReply)(nil),          // 91: tiercel.v1.RemoveNodeReply
-	(*ReleaseBrake)(nil),             // 92: tiercel.v1.ReleaseBrake
-	(*ReleaseBrakeReply)(nil),        // 93: tiercel.v1.ReleaseBrakeReply
-	(*StartRebalance)(nil),           // 94: tiercel.v1.StartRebalance
-	(*StartJobReply)(nil),            // 95: tiercel.v1.StartJobReply
-	(*PlannedMove)(nil),              // 96: tiercel.v1.PlannedMove
-	(*DrainWorker)(nil),              // 97: tiercel.v1.DrainWorker
-	(*StartScrub)(nil),               // 98: tiercel.v1.StartScrub
-	(*ListJobs)(nil),                 // 99: tiercel.v1.ListJobs
-	(*ListJobsReply)(nil),            // 100: tiercel.v1.ListJobsReply
-	(*JobInfo)(nil),                  // 101: tiercel.v1.JobInfo
-	(*ChangeJob)(nil),                // 102: tiercel.v1.ChangeJob
-	(*DescribeReplication)(nil),      // 103: tiercel.v1.DescribeReplication
-	(*DescribeReplicationReply)(nil), // 104: tiercel.v1.DescribeReplicationReply
-	(*TierReplication)(nil),          // 105: tiercel.v1.TierReplication
-	(*ExplainPlacement)(nil),         // 106: tiercel.v1.ExplainPlacement
-	(*ExplainPlacementReply)(nil),    // 107: tiercel.v1.ExplainPlacementReply
-	(*JudgedWorker)(nil),             // 108: tiercel.v1.JudgedWorker
-	(*ChangeTier)(nil),               // 109: tiercel.v1.ChangeTier
-	(*ChangeSettings)(nil),           // 110: tiercel.v1.ChangeSettings
-	(*ChangeClusterReply)(nil),       // 111: tiercel.v1.ChangeClusterReply
-	(*ListQuotas)(nil),               // 112: tiercel.v1.ListQuotas
-	(*ListQuotasReply)(nil),          // 113: tiercel.v1.ListQuotasReply
-	(*QuotaInfo)(nil),                // 114: tiercel.v1.QuotaInfo
-	(*ChangeQuota)(nil),              // 115: tiercel.v1.ChangeQuota
-	(*ChangeQuotaReply)(nil),         // 116: tiercel.v1.ChangeQuotaReply
-	(*VerifyQuotas)(nil),             // 117: tiercel.v1.VerifyQuotas
-	(*VerifyQuotasReply)(nil),        // 118: tiercel.v1.VerifyQuotasReply
-	(*UsageDifference)(nil),          // 119: tiercel.v1.UsageDifference
-	(*DescribeReserved)(nil),         // 120: tiercel.v1.DescribeReserved
-	(*DescribeReservedReply)(nil),    // 121: tiercel.v1.DescribeReservedReply
-	(*QuotaStand)(nil),               // 122: tiercel.v1.QuotaStand
-	(*QuotaQuestion)(nil),            // 123: tiercel.v1.QuotaQuestion
-	(*QuotaStandReply)(nil),          // 124: tiercel.v1.QuotaStandReply
-	(*QuotaAnswer)(nil),              // 125: tiercel.v1.QuotaAnswer
-	(*StagedUpload)(nil),             // 126: tiercel.v1.StagedUpload
-	(*ListTenants)(nil),              // 127: tiercel.v1.ListTenants
-	(*ListTenantsReply)(nil),         // 128: tiercel.v1.ListTenantsReply
-	(*NamedTenant)(nil),              // 129: tiercel.v1.NamedTenant
-	(*SurveyUsage)(nil),              // 130: tiercel.v1.SurveyUsage
-	(*SurveyUsageReply)(nil),         // 131: tiercel.v1.SurveyUsageReply
-	(*Propose)(nil),                  // 132: tiercel.v1.Propose
-	(*ProposeReply)(nil),             // 133: tiercel.v1.ProposeReply
-	(*ReadIndex)(nil),                // 134: tiercel.v1.ReadIndex
-	(*ReadIndexReply)(nil),           // 135: tiercel.v1.ReadIndexReply
-	(*ApplyEntries)(nil),             // 136: tiercel.v1.ApplyEntries
-	(*LogEntry)(nil),                 // 137: tiercel.v1.LogEntry
-	(*EntriesApplied)(nil),           // 138: tiercel.v1.EntriesApplied
-	(*CommandsApplied)(nil),          // 139: tiercel.v1.CommandsApplied
-	(*CatalogLoaded)(nil),            // 140: tiercel.v1.CatalogLoaded
-	(*AttachCatalog)(nil),            // 141: tiercel.v1.AttachCatalog
-	(*TakeSnapshot)(nil),             // 142: tiercel.v1.TakeSnapshot
-	(*SnapshotTaken)(nil),            // 143: tiercel.v1.SnapshotTaken
-	(*LeadershipChanged)(nil),        // 144: tiercel.v1.LeadershipChanged
-	(*RaftMessages)(nil),             // 145: tiercel.v1.RaftMessages
-	(*Superseded)(nil),               // 146: tiercel.v1.Superseded
-	(*StandbyMatch)(nil),             // 147: tiercel.v1.StandbyMatch
-	(*LogMembers)(nil),               // 148: tiercel.v1.LogMembers
-	(*FetchSnapshot)(nil),            // 149: tiercel.v1.FetchSnapshot
-	(*FetchSnapshotReply)(nil),       // 150: tiercel.v1.FetchSnapshotReply
-	(*InstallSnapshot)(nil),          // 151: tiercel.v1.InstallSnapshot
-	(*SnapshotInstalled)(nil),        // 152: tiercel.v1.SnapshotInstalled
-	(*SnapshotRefused)(nil),          // 153: tiercel.v1.SnapshotRefused
-	(*ChangeVoters)(nil),             // 154: tiercel.v1.ChangeVoters
-	(*ChangeVotersReply)(nil),        // 155: tiercel.v1.ChangeVotersReply
-	(*DescribeLog)(nil),              // 156: tiercel.v1.DescribeLog
-	(*DescribeLogReply)(nil),         // 157: tiercel.v1.DescribeLogReply
-	(*LogProgress)(nil),              // 158: tiercel.v1.LogProgress
-	(*TransferLeadership)(nil),       // 159: tiercel.v1.TransferLeadership
-	(*TransferLeadershipReply)(nil),  // 160: tiercel.v1.TransferLeadershipReply
-	(*Lookup)(nil),                   // 161: tiercel.v1.Lookup
-	(*LookupItem)(nil),               // 162: tiercel.v1.LookupItem
-	(*LookupReply)(nil),              // 163: tiercel.v1.LookupReply
-	(*LookupAnswer)(nil),             // 164: tiercel.v1.LookupAnswer
-	(*FindExtents)(nil),              // 165: tiercel.v1.FindExtents
-	(*FindExtentsReply)(nil),         // 166: tiercel.v1.FindExtentsReply
-	(*NamedExtent)(nil),              // 167: tiercel.v1.NamedExtent
-	(*DescribeVolumes)(nil),          // 168: tiercel.v1.DescribeVolumes
-	(*DescribeVolumesReply)(nil),     // 169: tiercel.v1.DescribeVolumesReply
-	(*LicenseInfo)(nil),              // 170: tiercel.v1.LicenseInfo
-	(*LicenseFeature)(nil),           // 171: tiercel.v1.LicenseFeature
-	(*InstallLicense)(nil),           // 172: tiercel.v1.InstallLicense
-	(*InstallLicenseReply)(nil),      // 173: tiercel.v1.InstallLicenseReply
-	nil,                              // 174: tiercel.v1.Error.DetailsEntry
-	nil,                              // 175: tiercel.v1.Candidate.TermsEntry
-	(*FileAttributes)(nil),           // 176: tiercel.v1.FileAttributes
-	(*CommandResult)(nil),            // 177: tiercel.v1.CommandResult
-	(*FileRow)(nil),                  // 178: tiercel.v1.FileRow
-	(*VolumeRow)(nil),                // 179: tiercel.v1.VolumeRow
-	(*Conditions)(nil),               // 180: tiercel.v1.Conditions
-	(*Extent)(nil),                   // 181: tiercel.v1.Extent
-	(*ClusterRow)(nil),               // 182: tiercel.v1.ClusterRow
-	(*TenantRow)(nil),                // 183: tiercel.v1.TenantRow
-	(*WorkerRow)(nil),                // 184: tiercel.v1.WorkerRow
-	(*JobRow)(nil),                   // 185: tiercel.v1.JobRow
-	(*Command)(nil),                  // 186: tiercel.v1.Command
-	(*Settings)(nil),                 // 187: tiercel.v1.Settings
-	(JobKind)(0),                     // 188: tiercel.v1.JobKind
-	(JobState)(0),                    // 189: tiercel.v1.JobState
-	(*TierRow)(nil),                  // 190: tiercel.v1.TierRow
-	(*LicenseRow)(nil),               // 191: tiercel.v1.LicenseRow
+	(ContentState)(0),                // 0: tiercel.v1.ContentState
+	(*Envelope)(nil),                 // 1: tiercel.v1.Envelope
+	(*BulkFrame)(nil),                // 2: tiercel.v1.BulkFrame
+	(*Header)(nil),                   // 3: tiercel.v1.Header
+	(*Error)(nil),                    // 4: tiercel.v1.Error
+	(*Put)(nil),                      // 5: tiercel.v1.Put
+	(*PutReply)(nil),                 // 6: tiercel.v1.PutReply
+	(*PutBatch)(nil),                 // 7: tiercel.v1.PutBatch
+	(*PutBatchReply)(nil),            // 8: tiercel.v1.PutBatchReply
+	(*OpenUpload)(nil),               // 9: tiercel.v1.OpenUpload
+	(*OpenUploadReply)(nil),          // 10: tiercel.v1.OpenUploadReply
+	(*UploadPart)(nil),               // 11: tiercel.v1.UploadPart
+	(*UploadPartReply)(nil),          // 12: tiercel.v1.UploadPartReply
+	(*FinishUpload)(nil),             // 13: tiercel.v1.FinishUpload
+	(*DropUpload)(nil),               // 14: tiercel.v1.DropUpload
+	(*Delete)(nil),                   // 15: tiercel.v1.Delete
+	(*Move)(nil),                     // 16: tiercel.v1.Move
+	(*MutationReply)(nil),            // 17: tiercel.v1.MutationReply
+	(*Stat)(nil),                     // 18: tiercel.v1.Stat
+	(*StatReply)(nil),                // 19: tiercel.v1.StatReply
+	(*ReadManifest)(nil),             // 20: tiercel.v1.ReadManifest
+	(*ReadManifestReply)(nil),        // 21: tiercel.v1.ReadManifestReply
+	(*List)(nil),                     // 22: tiercel.v1.List
+	(*ListReply)(nil),                // 23: tiercel.v1.ListReply
+	(*ListedFile)(nil),               // 24: tiercel.v1.ListedFile
+	(*ClusterStatus)(nil),            // 25: tiercel.v1.ClusterStatus
+	(*ClusterStatusReply)(nil),       // 26: tiercel.v1.ClusterStatusReply
+	(*TierUse)(nil),                  // 27: tiercel.v1.TierUse
+	(*Begin)(nil),                    // 28: tiercel.v1.Begin
+	(*BeginItem)(nil),                // 29: tiercel.v1.BeginItem
+	(*BeginReply)(nil),               // 30: tiercel.v1.BeginReply
+	(*BeginGrant)(nil),               // 31: tiercel.v1.BeginGrant
+	(*ReleaseQuota)(nil),             // 32: tiercel.v1.ReleaseQuota
+	(*Commit)(nil),                   // 33: tiercel.v1.Commit
+	(*CommitReply)(nil),              // 34: tiercel.v1.CommitReply
+	(*CommitOutcome)(nil),            // 35: tiercel.v1.CommitOutcome
+	(*MasterReady)(nil),              // 36: tiercel.v1.MasterReady
+	(*Peer)(nil),                     // 37: tiercel.v1.Peer
+	(*AppendRecords)(nil),            // 38: tiercel.v1.AppendRecords
+	(*AppendItem)(nil),               // 39: tiercel.v1.AppendItem
+	(*AppendRecordsReply)(nil),       // 40: tiercel.v1.AppendRecordsReply
+	(*AppendedItem)(nil),             // 41: tiercel.v1.AppendedItem
+	(*ReplicateRecords)(nil),         // 42: tiercel.v1.ReplicateRecords
+	(*ReplicateRecordsReply)(nil),    // 43: tiercel.v1.ReplicateRecordsReply
+	(*ReportVolumes)(nil),            // 44: tiercel.v1.ReportVolumes
+	(*ReportVolumesReply)(nil),       // 45: tiercel.v1.ReportVolumesReply
+	(*VolumeReport)(nil),             // 46: tiercel.v1.VolumeReport
+	(*FollowerLag)(nil),              // 47: tiercel.v1.FollowerLag
+	(*CapacityReport)(nil),           // 48: tiercel.v1.CapacityReport
+	(*OpenVolume)(nil),               // 49: tiercel.v1.OpenVolume
+	(*OpenVolumeReply)(nil),          // 50: tiercel.v1.OpenVolumeReply
+	(*FenceVolume)(nil),              // 51: tiercel.v1.FenceVolume
+	(*FenceVolumeReply)(nil),         // 52: tiercel.v1.FenceVolumeReply
+	(*SettleVolume)(nil),             // 53: tiercel.v1.SettleVolume
+	(*SettleVolumeReply)(nil),        // 54: tiercel.v1.SettleVolumeReply
+	(*ReadVolume)(nil),               // 55: tiercel.v1.ReadVolume
+	(*ReadVolumeReply)(nil),          // 56: tiercel.v1.ReadVolumeReply
+	(*AskBandwidth)(nil),             // 57: tiercel.v1.AskBandwidth
+	(*BandwidthGranted)(nil),         // 58: tiercel.v1.BandwidthGranted
+	(*DropCopy)(nil),                 // 59: tiercel.v1.DropCopy
+	(*DropCopyReply)(nil),            // 60: tiercel.v1.DropCopyReply
+	(*CopyDamaged)(nil),              // 61: tiercel.v1.CopyDamaged
+	(*FileUnread)(nil),               // 62: tiercel.v1.FileUnread
+	(*CheckCopy)(nil),                // 63: tiercel.v1.CheckCopy
+	(*VerifyCopy)(nil),               // 64: tiercel.v1.VerifyCopy
+	(*VerifyCopyReply)(nil),          // 65: tiercel.v1.VerifyCopyReply
+	(*ScrubCopies)(nil),              // 66: tiercel.v1.ScrubCopies
+	(*ScrubCopiesReply)(nil),         // 67: tiercel.v1.ScrubCopiesReply
+	(*SettingsChanged)(nil),          // 68: tiercel.v1.SettingsChanged
+	(*ReadExtent)(nil),               // 69: tiercel.v1.ReadExtent
+	(*ReadExtentReply)(nil),          // 70: tiercel.v1.ReadExtentReply
+	(*VolumeStopped)(nil),            // 71: tiercel.v1.VolumeStopped
+	(*Greet)(nil),                    // 72: tiercel.v1.Greet
+	(*GreetReply)(nil),               // 73: tiercel.v1.GreetReply
+	(*AreYouThere)(nil),              // 74: tiercel.v1.AreYouThere
+	(*IAmHere)(nil),                  // 75: tiercel.v1.IAmHere
+	(*DiscoveredPeers)(nil),          // 76: tiercel.v1.DiscoveredPeers
+	(*Admitted)(nil),                 // 77: tiercel.v1.Admitted
+	(*Heartbeat)(nil),                // 78: tiercel.v1.Heartbeat
+	(*WorkerLatency)(nil),            // 79: tiercel.v1.WorkerLatency
+	(*PeerLatency)(nil),              // 80: tiercel.v1.PeerLatency
+	(*HeartbeatAck)(nil),             // 81: tiercel.v1.HeartbeatAck
+	(*Candidate)(nil),                // 82: tiercel.v1.Candidate
+	(*CandidateRanks)(nil),           // 83: tiercel.v1.CandidateRanks
+	(*ListWorkers)(nil),              // 84: tiercel.v1.ListWorkers
+	(*ListWorkersReply)(nil),         // 85: tiercel.v1.ListWorkersReply
+	(*WorkerInfo)(nil),               // 86: tiercel.v1.WorkerInfo
+	(*DescribeMaster)(nil),           // 87: tiercel.v1.DescribeMaster
+	(*DescribeMasterReply)(nil),      // 88: tiercel.v1.DescribeMasterReply
+	(*PromoteWorker)(nil),            // 89: tiercel.v1.PromoteWorker
+	(*PromoteWorkerReply)(nil),       // 90: tiercel.v1.PromoteWorkerReply
+	(*RemoveNode)(nil),               // 91: tiercel.v1.RemoveNode
+	(*RemoveNodeReply)(nil),          // 92: tiercel.v1.RemoveNodeReply
+	(*ReleaseBrake)(nil),             // 93: tiercel.v1.ReleaseBrake
+	(*ReleaseBrakeReply)(nil),        // 94: tiercel.v1.ReleaseBrakeReply
+	(*StartRebalance)(nil),           // 95: tiercel.v1.StartRebalance
+	(*StartJobReply)(nil),            // 96: tiercel.v1.StartJobReply
+	(*PlannedMove)(nil),              // 97: tiercel.v1.PlannedMove
+	(*DrainWorker)(nil),              // 98: tiercel.v1.DrainWorker
+	(*StartScrub)(nil),               // 99: tiercel.v1.StartScrub
+	(*ListJobs)(nil),                 // 100: tiercel.v1.ListJobs
+	(*ListJobsReply)(nil),            // 101: tiercel.v1.ListJobsReply
+	(*JobInfo)(nil),                  // 102: tiercel.v1.JobInfo
+	(*ChangeJob)(nil),                // 103: tiercel.v1.ChangeJob
+	(*DescribeReplication)(nil),      // 104: tiercel.v1.DescribeReplication
+	(*DescribeReplicationReply)(nil), // 105: tiercel.v1.DescribeReplicationReply
+	(*TierReplication)(nil),          // 106: tiercel.v1.TierReplication
+	(*ExplainPlacement)(nil),         // 107: tiercel.v1.ExplainPlacement
+	(*ExplainPlacementReply)(nil),    // 108: tiercel.v1.ExplainPlacementReply
+	(*JudgedWorker)(nil),             // 109: tiercel.v1.JudgedWorker
+	(*ChangeTier)(nil),               // 110: tiercel.v1.ChangeTier
+	(*ChangeSettings)(nil),           // 111: tiercel.v1.ChangeSettings
+	(*ChangeClusterReply)(nil),       // 112: tiercel.v1.ChangeClusterReply
+	(*ListQuotas)(nil),               // 113: tiercel.v1.ListQuotas
+	(*ListQuotasReply)(nil),          // 114: tiercel.v1.ListQuotasReply
+	(*QuotaInfo)(nil),                // 115: tiercel.v1.QuotaInfo
+	(*ChangeQuota)(nil),              // 116: tiercel.v1.ChangeQuota
+	(*ChangeQuotaReply)(nil),         // 117: tiercel.v1.ChangeQuotaReply
+	(*VerifyQuotas)(nil),             // 118: tiercel.v1.VerifyQuotas
+	(*VerifyQuotasReply)(nil),        // 119: tiercel.v1.VerifyQuotasReply
+	(*UsageDifference)(nil),          // 120: tiercel.v1.UsageDifference
+	(*DescribeReserved)(nil),         // 121: tiercel.v1.DescribeReserved
+	(*DescribeReservedReply)(nil),    // 122: tiercel.v1.DescribeReservedReply
+	(*QuotaStand)(nil),               // 123: tiercel.v1.QuotaStand
+	(*QuotaQuestion)(nil),            // 124: tiercel.v1.QuotaQuestion
+	(*QuotaStandReply)(nil),          // 125: tiercel.v1.QuotaStandReply
+	(*QuotaAnswer)(nil),              // 126: tiercel.v1.QuotaAnswer
+	(*StagedUpload)(nil),             // 127: tiercel.v1.StagedUpload
+	(*ListTenants)(nil),              // 128: tiercel.v1.ListTenants
+	(*ListTenantsReply)(nil),         // 129: tiercel.v1.ListTenantsReply
+	(*NamedTenant)(nil),              // 130: tiercel.v1.NamedTenant
+	(*SurveyUsage)(nil),              // 131: tiercel.v1.SurveyUsage
+	(*SurveyUsageReply)(nil),         // 132: tiercel.v1.SurveyUsageReply
+	(*Propose)(nil),                  // 133: tiercel.v1.Propose
+	(*ProposeReply)(nil),             // 134: tiercel.v1.ProposeReply
+	(*ReadIndex)(nil),                // 135: tiercel.v1.ReadIndex
+	(*ReadIndexReply)(nil),           // 136: tiercel.v1.ReadIndexReply
+	(*ApplyEntries)(nil),             // 137: tiercel.v1.ApplyEntries
+	(*LogEntry)(nil),                 // 138: tiercel.v1.LogEntry
+	(*EntriesApplied)(nil),           // 139: tiercel.v1.EntriesApplied
+	(*CommandsApplied)(nil),          // 140: tiercel.v1.CommandsApplied
+	(*CatalogLoaded)(nil),            // 141: tiercel.v1.CatalogLoaded
+	(*AttachCatalog)(nil),            // 142: tiercel.v1.AttachCatalog
+	(*TakeSnapshot)(nil),             // 143: tiercel.v1.TakeSnapshot
+	(*SnapshotTaken)(nil),            // 144: tiercel.v1.SnapshotTaken
+	(*LeadershipChanged)(nil),        // 145: tiercel.v1.LeadershipChanged
+	(*RaftMessages)(nil),             // 146: tiercel.v1.RaftMessages
+	(*Superseded)(nil),               // 147: tiercel.v1.Superseded
+	(*StandbyMatch)(nil),             // 148: tiercel.v1.StandbyMatch
+	(*LogMembers)(nil),               // 149: tiercel.v1.LogMembers
+	(*FetchSnapshot)(nil),            // 150: tiercel.v1.FetchSnapshot
+	(*FetchSnapshotReply)(nil),       // 151: tiercel.v1.FetchSnapshotReply
+	(*InstallSnapshot)(nil),          // 152: tiercel.v1.InstallSnapshot
+	(*SnapshotInstalled)(nil),        // 153: tiercel.v1.SnapshotInstalled
+	(*SnapshotRefused)(nil),          // 154: tiercel.v1.SnapshotRefused
+	(*ChangeVoters)(nil),             // 155: tiercel.v1.ChangeVoters
+	(*ChangeVotersReply)(nil),        // 156: tiercel.v1.ChangeVotersReply
+	(*DescribeLog)(nil),              // 157: tiercel.v1.DescribeLog
+	(*DescribeLogReply)(nil),         // 158: tiercel.v1.DescribeLogReply
+	(*LogProgress)(nil),              // 159: tiercel.v1.LogProgress
+	(*TransferLeadership)(nil),       // 160: tiercel.v1.TransferLeadership
+	(*TransferLeadershipReply)(nil),  // 161: tiercel.v1.TransferLeadershipReply
+	(*Lookup)(nil),                   // 162: tiercel.v1.Lookup
+	(*LookupItem)(nil),               // 163: tiercel.v1.LookupItem
+	(*LookupReply)(nil),              // 164: tiercel.v1.LookupReply
+	(*LookupAnswer)(nil),             // 165: tiercel.v1.LookupAnswer
+	(*FindExtents)(nil),              // 166: tiercel.v1.FindExtents
+	(*FindExtentsReply)(nil),         // 167: tiercel.v1.FindExtentsReply
+	(*NamedExtent)(nil),              // 168: tiercel.v1.NamedExtent
+	(*DescribeVolumes)(nil),          // 169: tiercel.v1.DescribeVolumes
+	(*DescribeVolumesReply)(nil),     // 170: tiercel.v1.DescribeVolumesReply
+	(*FindAffected)(nil),             // 171: tiercel.v1.FindAffected
+	(*FindAffectedReply)(nil),        // 172: tiercel.v1.FindAffectedReply
+	(*AffectedFile)(nil),             // 173: tiercel.v1.AffectedFile
+	(*LicenseInfo)(nil),              // 174: tiercel.v1.LicenseInfo
+	(*LicenseFeature)(nil),           // 175: tiercel.v1.LicenseFeature
+	(*InstallLicense)(nil),           // 176: tiercel.v1.InstallLicense
+	(*InstallLicenseReply)(nil),      // 177: tiercel.v1.InstallLicenseReply
+	nil,                              // 178: tiercel.v1.Error.DetailsEntry
+	nil,                              // 179: tiercel.v1.Candidate.TermsEntry
+	(*FileAttributes)(nil),           // 180: tiercel.v1.FileAttributes
+	(*CommandResult)(nil),            // 181: tiercel.v1.CommandResult
+	(*FileRow)(nil),                  // 182: tiercel.v1.FileRow
+	(*VolumeRow)(nil),                // 183: tiercel.v1.VolumeRow
+	(*Conditions)(nil),               // 184: tiercel.v1.Conditions
+	(*Extent)(nil),                   // 185: tiercel.v1.Extent
+	(*ClusterRow)(nil),               // 186: tiercel.v1.ClusterRow
+	(*TenantRow)(nil),                // 187: tiercel.v1.TenantRow
+	(*WorkerRow)(nil),                // 188: tiercel.v1.WorkerRow
+	(*JobRow)(nil),                   // 189: tiercel.v1.JobRow
+	(*Command)(nil),                  // 190: tiercel.v1.Command
+	(*Settings)(nil),                 // 191: tiercel.v1.Settings
+	(JobKind)(0),                     // 192: tiercel.v1.JobKind
+	(JobState)(0),                    // 193: tiercel.v1.JobState
+	(*TierRow)(nil),                  // 194: tiercel.v1.TierRow
+	(*LicenseRow)(nil),               // 195: tiercel.v1.LicenseRow
 }
 var file_messages_actors_proto_depIdxs = []int32{
-	0,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
-	174, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
-	2,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
-	176, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
-	2,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
-	3,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
-	177, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
-	178, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
-	179, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 9: tiercel.v1.PutBatch.header:type_name -> tiercel.v1.Header
-	4,   // 10: tiercel.v1.PutBatch.items:type_name -> tiercel.v1.Put
-	2,   // 11: tiercel.v1.PutBatchReply.header:type_name -> tiercel.v1.Header
-	3,   // 12: tiercel.v1.PutBatchReply.error:type_name -> tiercel.v1.Error
-	5,   // 13: tiercel.v1.PutBatchReply.items:type_name -> tiercel.v1.PutReply
-	2,   // 14: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
-	176, // 15: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
-	2,   // 16: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
-	3,   // 17: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
-	2,   // 18: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
-	2,   // 19: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
-	3,   // 20: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
-	2,   // 21: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
-	176, // 22: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
-	2,   // 23: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
-	2,   // 24: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
-	180, // 25: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
-	2,   // 26: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
-	2,   // 27: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
-	3,   // 28: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
-	177, // 29: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
-	2,   // 30: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
-	2,   // 31: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
-	3,   // 32: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
-	178, // 33: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
-	179, // 34: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 35: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
-	2,   // 36: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
-	3,   // 37: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
-	181, // 38: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
-	179, // 39: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 40: tiercel.v1.List.header:type_name -> tiercel.v1.Header
-	2,   // 41: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
-	3,   // 42: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
-	23,  // 43: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
-	178, // 44: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
-	2,   // 45: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
-	2,   // 46: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
-	3,   // 47: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
-	182, // 48: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
-	183, // 49: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
-	179, // 50: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
-	184, // 51: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
-	47,  // 52: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
-	185, // 53: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
-	26,  // 54: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
-	170, // 55: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
-	2,   // 56: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
-	28,  // 57: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
-	2,   // 58: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
-	30,  // 59: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
-	3,   // 60: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
-	2,   // 61: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
-	186, // 62: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
-	2,   // 63: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
-	34,  // 64: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
-	177, // 65: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
-	182, // 66: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
-	47,  // 67: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
-	36,  // 68: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
-	2,   // 69: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
-	38,  // 70: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 71: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
-	40,  // 72: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
-	3,   // 73: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
-	181, // 74: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
-	2,   // 75: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
-	38,  // 76: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
-	2,   // 77: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
-	3,   // 78: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
-	2,   // 79: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 80: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
-	45,  // 81: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
-	47,  // 82: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
-	3,   // 83: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
-	46,  // 84: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 85: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
-	2,   // 86: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 87: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 88: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
-	2,   // 89: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 90: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 91: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
-	2,   // 92: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 93: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 94: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
-	2,   // 95: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
-	3,   // 96: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
-	2,   // 97: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
-	2,   // 98: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
-	3,   // 99: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
-	2,   // 100: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
-	2,   // 101: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
-	3,   // 102: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 103: tiercel.v1.VerifyCopy.header:type_name -> tiercel.v1.Header
-	2,   // 104: tiercel.v1.VerifyCopyReply.header:type_name -> tiercel.v1.Header
-	3,   // 105: tiercel.v1.VerifyCopyReply.error:type_name -> tiercel.v1.Error
-	2,   // 106: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
-	2,   // 107: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
-	3,   // 108: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
-	187, // 109: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
-	2,   // 110: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
-	181, // 111: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 112: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
-	3,   // 113: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
-	2,   // 114: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
-	184, // 115: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
-	2,   // 116: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
-	3,   // 117: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
-	36,  // 118: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
-	2,   // 119: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
-	2,   // 120: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
-	2,   // 121: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
-	47,  // 122: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
-	184, // 123: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
-	79,  // 124: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
-	79,  // 125: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
-	2,   // 126: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
-	3,   // 127: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
-	81,  // 128: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
-	36,  // 129: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
-	175, // 130: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
-	81,  // 131: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 132: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
-	2,   // 133: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
-	3,   // 134: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
-	85,  // 135: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
-	184, // 136: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
-	47,  // 137: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
-	179, // 138: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 139: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
-	2,   // 140: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
-	3,   // 141: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
-	81,  // 142: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
-	2,   // 143: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
-	2,   // 144: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
-	3,   // 145: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
-	2,   // 146: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
-	2,   // 147: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
-	3,   // 148: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
-	2,   // 149: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
-	2,   // 150: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
-	3,   // 151: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
-	2,   // 152: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
-	2,   // 153: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
-	3,   // 154: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
-	101, // 155: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
-	96,  // 156: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
-	2,   // 157: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
-	2,   // 158: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
-	2,   // 159: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
-	188, // 160: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
-	2,   // 161: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
-	3,   // 162: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
-	101, // 163: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
-	185, // 164: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
-	96,  // 165: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
-	2,   // 166: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
-	189, // 167: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
-	2,   // 168: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
-	2,   // 169: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
-	3,   // 170: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
-	105, // 171: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
-	46,  // 172: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
-	2,   // 173: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
-	2,   // 174: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
-	3,   // 175: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
-	108, // 176: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
-	179, // 177: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
-	2,   // 178: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
-	190, // 179: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
-	2,   // 180: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
-	187, // 181: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
-	2,   // 182: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
-	3,   // 183: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
-	182, // 184: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
-	2,   // 185: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 186: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 187: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
-	114, // 188: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
-	2,   // 189: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
-	2,   // 190: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
-	3,   // 191: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
-	114, // 192: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
-	2,   // 193: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
-	2,   // 194: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
-	3,   // 195: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
-	119, // 196: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 197: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
-	2,   // 198: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
-	2,   // 199: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
-	123, // 200: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
-	2,   // 201: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
-	3,   // 202: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
-	125, // 203: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
-	126, // 204: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
-	2,   // 205: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
-	2,   // 206: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
-	3,   // 207: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
-	129, // 208: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
-	183, // 209: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
-	2,   // 210: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
-	2,   // 211: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
-	3,   // 212: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
-	119, // 213: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
-	2,   // 214: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
-	186, // 215: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
-	2,   // 216: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
-	3,   // 217: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
-	2,   // 218: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
-	2,   // 219: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
-	3,   // 220: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
-	137, // 221: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
-	34,  // 222: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
-	186, // 223: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
-	3,   // 224: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
-	36,  // 225: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
-	2,   // 226: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
-	2,   // 227: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
-	3,   // 228: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
-	3,   // 229: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
-	3,   // 230: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
-	2,   // 231: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
-	2,   // 232: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
-	3,   // 233: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
-	2,   // 234: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
-	2,   // 235: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
-	158, // 236: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
-	2,   // 237: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
-	2,   // 238: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
-	3,   // 239: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
-	2,   // 240: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
-	162, // 241: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
-	17,  // 242: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
-	19,  // 243: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
-	21,  // 244: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
-	24,  // 245: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
-	165, // 246: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
-	168, // 247: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
-	122, // 248: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
-	127, // 249: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
-	130, // 250: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
-	2,   // 251: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
-	164, // 252: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
-	18,  // 253: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
-	20,  // 254: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
-	22,  // 255: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
-	25,  // 256: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
-	166, // 257: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
-	169, // 258: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
-	124, // 259: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
-	128, // 260: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
-	131, // 261: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
-	2,   // 262: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
-	2,   // 263: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
-	3,   // 264: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
-	167, // 265: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
-	181, // 266: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
-	2,   // 267: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
-	2,   // 268: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
-	3,   // 269: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
-	179, // 270: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
-	191, // 271: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
-	171, // 272: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
-	2,   // 273: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
-	2,   // 274: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
-	3,   // 275: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
-	276, // [276:276] is the sub-list for method output_type
-	276, // [276:276] is the sub-list for method input_type
-	276, // [276:276] is the sub-list for extension type_name
-	276, // [276:276] is the sub-list for extension extendee
-	0,   // [0:276] is the sub-list for field type_name
+	1,   // 0: tiercel.v1.BulkFrame.envelope:type_name -> tiercel.v1.Envelope
+	178, // 1: tiercel.v1.Error.details:type_name -> tiercel.v1.Error.DetailsEntry
+	3,   // 2: tiercel.v1.Put.header:type_name -> tiercel.v1.Header
+	180, // 3: tiercel.v1.Put.file:type_name -> tiercel.v1.FileAttributes
+	3,   // 4: tiercel.v1.PutReply.header:type_name -> tiercel.v1.Header
+	4,   // 5: tiercel.v1.PutReply.error:type_name -> tiercel.v1.Error
+	181, // 6: tiercel.v1.PutReply.result:type_name -> tiercel.v1.CommandResult
+	182, // 7: tiercel.v1.PutReply.row:type_name -> tiercel.v1.FileRow
+	183, // 8: tiercel.v1.PutReply.volumes:type_name -> tiercel.v1.VolumeRow
+	3,   // 9: tiercel.v1.PutBatch.header:type_name -> tiercel.v1.Header
+	5,   // 10: tiercel.v1.PutBatch.items:type_name -> tiercel.v1.Put
+	3,   // 11: tiercel.v1.PutBatchReply.header:type_name -> tiercel.v1.Header
+	4,   // 12: tiercel.v1.PutBatchReply.error:type_name -> tiercel.v1.Error
+	6,   // 13: tiercel.v1.PutBatchReply.items:type_name -> tiercel.v1.PutReply
+	3,   // 14: tiercel.v1.OpenUpload.header:type_name -> tiercel.v1.Header
+	180, // 15: tiercel.v1.OpenUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,   // 16: tiercel.v1.OpenUploadReply.header:type_name -> tiercel.v1.Header
+	4,   // 17: tiercel.v1.OpenUploadReply.error:type_name -> tiercel.v1.Error
+	3,   // 18: tiercel.v1.UploadPart.header:type_name -> tiercel.v1.Header
+	3,   // 19: tiercel.v1.UploadPartReply.header:type_name -> tiercel.v1.Header
+	4,   // 20: tiercel.v1.UploadPartReply.error:type_name -> tiercel.v1.Error
+	3,   // 21: tiercel.v1.FinishUpload.header:type_name -> tiercel.v1.Header
+	180, // 22: tiercel.v1.FinishUpload.file:type_name -> tiercel.v1.FileAttributes
+	3,   // 23: tiercel.v1.DropUpload.header:type_name -> tiercel.v1.Header
+	3,   // 24: tiercel.v1.Delete.header:type_name -> tiercel.v1.Header
+	184, // 25: tiercel.v1.Delete.conditions:type_name -> tiercel.v1.Conditions
+	3,   // 26: tiercel.v1.Move.header:type_name -> tiercel.v1.Header
+	3,   // 27: tiercel.v1.MutationReply.header:type_name -> tiercel.v1.Header
+	4,   // 28: tiercel.v1.MutationReply.error:type_name -> tiercel.v1.Error
+	181, // 29: tiercel.v1.MutationReply.result:type_name -> tiercel.v1.CommandResult
+	3,   // 30: tiercel.v1.Stat.header:type_name -> tiercel.v1.Header
+	3,   // 31: tiercel.v1.StatReply.header:type_name -> tiercel.v1.Header
+	4,   // 32: tiercel.v1.StatReply.error:type_name -> tiercel.v1.Error
+	182, // 33: tiercel.v1.StatReply.row:type_name -> tiercel.v1.FileRow
+	183, // 34: tiercel.v1.StatReply.volumes:type_name -> tiercel.v1.VolumeRow
+	3,   // 35: tiercel.v1.ReadManifest.header:type_name -> tiercel.v1.Header
+	3,   // 36: tiercel.v1.ReadManifestReply.header:type_name -> tiercel.v1.Header
+	4,   // 37: tiercel.v1.ReadManifestReply.error:type_name -> tiercel.v1.Error
+	185, // 38: tiercel.v1.ReadManifestReply.extents:type_name -> tiercel.v1.Extent
+	183, // 39: tiercel.v1.ReadManifestReply.volumes:type_name -> tiercel.v1.VolumeRow
+	3,   // 40: tiercel.v1.List.header:type_name -> tiercel.v1.Header
+	3,   // 41: tiercel.v1.ListReply.header:type_name -> tiercel.v1.Header
+	4,   // 42: tiercel.v1.ListReply.error:type_name -> tiercel.v1.Error
+	24,  // 43: tiercel.v1.ListReply.files:type_name -> tiercel.v1.ListedFile
+	182, // 44: tiercel.v1.ListedFile.row:type_name -> tiercel.v1.FileRow
+	3,   // 45: tiercel.v1.ClusterStatus.header:type_name -> tiercel.v1.Header
+	3,   // 46: tiercel.v1.ClusterStatusReply.header:type_name -> tiercel.v1.Header
+	4,   // 47: tiercel.v1.ClusterStatusReply.error:type_name -> tiercel.v1.Error
+	186, // 48: tiercel.v1.ClusterStatusReply.cluster:type_name -> tiercel.v1.ClusterRow
+	187, // 49: tiercel.v1.ClusterStatusReply.totals:type_name -> tiercel.v1.TenantRow
+	183, // 50: tiercel.v1.ClusterStatusReply.volumes:type_name -> tiercel.v1.VolumeRow
+	188, // 51: tiercel.v1.ClusterStatusReply.workers:type_name -> tiercel.v1.WorkerRow
+	48,  // 52: tiercel.v1.ClusterStatusReply.capacity:type_name -> tiercel.v1.CapacityReport
+	189, // 53: tiercel.v1.ClusterStatusReply.jobs:type_name -> tiercel.v1.JobRow
+	27,  // 54: tiercel.v1.ClusterStatusReply.tiers:type_name -> tiercel.v1.TierUse
+	174, // 55: tiercel.v1.ClusterStatusReply.license:type_name -> tiercel.v1.LicenseInfo
+	3,   // 56: tiercel.v1.Begin.header:type_name -> tiercel.v1.Header
+	29,  // 57: tiercel.v1.Begin.items:type_name -> tiercel.v1.BeginItem
+	3,   // 58: tiercel.v1.BeginReply.header:type_name -> tiercel.v1.Header
+	31,  // 59: tiercel.v1.BeginReply.grants:type_name -> tiercel.v1.BeginGrant
+	4,   // 60: tiercel.v1.BeginGrant.error:type_name -> tiercel.v1.Error
+	3,   // 61: tiercel.v1.Commit.header:type_name -> tiercel.v1.Header
+	190, // 62: tiercel.v1.Commit.commands:type_name -> tiercel.v1.Command
+	3,   // 63: tiercel.v1.CommitReply.header:type_name -> tiercel.v1.Header
+	35,  // 64: tiercel.v1.CommitReply.outcomes:type_name -> tiercel.v1.CommitOutcome
+	181, // 65: tiercel.v1.CommitOutcome.result:type_name -> tiercel.v1.CommandResult
+	186, // 66: tiercel.v1.MasterReady.cluster:type_name -> tiercel.v1.ClusterRow
+	48,  // 67: tiercel.v1.MasterReady.capacity:type_name -> tiercel.v1.CapacityReport
+	37,  // 68: tiercel.v1.MasterReady.peers:type_name -> tiercel.v1.Peer
+	3,   // 69: tiercel.v1.AppendRecords.header:type_name -> tiercel.v1.Header
+	39,  // 70: tiercel.v1.AppendRecords.items:type_name -> tiercel.v1.AppendItem
+	3,   // 71: tiercel.v1.AppendRecordsReply.header:type_name -> tiercel.v1.Header
+	41,  // 72: tiercel.v1.AppendRecordsReply.items:type_name -> tiercel.v1.AppendedItem
+	4,   // 73: tiercel.v1.AppendedItem.error:type_name -> tiercel.v1.Error
+	185, // 74: tiercel.v1.AppendedItem.extent:type_name -> tiercel.v1.Extent
+	3,   // 75: tiercel.v1.ReplicateRecords.header:type_name -> tiercel.v1.Header
+	39,  // 76: tiercel.v1.ReplicateRecords.items:type_name -> tiercel.v1.AppendItem
+	3,   // 77: tiercel.v1.ReplicateRecordsReply.header:type_name -> tiercel.v1.Header
+	4,   // 78: tiercel.v1.ReplicateRecordsReply.error:type_name -> tiercel.v1.Error
+	3,   // 79: tiercel.v1.ReportVolumes.header:type_name -> tiercel.v1.Header
+	3,   // 80: tiercel.v1.ReportVolumesReply.header:type_name -> tiercel.v1.Header
+	46,  // 81: tiercel.v1.ReportVolumesReply.volumes:type_name -> tiercel.v1.VolumeReport
+	48,  // 82: tiercel.v1.ReportVolumesReply.capacity:type_name -> tiercel.v1.CapacityReport
+	4,   // 83: tiercel.v1.ReportVolumesReply.error:type_name -> tiercel.v1.Error
+	47,  // 84: tiercel.v1.VolumeReport.followers:type_name -> tiercel.v1.FollowerLag
+	3,   // 85: tiercel.v1.OpenVolume.header:type_name -> tiercel.v1.Header
+	3,   // 86: tiercel.v1.OpenVolumeReply.header:type_name -> tiercel.v1.Header
+	4,   // 87: tiercel.v1.OpenVolumeReply.error:type_name -> tiercel.v1.Error
+	3,   // 88: tiercel.v1.FenceVolume.header:type_name -> tiercel.v1.Header
+	3,   // 89: tiercel.v1.FenceVolumeReply.header:type_name -> tiercel.v1.Header
+	4,   // 90: tiercel.v1.FenceVolumeReply.error:type_name -> tiercel.v1.Error
+	3,   // 91: tiercel.v1.SettleVolume.header:type_name -> tiercel.v1.Header
+	3,   // 92: tiercel.v1.SettleVolumeReply.header:type_name -> tiercel.v1.Header
+	4,   // 93: tiercel.v1.SettleVolumeReply.error:type_name -> tiercel.v1.Error
+	3,   // 94: tiercel.v1.ReadVolume.header:type_name -> tiercel.v1.Header
+	3,   // 95: tiercel.v1.ReadVolumeReply.header:type_name -> tiercel.v1.Header
+	4,   // 96: tiercel.v1.ReadVolumeReply.error:type_name -> tiercel.v1.Error
+	3,   // 97: tiercel.v1.AskBandwidth.header:type_name -> tiercel.v1.Header
+	3,   // 98: tiercel.v1.BandwidthGranted.header:type_name -> tiercel.v1.Header
+	4,   // 99: tiercel.v1.BandwidthGranted.error:type_name -> tiercel.v1.Error
+	3,   // 100: tiercel.v1.DropCopy.header:type_name -> tiercel.v1.Header
+	3,   // 101: tiercel.v1.DropCopyReply.header:type_name -> tiercel.v1.Header
+	4,   // 102: tiercel.v1.DropCopyReply.error:type_name -> tiercel.v1.Error
+	3,   // 103: tiercel.v1.VerifyCopy.header:type_name -> tiercel.v1.Header
+	3,   // 104: tiercel.v1.VerifyCopyReply.header:type_name -> tiercel.v1.Header
+	4,   // 105: tiercel.v1.VerifyCopyReply.error:type_name -> tiercel.v1.Error
+	3,   // 106: tiercel.v1.ScrubCopies.header:type_name -> tiercel.v1.Header
+	3,   // 107: tiercel.v1.ScrubCopiesReply.header:type_name -> tiercel.v1.Header
+	4,   // 108: tiercel.v1.ScrubCopiesReply.error:type_name -> tiercel.v1.Error
+	191, // 109: tiercel.v1.SettingsChanged.settings:type_name -> tiercel.v1.Settings
+	3,   // 110: tiercel.v1.ReadExtent.header:type_name -> tiercel.v1.Header
+	185, // 111: tiercel.v1.ReadExtent.extent:type_name -> tiercel.v1.Extent
+	3,   // 112: tiercel.v1.ReadExtentReply.header:type_name -> tiercel.v1.Header
+	4,   // 113: tiercel.v1.ReadExtentReply.error:type_name -> tiercel.v1.Error
+	3,   // 114: tiercel.v1.Greet.header:type_name -> tiercel.v1.Header
+	188, // 115: tiercel.v1.Greet.worker:type_name -> tiercel.v1.WorkerRow
+	3,   // 116: tiercel.v1.GreetReply.header:type_name -> tiercel.v1.Header
+	4,   // 117: tiercel.v1.GreetReply.error:type_name -> tiercel.v1.Error
+	37,  // 118: tiercel.v1.GreetReply.peers:type_name -> tiercel.v1.Peer
+	3,   // 119: tiercel.v1.AreYouThere.header:type_name -> tiercel.v1.Header
+	3,   // 120: tiercel.v1.IAmHere.header:type_name -> tiercel.v1.Header
+	3,   // 121: tiercel.v1.Heartbeat.header:type_name -> tiercel.v1.Header
+	48,  // 122: tiercel.v1.Heartbeat.capacity:type_name -> tiercel.v1.CapacityReport
+	188, // 123: tiercel.v1.Heartbeat.worker:type_name -> tiercel.v1.WorkerRow
+	80,  // 124: tiercel.v1.Heartbeat.latency:type_name -> tiercel.v1.PeerLatency
+	80,  // 125: tiercel.v1.WorkerLatency.ways:type_name -> tiercel.v1.PeerLatency
+	3,   // 126: tiercel.v1.HeartbeatAck.header:type_name -> tiercel.v1.Header
+	4,   // 127: tiercel.v1.HeartbeatAck.error:type_name -> tiercel.v1.Error
+	82,  // 128: tiercel.v1.HeartbeatAck.candidates:type_name -> tiercel.v1.Candidate
+	37,  // 129: tiercel.v1.HeartbeatAck.peers:type_name -> tiercel.v1.Peer
+	179, // 130: tiercel.v1.Candidate.terms:type_name -> tiercel.v1.Candidate.TermsEntry
+	82,  // 131: tiercel.v1.CandidateRanks.candidates:type_name -> tiercel.v1.Candidate
+	3,   // 132: tiercel.v1.ListWorkers.header:type_name -> tiercel.v1.Header
+	3,   // 133: tiercel.v1.ListWorkersReply.header:type_name -> tiercel.v1.Header
+	4,   // 134: tiercel.v1.ListWorkersReply.error:type_name -> tiercel.v1.Error
+	86,  // 135: tiercel.v1.ListWorkersReply.workers:type_name -> tiercel.v1.WorkerInfo
+	188, // 136: tiercel.v1.WorkerInfo.row:type_name -> tiercel.v1.WorkerRow
+	48,  // 137: tiercel.v1.WorkerInfo.capacity:type_name -> tiercel.v1.CapacityReport
+	183, // 138: tiercel.v1.WorkerInfo.volumes:type_name -> tiercel.v1.VolumeRow
+	3,   // 139: tiercel.v1.DescribeMaster.header:type_name -> tiercel.v1.Header
+	3,   // 140: tiercel.v1.DescribeMasterReply.header:type_name -> tiercel.v1.Header
+	4,   // 141: tiercel.v1.DescribeMasterReply.error:type_name -> tiercel.v1.Error
+	82,  // 142: tiercel.v1.DescribeMasterReply.candidates:type_name -> tiercel.v1.Candidate
+	3,   // 143: tiercel.v1.PromoteWorker.header:type_name -> tiercel.v1.Header
+	3,   // 144: tiercel.v1.PromoteWorkerReply.header:type_name -> tiercel.v1.Header
+	4,   // 145: tiercel.v1.PromoteWorkerReply.error:type_name -> tiercel.v1.Error
+	3,   // 146: tiercel.v1.RemoveNode.header:type_name -> tiercel.v1.Header
+	3,   // 147: tiercel.v1.RemoveNodeReply.header:type_name -> tiercel.v1.Header
+	4,   // 148: tiercel.v1.RemoveNodeReply.error:type_name -> tiercel.v1.Error
+	3,   // 149: tiercel.v1.ReleaseBrake.header:type_name -> tiercel.v1.Header
+	3,   // 150: tiercel.v1.ReleaseBrakeReply.header:type_name -> tiercel.v1.Header
+	4,   // 151: tiercel.v1.ReleaseBrakeReply.error:type_name -> tiercel.v1.Error
+	3,   // 152: tiercel.v1.StartRebalance.header:type_name -> tiercel.v1.Header
+	3,   // 153: tiercel.v1.StartJobReply.header:type_name -> tiercel.v1.Header
+	4,   // 154: tiercel.v1.StartJobReply.error:type_name -> tiercel.v1.Error
+	102, // 155: tiercel.v1.StartJobReply.job:type_name -> tiercel.v1.JobInfo
+	97,  // 156: tiercel.v1.StartJobReply.plan:type_name -> tiercel.v1.PlannedMove
+	3,   // 157: tiercel.v1.DrainWorker.header:type_name -> tiercel.v1.Header
+	3,   // 158: tiercel.v1.StartScrub.header:type_name -> tiercel.v1.Header
+	3,   // 159: tiercel.v1.ListJobs.header:type_name -> tiercel.v1.Header
+	192, // 160: tiercel.v1.ListJobs.kind:type_name -> tiercel.v1.JobKind
+	3,   // 161: tiercel.v1.ListJobsReply.header:type_name -> tiercel.v1.Header
+	4,   // 162: tiercel.v1.ListJobsReply.error:type_name -> tiercel.v1.Error
+	102, // 163: tiercel.v1.ListJobsReply.jobs:type_name -> tiercel.v1.JobInfo
+	189, // 164: tiercel.v1.JobInfo.row:type_name -> tiercel.v1.JobRow
+	97,  // 165: tiercel.v1.JobInfo.moves:type_name -> tiercel.v1.PlannedMove
+	3,   // 166: tiercel.v1.ChangeJob.header:type_name -> tiercel.v1.Header
+	193, // 167: tiercel.v1.ChangeJob.to:type_name -> tiercel.v1.JobState
+	3,   // 168: tiercel.v1.DescribeReplication.header:type_name -> tiercel.v1.Header
+	3,   // 169: tiercel.v1.DescribeReplicationReply.header:type_name -> tiercel.v1.Header
+	4,   // 170: tiercel.v1.DescribeReplicationReply.error:type_name -> tiercel.v1.Error
+	106, // 171: tiercel.v1.DescribeReplicationReply.tiers:type_name -> tiercel.v1.TierReplication
+	47,  // 172: tiercel.v1.TierReplication.followers:type_name -> tiercel.v1.FollowerLag
+	3,   // 173: tiercel.v1.ExplainPlacement.header:type_name -> tiercel.v1.Header
+	3,   // 174: tiercel.v1.ExplainPlacementReply.header:type_name -> tiercel.v1.Header
+	4,   // 175: tiercel.v1.ExplainPlacementReply.error:type_name -> tiercel.v1.Error
+	109, // 176: tiercel.v1.ExplainPlacementReply.workers:type_name -> tiercel.v1.JudgedWorker
+	183, // 177: tiercel.v1.ExplainPlacementReply.volumes:type_name -> tiercel.v1.VolumeRow
+	3,   // 178: tiercel.v1.ChangeTier.header:type_name -> tiercel.v1.Header
+	194, // 179: tiercel.v1.ChangeTier.tier:type_name -> tiercel.v1.TierRow
+	3,   // 180: tiercel.v1.ChangeSettings.header:type_name -> tiercel.v1.Header
+	191, // 181: tiercel.v1.ChangeSettings.settings:type_name -> tiercel.v1.Settings
+	3,   // 182: tiercel.v1.ChangeClusterReply.header:type_name -> tiercel.v1.Header
+	4,   // 183: tiercel.v1.ChangeClusterReply.error:type_name -> tiercel.v1.Error
+	186, // 184: tiercel.v1.ChangeClusterReply.cluster:type_name -> tiercel.v1.ClusterRow
+	3,   // 185: tiercel.v1.ListQuotas.header:type_name -> tiercel.v1.Header
+	3,   // 186: tiercel.v1.ListQuotasReply.header:type_name -> tiercel.v1.Header
+	4,   // 187: tiercel.v1.ListQuotasReply.error:type_name -> tiercel.v1.Error
+	115, // 188: tiercel.v1.ListQuotasReply.quotas:type_name -> tiercel.v1.QuotaInfo
+	3,   // 189: tiercel.v1.ChangeQuota.header:type_name -> tiercel.v1.Header
+	3,   // 190: tiercel.v1.ChangeQuotaReply.header:type_name -> tiercel.v1.Header
+	4,   // 191: tiercel.v1.ChangeQuotaReply.error:type_name -> tiercel.v1.Error
+	115, // 192: tiercel.v1.ChangeQuotaReply.quota:type_name -> tiercel.v1.QuotaInfo
+	3,   // 193: tiercel.v1.VerifyQuotas.header:type_name -> tiercel.v1.Header
+	3,   // 194: tiercel.v1.VerifyQuotasReply.header:type_name -> tiercel.v1.Header
+	4,   // 195: tiercel.v1.VerifyQuotasReply.error:type_name -> tiercel.v1.Error
+	120, // 196: tiercel.v1.VerifyQuotasReply.differences:type_name -> tiercel.v1.UsageDifference
+	3,   // 197: tiercel.v1.DescribeReserved.header:type_name -> tiercel.v1.Header
+	3,   // 198: tiercel.v1.DescribeReservedReply.header:type_name -> tiercel.v1.Header
+	3,   // 199: tiercel.v1.QuotaStand.header:type_name -> tiercel.v1.Header
+	124, // 200: tiercel.v1.QuotaStand.writes:type_name -> tiercel.v1.QuotaQuestion
+	3,   // 201: tiercel.v1.QuotaStandReply.header:type_name -> tiercel.v1.Header
+	4,   // 202: tiercel.v1.QuotaStandReply.error:type_name -> tiercel.v1.Error
+	126, // 203: tiercel.v1.QuotaStandReply.writes:type_name -> tiercel.v1.QuotaAnswer
+	127, // 204: tiercel.v1.QuotaStandReply.staged:type_name -> tiercel.v1.StagedUpload
+	3,   // 205: tiercel.v1.ListTenants.header:type_name -> tiercel.v1.Header
+	3,   // 206: tiercel.v1.ListTenantsReply.header:type_name -> tiercel.v1.Header
+	4,   // 207: tiercel.v1.ListTenantsReply.error:type_name -> tiercel.v1.Error
+	130, // 208: tiercel.v1.ListTenantsReply.tenants:type_name -> tiercel.v1.NamedTenant
+	187, // 209: tiercel.v1.NamedTenant.row:type_name -> tiercel.v1.TenantRow
+	3,   // 210: tiercel.v1.SurveyUsage.header:type_name -> tiercel.v1.Header
+	3,   // 211: tiercel.v1.SurveyUsageReply.header:type_name -> tiercel.v1.Header
+	4,   // 212: tiercel.v1.SurveyUsageReply.error:type_name -> tiercel.v1.Error
+	120, // 213: tiercel.v1.SurveyUsageReply.differences:type_name -> tiercel.v1.UsageDifference
+	3,   // 214: tiercel.v1.Propose.header:type_name -> tiercel.v1.Header
+	190, // 215: tiercel.v1.Propose.commands:type_name -> tiercel.v1.Command
+	3,   // 216: tiercel.v1.ProposeReply.header:type_name -> tiercel.v1.Header
+	4,   // 217: tiercel.v1.ProposeReply.error:type_name -> tiercel.v1.Error
+	3,   // 218: tiercel.v1.ReadIndex.header:type_name -> tiercel.v1.Header
+	3,   // 219: tiercel.v1.ReadIndexReply.header:type_name -> tiercel.v1.Header
+	4,   // 220: tiercel.v1.ReadIndexReply.error:type_name -> tiercel.v1.Error
+	138, // 221: tiercel.v1.ApplyEntries.entries:type_name -> tiercel.v1.LogEntry
+	35,  // 222: tiercel.v1.CommandsApplied.outcomes:type_name -> tiercel.v1.CommitOutcome
+	190, // 223: tiercel.v1.CommandsApplied.commands:type_name -> tiercel.v1.Command
+	4,   // 224: tiercel.v1.SnapshotTaken.error:type_name -> tiercel.v1.Error
+	37,  // 225: tiercel.v1.LogMembers.peers:type_name -> tiercel.v1.Peer
+	3,   // 226: tiercel.v1.FetchSnapshot.header:type_name -> tiercel.v1.Header
+	3,   // 227: tiercel.v1.FetchSnapshotReply.header:type_name -> tiercel.v1.Header
+	4,   // 228: tiercel.v1.FetchSnapshotReply.error:type_name -> tiercel.v1.Error
+	4,   // 229: tiercel.v1.SnapshotInstalled.error:type_name -> tiercel.v1.Error
+	4,   // 230: tiercel.v1.SnapshotRefused.error:type_name -> tiercel.v1.Error
+	3,   // 231: tiercel.v1.ChangeVoters.header:type_name -> tiercel.v1.Header
+	3,   // 232: tiercel.v1.ChangeVotersReply.header:type_name -> tiercel.v1.Header
+	4,   // 233: tiercel.v1.ChangeVotersReply.error:type_name -> tiercel.v1.Error
+	3,   // 234: tiercel.v1.DescribeLog.header:type_name -> tiercel.v1.Header
+	3,   // 235: tiercel.v1.DescribeLogReply.header:type_name -> tiercel.v1.Header
+	159, // 236: tiercel.v1.DescribeLogReply.progress:type_name -> tiercel.v1.LogProgress
+	3,   // 237: tiercel.v1.TransferLeadership.header:type_name -> tiercel.v1.Header
+	3,   // 238: tiercel.v1.TransferLeadershipReply.header:type_name -> tiercel.v1.Header
+	4,   // 239: tiercel.v1.TransferLeadershipReply.error:type_name -> tiercel.v1.Error
+	3,   // 240: tiercel.v1.Lookup.header:type_name -> tiercel.v1.Header
+	163, // 241: tiercel.v1.Lookup.items:type_name -> tiercel.v1.LookupItem
+	18,  // 242: tiercel.v1.LookupItem.stat:type_name -> tiercel.v1.Stat
+	20,  // 243: tiercel.v1.LookupItem.manifest:type_name -> tiercel.v1.ReadManifest
+	22,  // 244: tiercel.v1.LookupItem.list:type_name -> tiercel.v1.List
+	25,  // 245: tiercel.v1.LookupItem.status:type_name -> tiercel.v1.ClusterStatus
+	166, // 246: tiercel.v1.LookupItem.find_extents:type_name -> tiercel.v1.FindExtents
+	169, // 247: tiercel.v1.LookupItem.describe_volumes:type_name -> tiercel.v1.DescribeVolumes
+	123, // 248: tiercel.v1.LookupItem.quota_stand:type_name -> tiercel.v1.QuotaStand
+	128, // 249: tiercel.v1.LookupItem.list_tenants:type_name -> tiercel.v1.ListTenants
+	131, // 250: tiercel.v1.LookupItem.survey_usage:type_name -> tiercel.v1.SurveyUsage
+	171, // 251: tiercel.v1.LookupItem.find_affected:type_name -> tiercel.v1.FindAffected
+	3,   // 252: tiercel.v1.LookupReply.header:type_name -> tiercel.v1.Header
+	165, // 253: tiercel.v1.LookupReply.answers:type_name -> tiercel.v1.LookupAnswer
+	19,  // 254: tiercel.v1.LookupAnswer.stat:type_name -> tiercel.v1.StatReply
+	21,  // 255: tiercel.v1.LookupAnswer.manifest:type_name -> tiercel.v1.ReadManifestReply
+	23,  // 256: tiercel.v1.LookupAnswer.list:type_name -> tiercel.v1.ListReply
+	26,  // 257: tiercel.v1.LookupAnswer.status:type_name -> tiercel.v1.ClusterStatusReply
+	167, // 258: tiercel.v1.LookupAnswer.find_extents:type_name -> tiercel.v1.FindExtentsReply
+	170, // 259: tiercel.v1.LookupAnswer.describe_volumes:type_name -> tiercel.v1.DescribeVolumesReply
+	125, // 260: tiercel.v1.LookupAnswer.quota_stand:type_name -> tiercel.v1.QuotaStandReply
+	129, // 261: tiercel.v1.LookupAnswer.list_tenants:type_name -> tiercel.v1.ListTenantsReply
+	132, // 262: tiercel.v1.LookupAnswer.survey_usage:type_name -> tiercel.v1.SurveyUsageReply
+	172, // 263: tiercel.v1.LookupAnswer.find_affected:type_name -> tiercel.v1.FindAffectedReply
+	3,   // 264: tiercel.v1.FindExtents.header:type_name -> tiercel.v1.Header
+	3,   // 265: tiercel.v1.FindExtentsReply.header:type_name -> tiercel.v1.Header
+	4,   // 266: tiercel.v1.FindExtentsReply.error:type_name -> tiercel.v1.Error
+	168, // 267: tiercel.v1.FindExtentsReply.found:type_name -> tiercel.v1.NamedExtent
+	185, // 268: tiercel.v1.NamedExtent.extent:type_name -> tiercel.v1.Extent
+	3,   // 269: tiercel.v1.DescribeVolumes.header:type_name -> tiercel.v1.Header
+	3,   // 270: tiercel.v1.DescribeVolumesReply.header:type_name -> tiercel.v1.Header
+	4,   // 271: tiercel.v1.DescribeVolumesReply.error:type_name -> tiercel.v1.Error
+	183, // 272: tiercel.v1.DescribeVolumesReply.volumes:type_name -> tiercel.v1.VolumeRow
+	3,   // 273: tiercel.v1.FindAffected.header:type_name -> tiercel.v1.Header
+	3,   // 274: tiercel.v1.FindAffectedReply.header:type_name -> tiercel.v1.Header
+	4,   // 275: tiercel.v1.FindAffectedReply.error:type_name -> tiercel.v1.Error
+	173, // 276: tiercel.v1.FindAffectedReply.files:type_name -> tiercel.v1.AffectedFile
+	0,   // 277: tiercel.v1.AffectedFile.state:type_name -> tiercel.v1.ContentState
+	195, // 278: tiercel.v1.LicenseInfo.license:type_name -> tiercel.v1.LicenseRow
+	175, // 279: tiercel.v1.LicenseInfo.features:type_name -> tiercel.v1.LicenseFeature
+	3,   // 280: tiercel.v1.InstallLicense.header:type_name -> tiercel.v1.Header
+	3,   // 281: tiercel.v1.InstallLicenseReply.header:type_name -> tiercel.v1.Header
+	4,   // 282: tiercel.v1.InstallLicenseReply.error:type_name -> tiercel.v1.Error
+	283, // [283:283] is the sub-list for method output_type
+	283, // [283:283] is the sub-list for method input_type
+	283, // [283:283] is the sub-list for extension type_name
+	283, // [283:283] is the sub-list for extension extendee
+	0,   // [0:283] is the sub-list for field type_name
 }
 
 func init() { file_messages_actors_proto_init() }
@@ -14914,6 +15289,7 @@ func file_messages_actors_proto_init() {
 		(*LookupItem_QuotaStand)(nil),
 		(*LookupItem_ListTenants)(nil),
 		(*LookupItem_SurveyUsage)(nil),
+		(*LookupItem_FindAffected)(nil),
 	}
 	file_messages_actors_proto_msgTypes[164].OneofWrappers = []any{
 		(*LookupAnswer_Stat)(nil),
@@ -14925,19 +15301,21 @@ func file_messages_actors_proto_init() {
 		(*LookupAnswer_QuotaStand)(nil),
 		(*LookupAnswer_ListTenants)(nil),
 		(*LookupAnswer_SurveyUsage)(nil),
+		(*LookupAnswer_FindAffected)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_actors_proto_rawDesc), len(file_messages_actors_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   176,
+			NumEnums:      1,
+			NumMessages:   179,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_messages_actors_proto_goTypes,
 		DependencyIndexes: file_messages_actors_proto_depIdxs,
+		EnumInfos:         file_messages_actors_proto_enumTypes,
 		MessageInfos:      file_messages_actors_proto_msgTypes,
 	}.Build()
 	File_messages_actors_proto = out.File

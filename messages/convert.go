@@ -71,6 +71,8 @@ func RefusedAnswer(item *LookupItem, e *Error) *LookupAnswer {
 		return &LookupAnswer{Kind: &LookupAnswer_ListTenants{ListTenants: &ListTenantsReply{Header: ReplyHeader(k.ListTenants.Header), Error: e}}}
 	case *LookupItem_SurveyUsage:
 		return &LookupAnswer{Kind: &LookupAnswer_SurveyUsage{SurveyUsage: &SurveyUsageReply{Header: ReplyHeader(k.SurveyUsage.Header), Error: e}}}
+	case *LookupItem_FindAffected:
+		return &LookupAnswer{Kind: &LookupAnswer_FindAffected{FindAffected: &FindAffectedReply{Header: ReplyHeader(k.FindAffected.Header), Error: e}}}
 	}
 	return &LookupAnswer{}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/affected"
 	rules "tiercel/cluster/catalog"
 	"tiercel/cluster/model"
 	"tiercel/cluster/tier"
@@ -17,6 +18,9 @@ const manifestPage = 4096
 
 // maxFindRows bounds the rows that one FindExtents looks at.
 const maxFindRows = 1024
+
+// maxAffectedRows bounds those that one FindAffected does.
+const maxAffectedRows = 2048
 
 // onLookup answers at or above the index asked for; until then it waits.
 func (c *Catalog) onLookup(ctx *runtime.Context, m *messages.Lookup) {
@@ -95,6 +99,8 @@ func (c *Catalog) answerItem(item *messages.LookupItem) *messages.LookupAnswer {
 		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_ListTenants{ListTenants: c.listTenants(k.ListTenants)}}
 	case *messages.LookupItem_SurveyUsage:
 		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_SurveyUsage{SurveyUsage: c.surveyUsage(k.SurveyUsage)}}
+	case *messages.LookupItem_FindAffected:
+		return &messages.LookupAnswer{Kind: &messages.LookupAnswer_FindAffected{FindAffected: c.findAffected(k.FindAffected)}}
 	}
 	return &messages.LookupAnswer{}
 }
@@ -181,6 +187,12 @@ func (c *Catalog) findExtents(m *messages.FindExtents) *messages.FindExtentsRepl
 	reply := &messages.FindExtentsReply{Header: messages.ReplyHeader(m.Header)}
 	reply.Found, reply.Next = c.cat.Named(volumes, m.After, min(int(m.Rows), maxFindRows))
 	return reply
+}
+
+// findAffected answers with one page of the files that have content nobody can read.
+func (c *Catalog) findAffected(m *messages.FindAffected) *messages.FindAffectedReply {
+	p := affected.Files(c.cat, m.Tenant, m.After, int(min(m.Rows, maxAffectedRows)), int(min(m.Limit, model.MaxListLimit)))
+	return &messages.FindAffectedReply{Header: messages.ReplyHeader(m.Header), Files: p.Files, Next: p.Next, Within: p.Within}
 }
 
 // describeVolumes answers with the rows there are.

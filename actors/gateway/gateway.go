@@ -109,7 +109,7 @@ func (g *Gateway) Receive(ctx *runtime.Context, msg any) {
 		g.onFinishUpload(ctx, m)
 	case *messages.DropUpload:
 		g.onDropUpload(ctx, m)
-	case *messages.Stat, *messages.ReadManifest, *messages.List, *messages.ClusterStatus, *messages.DescribeVolumes:
+	case *messages.Stat, *messages.ReadManifest, *messages.List, *messages.ClusterStatus, *messages.DescribeVolumes, *messages.FindAffected:
 		g.onRead(ctx, m)
 	case *messages.BeginReply:
 		g.onBegun(ctx, m)

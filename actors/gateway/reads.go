@@ -62,6 +62,8 @@ func (g *Gateway) onRead(ctx *runtime.Context, msg any) {
 		h, r.item.Kind = m.Header, &messages.LookupItem_Status{Status: m}
 	case *messages.DescribeVolumes:
 		h, r.item.Kind = m.Header, &messages.LookupItem_DescribeVolumes{DescribeVolumes: m}
+	case *messages.FindAffected:
+		h, r.item.Kind = m.Header, &messages.LookupItem_FindAffected{FindAffected: m}
 	}
 	patience := g.budget(h)
 	if r.item.GetStatus() != nil {
@@ -198,6 +200,8 @@ func mark(a *messages.LookupAnswer) {
 		k.Status.Unchecked = true
 	case *messages.LookupAnswer_DescribeVolumes:
 		k.DescribeVolumes.Unchecked = true
+	case *messages.LookupAnswer_FindAffected:
+		k.FindAffected.Unchecked = true
 	}
 }
 
@@ -216,6 +220,8 @@ func (g *Gateway) answerRead(ctx *runtime.Context, r *read, a *messages.LookupAn
 		reply = k.Status
 	case *messages.LookupAnswer_DescribeVolumes:
 		reply = k.DescribeVolumes
+	case *messages.LookupAnswer_FindAffected:
+		reply = k.FindAffected
 	default:
 		return
 	}

@@ -25,5 +25,6 @@
 // Used by one goroutine at a time. Read first: catalog.go (Apply), files.go,
 // extents.go, sessions.go. Imports cluster/model, cluster/tier, cluster/license (what
 // the row of a licence allows: it knows no key), cluster/quota (what a file counts),
-// messages and the index interface of store.
+// messages and the index interface of store; its tests also cluster/affected, which walks
+// over what only they make.
 package catalog

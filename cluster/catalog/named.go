@@ -34,6 +34,21 @@ func parseNamed(after string) (key string, chunk uint32) {
 	return prefixFile, 0
 }
 
+// FilesOf is the position of Named before the files of a tenant.
+func FilesOf(tenant string) string { return fileKey(tenant, "") + "\x00" + hex(0, 8) }
+
+// Behind is the position of Named behind a file.
+func Behind(tenant, path string) string { return fileKey(tenant, path) + "\x00\x00" + hex(0, 8) }
+
+// Among says whose files a position of Named is among; not ok at the end and among the
+// uploads. within: a part of the file there was looked at.
+func Among(position string) (tenant string, within, ok bool) {
+	key, chunk := parseNamed(position)
+	rest, ok := strings.CutPrefix(key, prefixFile)
+	tenant, _, _ = strings.Cut(rest, "\x00")
+	return tenant, chunk > 0, ok && position != ""
+}
+
 // namedWalk gathers one page of Named.
 type namedWalk struct {
 	c       *Catalog

@@ -18,8 +18,12 @@ type Standing struct {
 // stranded in the rest.
 func StandingOf(row *messages.VolumeRow, state func(node string) messages.WorkerState) Standing {
 	s := Standing{Lost: len(row.Lost) > 0}
-	readable := func(m *messages.VolumeMember) bool { return m.Verified && !m.Damaged && present(state(m.Node)) }
-	if !copied(row) || slices.ContainsFunc(row.Members, readable) {
+	open := row.State == messages.VolumeState_OPEN // nobody has checked a copy that grows
+	readable := func(m *messages.VolumeMember) bool {
+		return (open || m.Verified && !m.Damaged) && present(state(m.Node))
+	}
+	content := copied(row) || open && row.CommittedEnd > 0
+	if !content || slices.ContainsFunc(row.Members, readable) {
 		return s
 	}
 	s.Stranded = slices.ContainsFunc(row.Members, func(m *messages.VolumeMember) bool { return !m.Damaged })

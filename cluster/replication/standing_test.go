@@ -31,6 +31,8 @@ func TestStandingOf_TellsAVolumeThatNobodyCanReadNowFromOneThatNobodyEverWill(t 
 		{"a part was lost, the rest is here", volume(1, "here", gap), lost},
 		{"a part was lost, the rest is away", volume(1, "away", gap), replication.Standing{Stranded: true, Lost: true}},
 		{"it grows: nobody has checked it", volume(1, "here?", open), replication.Standing{}},
+		{"it grew where nobody answers now", volume(1, "away? gone?", open), stranded},
+		{"nothing was written to it yet", volume(1, "away?", open, func(r *messages.VolumeRow) { r.CommittedEnd = 0 }), replication.Standing{}},
 		{"a part was lost, and it grows", volume(1, "here?", open, gap), lost},
 		{"nothing names what was in it", volume(1, "away", emptied), replication.Standing{}},
 	} {

@@ -46,6 +46,9 @@ func (a *app) completeValues(root *command) {
 		words["level"] = append(words["level"], string(level))
 	}
 	words["license-level"] = words["level"]
+	if files, _, err := root.Find([]string{"replication", "files"}); err == nil { // other states than those of jobs
+		_ = files.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"stranded", "damaged", "lost"}, cobra.ShellCompDirectiveNoFileComp))
+	}
 	walkCommands(root, func(c *command) {
 		for flag, values := range words {
 			if c.Flags().Lookup(flag) != nil {

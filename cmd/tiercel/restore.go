@@ -36,7 +36,8 @@ The catalog is as it was when the backup was made. Of what has changed since:
 - files deleted or moved later are there again, under their old names. If their content
   is gone from every worker they are listed, and reading one answers 503, naming the
   workers that should have it, or 500 when it is known to be lost: never other bytes.
-  'tiercel replication' counts such volumes as stranded or lost.
+  'tiercel replication' counts such volumes as stranded or lost, and 'tiercel replication
+  files' lists what is in them.
 The restored cluster is the same cluster at a higher generation, so do not let it meet one
 that still serves. The new node calls no old one by itself; as long as no old node is told
 to --join it, it does not find the new one with --join or --discovery, and both go on,

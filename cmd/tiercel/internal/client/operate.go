@@ -104,6 +104,12 @@ func (c *Client) Replication(ctx context.Context) (json.RawMessage, error) {
 	return c.do(ctx, order{op: "replication", method: http.MethodGet, path: "/cluster/replication"})
 }
 
+// Affected returns a page of /cluster/replication/files: of one tenant unless that is
+// empty, in one state unless that is; cursor is empty at first.
+func (c *Client) Affected(ctx context.Context, tenant, state, cursor string) (json.RawMessage, error) {
+	return c.do(ctx, order{op: "replication files", method: http.MethodGet, path: "/cluster/replication/files", query: given("tenant", tenant, "state", state, "cursor", cursor)})
+}
+
 // Explain says where a path would go and why; tier and from may be empty.
 func (c *Client) Explain(ctx context.Context, path string, size int64, tier, from string) (json.RawMessage, error) {
 	query := given("path", path, "tier", tier, "from", from)
