@@ -45,7 +45,7 @@ type Options struct {
 	Random     io.Reader
 	Now        time.Time
 	Apply      bool // false: only say what would be done
-	worker     bool // AsWorker: the cluster goes on elsewhere
+	worker     bool // AsWorker: the cluster goes on, or was recovered elsewhere
 }
 
 // Report says what was found and done.

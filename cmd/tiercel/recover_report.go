@@ -47,7 +47,7 @@ func (a *app) reportRecovery(r *recovery.Report, output string, well bool, steps
 			name = ""
 		}
 	case r.Generation == 0:
-		row("next", "nothing was changed; repeat with --yes when this node is stopped, and its cluster was recovered or restored elsewhere")
+		row("next", "nothing was changed; repeat with --yes when this node is stopped, and its cluster goes on without it, or was recovered or restored elsewhere")
 	default:
 		row("next", "nothing was changed; repeat with --yes when every node of the cluster is stopped")
 	}
@@ -129,11 +129,11 @@ func recoverSteps(r *recovery.Report) []string {
 	return steps
 }
 
-// workerSteps is for nodes whose cluster was recovered elsewhere: they make none.
+// workerSteps is for nodes whose cluster goes on, or was recovered elsewhere: they make none.
 func workerSteps(r *recovery.Report) []string {
 	return []string{
-		"see that the first node of the recovered or restored cluster runs",
-		fmt.Sprintf("start %s with --join HOST:PORT, the rpc address of that node", dirNames(r.Dirs)),
+		"see that the first node of the recovered or restored cluster runs, or the cluster that goes on without this one",
+		fmt.Sprintf("start %s with --join HOST:PORT, the rpc address of a node there", dirNames(r.Dirs)),
 	}
 }
 
