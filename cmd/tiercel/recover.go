@@ -29,7 +29,8 @@ seconds). recover looks for them in the volumes of the directories it is given, 
 the catalog together, and makes the first directory the only voter of a new log, one
 generation higher. Deletes and renames hold as far as the journal goes. Content that was
 stored later is named under /lost+found/<generation>/, with its old path in the name and
-in X-Meta-Original-Path; never under the old path.
+in X-Meta-Original-Path; never under the old path. What is identical to the file at its path,
+in size and checksum, is left out: a put that was repeated.
 
 What was found and does not fit under the limit of its tenant would be lost when volumes are
 compacted. So recover --yes refuses, and changes nothing, until --no-quota TENANT takes that

@@ -74,6 +74,9 @@ func (a *app) reportCatalog(r *recovery.Report, row func(name, format string, ar
 	for _, f := range r.Found {
 		row("lost+found", "%s: %s", f.Tenant, f.Path)
 	}
+	if r.Identical > 0 {
+		row("identical", "%s not put there: the same content lies at the path, in a put that was repeated", counted(int(r.Identical), "record"))
+	}
 	for _, f := range r.NotFound {
 		row("not kept", "%s: %s, %d bytes: %s", f.Tenant, f.Original, f.Bytes, f.Reason)
 	}
