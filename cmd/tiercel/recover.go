@@ -116,6 +116,13 @@ func (a *app) recoverCommand() *command {
 				opt.Carried = append(opt.Carried, file)
 			}
 			report, failed := a.recoverOrJoin(opt, catalog, worker)
+			if report != nil && yes {
+				verb := "recover"
+				if worker {
+					verb = "recover --worker"
+				}
+				a.recovered(report, verb, failed)
+			}
 			if report != nil {
 				if err := a.reportRecovery(report, output, failed == nil, recoverSteps(report)); err != nil {
 					return err

@@ -52,6 +52,9 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 			if err != nil {
 				return err
 			}
+			if yes {
+				a.acted(dir, t.Node, "takeover", takeoverDone(t), nil)
+			}
 			if output == "json" {
 				return a.printJSON(takeoverJSON(t, yes))
 			}
@@ -64,6 +67,15 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 	flags.BoolVar(&yes, "yes", false, "do it: the other members of the log are gone for good")
 	addOutput(flags, &output)
 	return cmd
+}
+
+// takeoverDone is what the audit log keeps of it.
+func takeoverDone(t *actors.Takeover) string {
+	done := fmt.Sprintf("made the only voter, at generation %d, fork %s, after log index %d; left behind %s", t.Generation, t.Fork, t.At, counted(len(t.Superseded), "member"))
+	if t.Left != nil {
+		done += fmt.Sprintf(", who alone hold %s with %s, of %s", counted(t.Left.Volumes, "volume"), config.FormatBytes(int64(t.Left.Bytes)), counted(int(t.Left.Files), "file"))
+	}
+	return done
 }
 
 // existingDir refuses a name in which a store would begin anew.
