@@ -32,7 +32,17 @@ func (a *app) acted(dir string, node model.NodeID, verb, detail string, failed e
 
 // recovered is acted for each directory of a recovery that changed something, also of one
 // that failed on the way.
-func (a *app) recovered(r *recovery.Report, verb string, failed error) {
+func (a *app) recovered(r *recovery.Report, applied, worker bool, failed error) {
+	switch {
+	case !applied:
+	case worker:
+		a.actedOn(r, "recover --worker", failed)
+	default:
+		a.actedOn(r, "recover", failed)
+	}
+}
+
+func (a *app) actedOn(r *recovery.Report, verb string, failed error) {
 	for _, d := range r.Dirs {
 		if !r.Done && d.Aside == "" {
 			continue // nothing here was changed

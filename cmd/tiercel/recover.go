@@ -116,14 +116,8 @@ func (a *app) recoverCommand() *command {
 				opt.Carried = append(opt.Carried, file)
 			}
 			report, failed := a.recoverOrJoin(opt, catalog, worker)
-			if report != nil && yes {
-				verb := "recover"
-				if worker {
-					verb = "recover --worker"
-				}
-				a.recovered(report, verb, failed)
-			}
 			if report != nil {
+				a.recovered(report, opt.Apply, worker, failed)
 				if err := a.reportRecovery(report, output, failed == nil, recoverSteps(report)); err != nil {
 					return err
 				}
