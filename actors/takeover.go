@@ -26,6 +26,9 @@ type Takeover struct {
 	Voted      bool   // this node was a voter, not a standby
 	// Superseded are the Raft ids of the members that are left behind for good.
 	Superseded []uint64
+	// Left is what only these hold; nil: it could not be counted, and LeftUnknown says why.
+	Left        *recovery.Left
+	LeftUnknown string
 	// LastWritten is when the newest entry here was proposed; zero: not known.
 	LastWritten time.Time
 }
@@ -79,7 +82,14 @@ func (t *Takeover) read(dir *store.DataDir, apply bool) error {
 		return err
 	}
 	t.At, t.Committed, t.LastWritten = end.Last, end.Committed, end.LastWritten
-	return t.judge(end.Conf, node.RaftID)
+	if err := t.judge(end.Conf, node.RaftID); err != nil {
+		return err
+	}
+	// What it costs is worth a try; that it is not known keeps nobody from the only way.
+	if t.Left, err = recovery.LeftBehind(op, dir.FS, t.Superseded); err != nil {
+		t.LeftUnknown = err.Error()
+	}
+	return nil
 }
 
 func (t *Takeover) judge(conf *raftpb.ConfState, self uint64) error {

@@ -31,6 +31,7 @@ type DataDir struct {
 
 	nodeMu sync.Mutex // guards node; never held during a write: actors ask who they are
 	node   NodeFile   // as it is on disk
+	aside  *Aside     // by this start; nil: nothing
 }
 
 // OpenDataDir locks and checks a data directory, or makes a new one with ids

@@ -71,9 +71,21 @@ func RefuseLostLog(fsys FS, node NodeFile) error {
 
 // LostLogHelp is what to do about a lost log.
 const LostLogHelp = "If log/ and snapshots/ can be had as they were when the node ended, restore both (an older copy is not enough). " +
-	"If the cluster goes on without this node, start with an empty data directory, as a new node, and remove this one there with `tiercel workers remove`; " +
-	"what lies only in its volumes is not in the new one. If all voters lost theirs, `tiercel recover` makes the catalog again from their volumes; " +
-	"if so many did that no majority is left, it says which ways there are; if it was done elsewhere, `tiercel recover --worker` keeps the volumes of this node"
+	comeBack + ". If all voters lost theirs, `tiercel recover` makes the catalog again from their volumes; " +
+	"if so many did that no majority is left, it says which ways there are"
+
+// comeBack is how a node whose log is no use comes back to a cluster that has voters
+// enough. Its volumes stay in use; an empty directory is the second way.
+const comeBack = "If the cluster goes on without this node, or was recovered or restored elsewhere, run `tiercel recover --worker --data-dir DIR --yes` here and start the node with --join: " +
+	"its volumes stay in use, and it learns and votes again under a new Raft id. (Or start with an empty data directory, as a new node, and remove this one there with `tiercel workers remove`; " +
+	"what lies only in its volumes is not in the new one)"
+
+// DamagedLogHelp is what to do about a log that is there, and damaged or not whole. What
+// is left of it must not be gone on with, and an older copy has forgotten what was
+// confirmed since.
+const DamagedLogHelp = "Do not move log/ away yourself, and do not put an older copy in its place: the node would have forgotten what it confirmed. " + comeBack +
+	"; where a piece is missing and the rest can be read, that takes --discard-log, too. " +
+	"If no majority of the voters is left, `tiercel recover` says which ways there are"
 
 // holdsEntries reports whether log/ holds anything. The log of a member goes on after a
 // snapshot, so that the name of a segment tells; only what may be a log at its very

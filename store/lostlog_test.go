@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"path"
 	"strings"
 	"testing"
@@ -202,4 +203,15 @@ func TestOpenWAL_ReadOnlyReadsEverythingAndChangesNothing(t *testing.T) {
 		require.NoError(t, wal.Close())
 		assert.Equal(t, want, tree(t, fsys, "."))
 	})
+}
+
+func TestLostLog_TheFirstAdviceKeepsTheVolumesAndNoneIsToMoveTheLogAway(t *testing.T) {
+	damaged := damagedLog("log/1.wal", 4, errors.New("a checksum"))
+	for _, help := range []string{LostLogHelp, DamagedLogHelp, damaged.Error()} {
+		keeps, empty := strings.Index(help, "tiercel recover --worker"), strings.Index(help, "empty data directory")
+		require.Positive(t, keeps, help)
+		assert.Greater(t, empty, keeps, "an empty directory is the second way: %s", help)
+		assert.NotContains(t, help, "quarantine/")
+		assert.NotContains(t, help, "from a backup")
+	}
 }

@@ -18,9 +18,12 @@ func (d *DataDir) setAside(random io.Reader) error {
 	const op = "set superseded data aside"
 	old := d.node
 	target := path.Join(dirQuarantine, fmt.Sprintf("superseded-%d-%016x", old.SupersededBy, old.RaftID))
-	text := fmt.Sprintf("%s was at generation %d of cluster %s when generation %d took it over without this node.\n"+
+	text := fmt.Sprintf("%s was at generation %d of cluster %s, and met generation %d, which was there without it: taken over,\n"+
+		"recovered or restored. Then it was started with --join, as a new node.\n"+
 		"What is here is the log, the snapshots and the volumes of %s as they were; they may hold writes that the\n"+
-		"new generation does not have. Nothing here is used or deleted.\n", old.NodeID, old.Generation, old.ClusterID, old.SupersededBy, old.NodeID)
+		"new generation does not have. Nothing here is used or deleted. Of a cluster that was recovered or restored,\n"+
+		"'tiercel recover --worker' before that start would have kept the volumes in use; no command puts them back.\n",
+		old.NodeID, old.Generation, old.ClusterID, old.SupersededBy, old.NodeID)
 	body, err := old.encode()
 	if err != nil {
 		return model.Errorf(model.CodeInternal, op, "node.yaml cannot be encoded: %w", err)
@@ -48,7 +51,40 @@ func (d *DataDir) setAside(random io.Reader) error {
 	}
 	next.Peers = old.Peers
 	d.node = next
-	return nil
+	d.aside, err = weighAside(d.FS, target, old)
+	return err
+}
+
+// Aside is what a start has set aside, volumes included.
+type Aside struct {
+	Dir        string // below the data directory
+	Node       model.NodeID
+	Superseded uint64 // the generation that it met
+	Volumes    int
+	Bytes      int64 // of them
+}
+
+// SetAside is what this start has set aside; nil: nothing. It is told once: for the next
+// start the directory is that of a new node.
+func (d *DataDir) SetAside() *Aside { return d.aside }
+
+// weighAside counts what lies there, also of a start before that was cut off.
+func weighAside(fsys FS, target string, old NodeFile) (*Aside, error) {
+	a := &Aside{Dir: target, Node: old.NodeID, Superseded: old.SupersededBy}
+	for _, tier := range model.Tiers {
+		dir := path.Join(target, tierDir(tier))
+		names, err := listIfThere(fsys, dir)
+		if err != nil {
+			return nil, failed(model.CodeUnavailable, "set superseded data aside", dir+"/ cannot be listed", err)
+		}
+		for _, name := range names {
+			if info, err := fsys.Stat(path.Join(dir, name)); err == nil && strings.HasSuffix(name, ".vol") {
+				a.Volumes++
+				a.Bytes += info.Size
+			}
+		}
+	}
+	return a, nil
 }
 
 // moveTree moves every file below from to the same place below to, and leaves the

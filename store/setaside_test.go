@@ -59,7 +59,14 @@ func TestSetAside_KeepsEverythingAndMakesANewNode(t *testing.T) {
 		was, err := decodeNodeFile(data)
 		require.NoError(t, err)
 		assert.Equal(t, old.NodeID, was.NodeID)
+		aside := d.SetAside()
+		require.NotNil(t, aside)
+		assert.Equal(t, Aside{Dir: old.asideDir(), Node: old.NodeID, Superseded: 7, Volumes: 2, Bytes: 2 * int64(len("content of volumes/t1/4.vol"))}, *aside)
 		require.NoError(t, d.Close())
+		again, err := OpenDataDir(fsys, strings.NewReader(someRandom[30:]), true)
+		require.NoError(t, err)
+		assert.Nil(t, again.SetAside(), "it is told once")
+		require.NoError(t, again.Close())
 	})
 }
 

@@ -255,5 +255,5 @@ func (v *volume) endWriter() error {
 
 func (v *volume) brokenError(op string) error {
 	return model.Errorf(model.CodeCorrupt, op,
-		"the copy of volume %d is damaged: %s; set it aside and restore it from another copy", v.id, v.snapshot().Damage)
+		"the copy of volume %d is damaged: %s; if the volume has another copy, a running cluster restores it from that", v.id, v.snapshot().Damage)
 }

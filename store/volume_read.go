@@ -96,7 +96,7 @@ func (v *volume) readError(offset, recordBytes uint64, err error) error {
 	case errors.Is(err, errRange):
 		return model.Errorf(model.CodeInvalidArgument, op, "the record at byte %d of volume %d: %w", offset, v.id, err)
 	case errors.Is(err, fs.ErrNotExist):
-		return because(err, model.CodeUnavailable, op, "the file of volume %d is missing; restore it from another copy", v.id)
+		return because(err, model.CodeUnavailable, op, "the file of volume %d is missing; if the volume has another copy, a running cluster restores it from that", v.id)
 	case errors.Is(err, ErrCrashed):
 		return because(err, model.CodeUnavailable, op, "volume %d cannot be read", v.id)
 	case behind:
@@ -104,7 +104,7 @@ func (v *volume) readError(offset, recordBytes uint64, err error) error {
 			"volume %d is behind: the record at byte %d ends at %d, the copy at %d", v.id, offset, offset+recordBytes, end).
 			With(model.DetailReason, model.ReasonBehind)
 	case isMismatch(err) || errors.Is(err, syscall.EIO):
-		return because(err, model.CodeCorrupt, op, "the record at byte %d of volume %d is damaged; read it from another copy", offset, v.id)
+		return because(err, model.CodeCorrupt, op, "the record at byte %d of volume %d is damaged; if the volume has another copy, it is read and restored from that", offset, v.id)
 	}
 	return because(err, model.CodeUnavailable, op, "the record at byte %d of volume %d cannot be read", offset, v.id)
 }

@@ -136,7 +136,7 @@ func scanRecords(f File, id model.VolumeID, promised uint64, fn func(uint64, Rec
 		return nil
 	}
 	return model.Errorf(model.CodeCorrupt, op,
-		"volume %d is damaged at byte %d: %s (damaged places: %d); restore these records from another copy", id, firstAt, firstWhat, damaged)
+		"volume %d is damaged at byte %d: %s (damaged places: %d); if the volume has another copy, a running cluster restores them from that", id, firstAt, firstWhat, damaged)
 }
 
 // nextRecord finds the next intact record after a bad one at off, or the end of

@@ -117,7 +117,7 @@ func (v *Volumes) openVolume(tier model.Tier, id model.VolumeID, hasVol, hasMeta
 	}
 	vol.broken = damage != ""
 	if damage == "" && vol.meta.damaged {
-		damage = "an earlier check found that its bytes are not what was sealed; restore it from another copy"
+		damage = "an earlier check found that its bytes are not what was sealed; if the volume has another copy, a running cluster restores it from that"
 	}
 	if hasVol {
 		var problem string

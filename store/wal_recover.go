@@ -75,7 +75,7 @@ func (r *walRecoverer) run() error {
 	}
 	if w := r.w; w.state.Commit > w.index.last {
 		return model.Errorf(model.CodeCorrupt, "open log",
-			"log/ ends at entry %d but entry %d is committed: its newest segment is missing or cut off; restore log/", w.index.last, w.state.Commit)
+			"log/ ends at entry %d but entry %d is committed: its newest segment is missing or cut off. "+DamagedLogHelp, w.index.last, w.state.Commit)
 	}
 	r.w.segments = live
 	if r.w.opt.ReadOnly {
@@ -150,8 +150,7 @@ func (r *walRecoverer) openSegments() error {
 
 func damagedLog(name string, offset int64, err error) error {
 	return model.Errorf(model.CodeCorrupt, "open log",
-		"%s is damaged at byte %d, and entries there were durable; restore log/ from a backup, or move it to quarantine/ if the cluster has other voters: %w",
-		name, offset, err)
+		"%s is damaged at byte %d, and entries there were durable: %w. "+DamagedLogHelp, name, offset, err)
 }
 
 // splitVoid separates the segments that a newer one supersedes.

@@ -61,8 +61,8 @@ func (m *Member) onAdopted(ctx *runtime.Context, a *adopted) {
 func superseded(generation uint64, node string) error {
 	return model.Errorf(model.CodeStaleEpoch, "join",
 		"%s is at generation %d of this cluster: it was taken over, recovered or restored while this node was away. "+
-			"After `tiercel recover` or `tiercel restore`, run `tiercel recover --worker` on this directory: its volumes stay in use. "+
-			"After `tiercel takeover`, start this node again with --join: its data, volumes included, is set aside in quarantine/, and it joins anew, as a new node",
+			"After `tiercel recover` or `tiercel restore`, run `tiercel recover --worker` on this directory before anything starts this node again: its volumes stay in use. "+
+			"After `tiercel takeover`, start this node again with --join: its data, volumes included, is set aside in quarantine/, which no command undoes, and it joins anew, as a new node",
 		node, generation)
 }
 

@@ -91,8 +91,15 @@ func (s *sources) fromBackup(file Dir, items []archive.Item, report *Report) (*b
 
 // load reads a snapshot file and verifies it, the state's hash included, for the verb op.
 func load(op string, file Dir) (*base, error) {
+	return loadFrom(op, file.Name, func(add func([]store.Pair) error) (store.SnapshotMeta, error) {
+		return store.LoadSnapshotFile(file.FS, file.Name, add)
+	})
+}
+
+// loadFrom is load of whatever read gives.
+func loadFrom(op, name string, read func(add func([]store.Pair) error) (store.SnapshotMeta, error)) (*base, error) {
 	b := &base{op: op, ix: store.NewIndex(), floor: make(map[uint64]uint64), seen: make(map[spot]bool)}
-	meta, err := store.LoadSnapshotFile(file.FS, file.Name, func(pairs []store.Pair) error {
+	meta, err := read(func(pairs []store.Pair) error {
 		store.Load(b.ix, pairs)
 		return nil
 	})
@@ -104,7 +111,7 @@ func load(op string, file Dir) (*base, error) {
 		return nil, err
 	}
 	if len(meta.StateHash) > 0 && !bytes.Equal(meta.StateHash, b.cat.StateHash()) {
-		return nil, model.Errorf(model.CodeCorrupt, op, "%s has the state hash %x, and its rows %x", file.Name, meta.StateHash, b.cat.StateHash())
+		return nil, model.Errorf(model.CodeCorrupt, op, "%s has the state hash %x, and its rows %x", name, meta.StateHash, b.cat.StateHash())
 	}
 	if b.cat.Applied() < meta.Index {
 		if err := b.cat.Advance(meta.Index); err != nil {

@@ -19,7 +19,7 @@ const chunkBytes = 1 << 20
 func (s *sources) found(opt Options, b *base, report *Report) error {
 	for i := len(s.dirs) - 1; i >= 0; i-- {
 		d := s.dirs[i]
-		aside, err := d.setLogAside(report.Generation)
+		aside, err := d.setLogAside(report.Generation, fmt.Sprintf("The catalog of cluster %s was recovered at generation %d.", d.node.ClusterID, report.Generation))
 		if err != nil {
 			return err
 		}
@@ -36,11 +36,11 @@ func (s *sources) found(opt Options, b *base, report *Report) error {
 	return nil
 }
 
-func (d *source) setLogAside(generation uint64) (string, error) {
+// setLogAside says in the reason what has happened, which is not always a recovery.
+func (d *source) setLogAside(generation uint64, happened string) (string, error) {
 	return d.dir.SetLogAside(fmt.Sprintf("recovered-%d-%016x", generation, d.node.RaftID), fmt.Sprintf(
-		"The catalog of cluster %s was recovered at generation %d. What is here are the log and the snapshots of %s as they\n"+
-			"were; they may hold writes that the new generation does not have. Nothing here is used or deleted.",
-		d.node.ClusterID, generation, d.node.NodeID))
+		"%s\nWhat is here are the log and the snapshots of %s as they were; they may hold writes that\n"+
+			"the cluster does not have. Nothing here is used or deleted.", happened, d.node.NodeID))
 }
 
 // becomeWorker makes a directory that of a node which holds no log: its identity and

@@ -39,7 +39,8 @@ func (s *sources) refuseIntact(worker bool) error {
 	switch {
 	case worker && len(left) > 0:
 		return model.Errorf(model.CodeConflict, op,
-			"the log of %s is intact, and this node has not heard that its cluster goes on without it; if it was recovered or restored elsewhere, --discard-log sets the log aside", left[0].name)
+			"the log of %s can be read to its end, and this node has not heard of a cluster without it: start it as it is. If the cluster was recovered or restored elsewhere, "+
+				"or the log is known not to be whole (an older copy, or a start that says so), --discard-log sets it aside", left[0].name)
 	case worker || len(logs) == 0:
 		return nil
 	case len(left) == 0:

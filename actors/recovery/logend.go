@@ -36,7 +36,8 @@ func ReadLog(op string, fs store.FS, node store.NodeFile, readOnly bool) (_ *Log
 	}
 	if lost != "" {
 		return nil, model.Errorf(model.CodeConflict, op,
-			"there is no log here to go on with: %s. Take over on another voter, or on the standby (role learner in `tiercel workers`), whose log is there; "+
+			"there is no log here to go on with: %s. If the cluster goes on without this node, `tiercel recover --worker` keeps its volumes, and a start with --join takes it back in. "+
+				"If not, take over on another voter, or on the standby (role learner in `tiercel workers`), whose log is there; "+
 				"if all of them lost theirs, `tiercel recover` makes the catalog again from the volumes", lost)
 	}
 	end, snapshot, err := newestConf(op, fs)
@@ -52,7 +53,7 @@ func ReadLog(op string, fs store.FS, node store.NodeFile, readOnly bool) (_ *Log
 	defer wal.Close() // nothing was appended
 	if rec.First > snapshot+1 {
 		return nil, model.Errorf(model.CodeCorrupt, op,
-			"log/ begins with entry %d but the newest intact snapshot is at %d: a piece is missing; restore log/ or that snapshot", rec.First, snapshot)
+			"log/ begins with entry %d but the newest intact snapshot is at %d: a piece is missing. "+store.DamagedLogHelp, rec.First, snapshot)
 	}
 	end.Last, end.Committed = max(rec.Last, snapshot), max(rec.State.Commit, snapshot)
 	for at := snapshot + 1; at <= rec.Last; {
@@ -90,7 +91,8 @@ func newestConf(op string, fs store.FS) (*LogEnd, uint64, error) {
 		return end, meta.Index, nil
 	}
 	return nil, 0, model.Errorf(model.CodeConflict, op,
-		"this node has no intact copy of the log and its snapshots; take over on the standby (role learner in `tiercel workers`) or on a voter")
+		"this node has no intact copy of the log and its snapshots; take over on the standby (role learner in `tiercel workers`) or on a voter. "+
+			"Where the cluster goes on without this node, `tiercel recover --worker` keeps its volumes")
 }
 
 func (e *LogEnd) note(entry *store.LogEntry) {

@@ -181,6 +181,10 @@ func (r *rebuilding) keep(id model.VolumeID, copies []held, rec store.Record, at
 		r.report.NotFound = append(r.report.NotFound, f)
 		return nil
 	}
+	if r.repeated(rec, body) {
+		r.report.Identical++
+		return nil
+	}
 	// Of the tier of the volume it lies in, and none is asked for: that could be refused for
 	// want of a licence.
 	res, err := r.apply(&messages.Command{Kind: &messages.Command_PutFile{PutFile: &messages.PutFile{
@@ -193,6 +197,19 @@ func (r *rebuilding) keep(id model.VolumeID, copies []held, rec store.Record, at
 		}},
 	}}})
 	return r.kept(f, res, err)
+}
+
+// repeated reports whether the recovered catalog has the same content at the path, and it
+// can be read from these directories: then nothing is missing without the record.
+func (r *rebuilding) repeated(rec store.Record, body []byte) bool {
+	row, there := r.base.cat.Stat(rec.Tenant, rec.Path)
+	if !there || !archive.Identical(row, uint64(len(body)), crc32.Checksum(body, castagnoli), rec.Parts) {
+		return false
+	}
+	return row.Manifest == 0 && !slices.ContainsFunc(row.Extents, func(e *messages.Extent) bool {
+		copies := r.copies(model.VolumeID(e.Volume))
+		return len(copies) == 0 || copies[0].state.End < e.Offset+e.RecordBytes
+	})
 }
 
 func (r *rebuilding) kept(f Found, res *messages.CommandResult, err error) error {

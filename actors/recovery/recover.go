@@ -45,7 +45,7 @@ type Options struct {
 	Random     io.Reader
 	Now        time.Time
 	Apply      bool // false: only say what would be done
-	worker     bool // AsWorker: the cluster goes on elsewhere
+	worker     bool // AsWorker: the cluster goes on, or was recovered elsewhere
 }
 
 // Report says what was found and done.
@@ -64,6 +64,7 @@ type Report struct {
 	Absent      []model.NodeID  `json:"absent_workers,omitempty"` // of the catalog, in none of the directories
 	Found       []Found         `json:"lost_and_found"`           // under /lost+found
 	NotFound    []Found         `json:"not_kept"`                 // that could not be put there
+	Identical   int64           `json:"identical"`                // records left out: what lies at their path is the same
 	Elsewhere   int64           `json:"files_elsewhere"`          // files of which a part is in none of the directories
 	Missing     []string        `json:"missing,omitempty"`
 	Dirs        []DirReport     `json:"dirs"`

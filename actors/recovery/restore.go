@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"errors"
+	"fmt"
 
 	"tiercel/cluster/catalog"
 	"tiercel/cluster/model"
@@ -61,8 +62,9 @@ func Restore(opt Options) (_ *Report, err error) {
 	return report, nil
 }
 
-// AsWorker makes workers of the directories of stopped nodes whose cluster was
-// recovered elsewhere: their logs are set aside, their volumes stay.
+// AsWorker makes workers of the directories of stopped nodes whose log is no use: it is
+// lost or damaged and their cluster goes on, or that was recovered or restored elsewhere.
+// Their logs are set aside, their volumes stay.
 func AsWorker(opt Options) (_ *Report, err error) {
 	opt.worker = true
 	s, err := openSources(opt)
@@ -74,11 +76,11 @@ func AsWorker(opt Options) (_ *Report, err error) {
 	for _, d := range s.dirs {
 		out := DirReport{Name: d.name, Node: d.id, Volumes: len(d.states)}
 		if d.node.SupersededBy == 0 {
-			report.note("%s has not heard that its cluster was recovered or restored elsewhere. Only then it is taken in with its volumes; a cluster that goes on as it was "+
-				"refuses it, and takes a new node with an empty directory instead", d.name)
+			report.note("%s has not heard that its cluster was recovered or restored elsewhere. A cluster that goes on as it was takes it in, too, with its volumes: "+
+				"there it learns and votes again under its new Raft id, and the old one is replaced", d.name)
 		}
 		if opt.Apply {
-			if out.Aside, err = d.setLogAside(d.node.Generation); err != nil {
+			if out.Aside, err = d.setLogAside(d.node.Generation, d.gaveUp()); err != nil {
 				return nil, err
 			}
 			if err := becomeWorker(d.dir, 0, opt.Random); err != nil {
@@ -89,4 +91,13 @@ func AsWorker(opt Options) (_ *Report, err error) {
 	}
 	report.Done = opt.Apply
 	return report, nil
+}
+
+// gaveUp says of a node that becomes a worker what is known of its cluster.
+func (d *source) gaveUp() string {
+	text := fmt.Sprintf("This node of cluster %s, at generation %d, was made a worker by `tiercel recover --worker`, under a new Raft id.", d.node.ClusterID, d.node.Generation)
+	if d.node.SupersededBy != 0 {
+		text += fmt.Sprintf("\nIt had met generation %d of its cluster, which is there without it.", d.node.SupersededBy)
+	}
+	return text
 }

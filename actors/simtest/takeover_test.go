@@ -80,6 +80,7 @@ func TestStory_AStandbyTakesOverByHandAndNothingCriticalIsLost(t *testing.T) {
 		plan, err := actors.TakeOver(standby.node.FS(), randomReader{p.story.random}, false)
 		require.NoError(t, err)
 		assert.Len(t, plan.Superseded, 1)
+		require.NotNil(t, plan.Left, plan.LeftUnknown)
 		assert.False(t, plan.Voted)
 		done, err := actors.TakeOver(standby.node.FS(), randomReader{p.story.random}, true)
 		require.NoError(t, err)

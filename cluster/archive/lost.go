@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"tiercel/cluster/model"
+	"tiercel/messages"
 )
 
 // LostFound is where a recovery puts what the recovered catalog does not know.
@@ -36,4 +37,12 @@ func LostMeta(original string, part uint32) map[string]string {
 		meta["part"] = strconv.FormatUint(uint64(part), 10)
 	}
 	return meta
+}
+
+// Identical reports whether a record that the recovered catalog does not know is what lies
+// at its path already: a client repeated its put, and the first try was stored, too. row is
+// the file of the same tenant and path, nil: there is none. A part of a larger file is no
+// whole content, and never identical; a version that was renamed is elsewhere.
+func Identical(row *messages.FileRow, bytes uint64, crc, parts uint32) bool {
+	return row != nil && parts <= 1 && row.SizeBytes == bytes && row.Crc32C == crc
 }

@@ -21,7 +21,8 @@ const auditIs = `Each node keeps an audit log of what it was asked, one JSON obj
 
   audit.log    management actions, done, failed and refused: when, by which token (its name),
                from where, what, and what came of it; and which tokens the node's token file
-               added, revoked or changed when it was read again
+               added, revoked or changed when it was read again; and 'tiercel takeover',
+               'recover' and 'restore' on its directory, whoever on the machine ran them
   refused.log  every other request that was refused for who sent it, files included: without
                a known token (401), for its role (403), for another tenant's files (404);
                the same from one address within a minute is one line more, with a number
@@ -46,7 +47,7 @@ func (a *app) auditCommand() *command {
 This verb reads the log on the node's machine, as the user that the node runs as, whether
 the node runs or not, and shows the newest lines, the newest last. It asks no server. The log
 of a cluster is that of all its nodes: copy their audit directories to one place and name each
-with --data-dir; the lines are put in order of time, and each names its node. To follow a log
+with --data-dir; the lines are put in order of time, and each names its node; a directory that is named twice counts once. To follow a log
 use tail -F on its files. Lines that cannot be read are left out and counted.`,
 		Example: `  tiercel audit --data-dir /srv/tiercel
   tiercel audit --data-dir /srv/tiercel --since 1h --action drain
@@ -147,7 +148,7 @@ func (a *app) auditTable(log *audit.Reader, o auditWish) error {
 	}
 	out := bufio.NewWriter(a.stdout)
 	row := func(node, at, token, from, outcome, what string) error {
-		if report.Nodes > 1 {
+		if report.Nodes > 1 || log.Dirs() > 1 {
 			fmt.Fprintf(out, "%-18s  ", node) // Flush tells
 		}
 		_, err := fmt.Fprintf(out, "%-20s  %-14s  %-21s  %-17s  %s\n", at, token, from, outcome, what)

@@ -100,6 +100,11 @@ func TestAudit_JSONIsOneObjectAndSeveralNodesAreTold(t *testing.T) {
 	table := c.must("audit", "--data-dir", first, "--data-dir", second)
 	assert.Regexp(t, `(?m)^NODE +TIME `, table)
 	assert.Regexp(t, `(?m)^n-2 +20\S+Z +ops `, table)
+	table = c.must("audit", "--data-dir", first, "--data-dir", second, "--since", "1h", "--action", "reload", "-n", "1")
+	assert.Regexp(t, `(?m)^NODE +TIME `, table, "of more than one directory each line names its node, also where all are of one")
+
+	// The same directory, under whatever name, counts once.
+	assert.Equal(t, c.must("audit", "--data-dir", first), c.must("audit", "--data-dir", first, "--data-dir", first+"/.", "--data-dir", filepath.Join(first, "audit")))
 }
 
 // Operators know what --help says and what ls shows.

@@ -13,8 +13,11 @@ import (
 	"tiercel/cluster/model"
 )
 
-const recoverHelp = `For a cluster whose voters are all gone or have lost their log/. It looks at the logs in
-the directories it is given first, and refuses while there is a way that misses less:
+const recoverHelp = `For a cluster whose voters are all gone or have lost their log/; and, with --worker, for one
+node whose log is lost or damaged while the cluster goes on (see below).
+
+It looks at the logs in the directories it is given first, and refuses while there is a way
+that misses less:
 - a majority of the voters have their logs: start these, and nothing is missing;
 - fewer have: 'tiercel takeover' where the log goes furthest knows every change, but gives
   up the other voters with what only their volumes hold. With --discard-log recover does
@@ -26,7 +29,8 @@ seconds). recover looks for them in the volumes of the directories it is given, 
 the catalog together, and makes the first directory the only voter of a new log, one
 generation higher. Deletes and renames hold as far as the journal goes. Content that was
 stored later is named under /lost+found/<generation>/, with its old path in the name and
-in X-Meta-Original-Path; never under the old path.
+in X-Meta-Original-Path; never under the old path. What is identical to the file at its path,
+in size and checksum, is left out: a put that was repeated.
 
 What was found and does not fit under the limit of its tenant would be lost when volumes are
 compacted. So recover --yes refuses, and changes nothing, until --no-quota TENANT takes that
@@ -52,9 +56,13 @@ Afterwards start the first node, then the others with --join. Workers that never
 need no more than that. On a machine whose directory you could not name, run
   tiercel recover --worker --data-dir DIR --yes
 for each node that voted, before it is started: it keeps its volumes and becomes a worker.
-Where the log is intact, --discard-log says that you mean it, and that the cluster was
-recovered or restored elsewhere; it is not needed once the node has met that cluster and
-ended, nor where the log is lost.
+Where the log can be read to its end, --discard-log says that you mean it: the cluster was
+recovered or restored elsewhere, or the log is not whole. It is not needed once the node has
+met that cluster and ended, nor where the log is lost or damaged.
+
+The same command is for a node whose log is lost or damaged in a cluster that goes on: stop
+the node, run recover --worker on its directory, and start it with --join. It keeps its id
+and its volumes, and learns and votes again under a new Raft id; the old one is replaced.
 
 Nothing is deleted: old logs go to quarantine/recovered-<generation>-<raft id>/.`
 
@@ -70,7 +78,7 @@ func (a *app) recoverCommand() *command {
 	)
 	cmd := &command{
 		Use:   "recover --data-dir DIR [--data-dir DIR…] [--yes]",
-		Short: "Make the catalog again when the logs of all voters are lost",
+		Short: "Make the catalog again when all voters lost their logs, or let one node back in",
 		Long:  recoverHelp,
 		Example: `  tiercel recover --data-dir /srv/a --data-dir /mnt/b --data-dir /mnt/c
   tiercel recover --data-dir /srv/a --data-dir /mnt/b --data-dir /mnt/c --yes
@@ -109,6 +117,7 @@ func (a *app) recoverCommand() *command {
 			}
 			report, failed := a.recoverOrJoin(opt, catalog, worker)
 			if report != nil {
+				a.recovered(report, opt.Apply, worker, failed)
 				if err := a.reportRecovery(report, output, failed == nil, recoverSteps(report)); err != nil {
 					return err
 				}
@@ -127,10 +136,10 @@ func (a *app) recoverCommand() *command {
 	flags.StringVar(&catalog, "catalog", "", "build on this `FILE` of 'tiercel backup' instead of a checkpoint")
 	flags.StringVar(&export, "export", "", "only write the pieces of checkpoint and journal found here to this `FILE`")
 	flags.StringArrayVar(&imports, "import", nil, "read pieces from this `FILE` of another machine; may be given several times")
-	flags.BoolVar(&worker, "worker", false, "only make workers of the directories: the cluster was recovered elsewhere")
+	flags.BoolVar(&worker, "worker", false, "only make workers of the directories: the cluster goes on without their logs, or was recovered elsewhere")
 	flags.StringArrayVar(&unlimited, "no-quota", nil, "take the limit of this `TENANT` away, so that what was found of it fits; may be given several times")
 	flags.BoolVar(&leaveOut, "leave-out", false, "recover although content that was found would not be kept")
-	flags.BoolVar(&discard, "discard-log", false, "set a log aside although it is intact")
+	flags.BoolVar(&discard, "discard-log", false, "set a log aside although it can be read to its end")
 	flags.BoolVar(&yes, "yes", false, "do it: every node of the cluster is stopped")
 	addOutput(flags, &output)
 	return cmd

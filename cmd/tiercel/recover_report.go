@@ -47,7 +47,7 @@ func (a *app) reportRecovery(r *recovery.Report, output string, well bool, steps
 			name = ""
 		}
 	case r.Generation == 0:
-		row("next", "nothing was changed; repeat with --yes when this node is stopped, and its cluster was recovered or restored elsewhere")
+		row("next", "nothing was changed; repeat with --yes when this node is stopped, and its cluster goes on without it, or was recovered or restored elsewhere")
 	default:
 		row("next", "nothing was changed; repeat with --yes when every node of the cluster is stopped")
 	}
@@ -73,6 +73,9 @@ func (a *app) reportCatalog(r *recovery.Report, row func(name, format string, ar
 	}
 	for _, f := range r.Found {
 		row("lost+found", "%s: %s", f.Tenant, f.Path)
+	}
+	if r.Identical > 0 {
+		row("identical", "%s not put there: the same content lies at the path, in a put that was repeated", counted(int(r.Identical), "record"))
 	}
 	for _, f := range r.NotFound {
 		row("not kept", "%s: %s, %d bytes: %s", f.Tenant, f.Original, f.Bytes, f.Reason)
@@ -129,11 +132,11 @@ func recoverSteps(r *recovery.Report) []string {
 	return steps
 }
 
-// workerSteps is for nodes whose cluster was recovered elsewhere: they make none.
+// workerSteps is for nodes whose cluster goes on, or was recovered elsewhere: they make none.
 func workerSteps(r *recovery.Report) []string {
 	return []string{
-		"see that the first node of the recovered or restored cluster runs",
-		fmt.Sprintf("start %s with --join HOST:PORT, the rpc address of that node", dirNames(r.Dirs)),
+		"see that the first node of the recovered or restored cluster runs, or the cluster that goes on without this one",
+		fmt.Sprintf("start %s with --join HOST:PORT, the rpc address of a node there", dirNames(r.Dirs)),
 	}
 }
 

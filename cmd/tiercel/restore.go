@@ -70,6 +70,7 @@ look at a backup, start the node where no old node can reach it, without --join 
 				}
 				return err
 			}
+			a.actedOn(report, "restore", nil)
 			if err := a.reportRecovery(report, output, true, restoreSteps(report)); err != nil || output == "json" {
 				return err
 			}

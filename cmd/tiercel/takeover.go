@@ -8,6 +8,7 @@ import (
 
 	"tiercel/actors"
 	"tiercel/cluster/model"
+	"tiercel/cmd/tiercel/internal/config"
 	"tiercel/store"
 )
 
@@ -24,7 +25,9 @@ nodes, or a cluster founded with --failover=false. Run it on the data directory 
 the standby (role learner in 'tiercel workers') while that node is stopped, then
 start the node as before. It also helps a cluster that has lost a majority of its
 voters for good: then run it on the voter whose log goes furthest, which
-'tiercel recover' names. The other voters are given up, with what only they hold.
+'tiercel recover' names. The other voters are given up, with what only they hold: it says
+how much that is by the catalog that is taken over. Where their directories are still
+there, 'tiercel recover --discard-log' over all of them keeps their volumes.
 
 Without --yes it only says what would happen; the status is then 0 when it could be
 done, 1 when not.
@@ -49,6 +52,9 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 			if err != nil {
 				return err
 			}
+			if yes {
+				a.acted(dir, t.Node, "takeover", takeoverDone(t), nil)
+			}
 			if output == "json" {
 				return a.printJSON(takeoverJSON(t, yes))
 			}
@@ -63,6 +69,15 @@ its data is set aside in quarantine/ and it comes back as a new node.`,
 	return cmd
 }
 
+// takeoverDone is what the audit log keeps of it.
+func takeoverDone(t *actors.Takeover) string {
+	done := fmt.Sprintf("made the only voter, at generation %d, fork %s, after log index %d; left behind %s", t.Generation, t.Fork, t.At, counted(len(t.Superseded), "member"))
+	if t.Left != nil {
+		done += fmt.Sprintf(", who alone hold %s with %s, of %s", counted(t.Left.Volumes, "volume"), config.FormatBytes(int64(t.Left.Bytes)), counted(int(t.Left.Files), "file"))
+	}
+	return done
+}
+
 // existingDir refuses a name in which a store would begin anew.
 func existingDir(op, dir string) (store.FS, error) {
 	if _, err := os.Stat(dir + "/node.yaml"); err != nil {
@@ -74,7 +89,7 @@ func existingDir(op, dir string) (store.FS, error) {
 func takeoverJSON(t *actors.Takeover, done bool) map[string]any {
 	out := map[string]any{
 		"node": t.Node, "cluster_id": t.ClusterID, "generation": t.Generation, "log_end": t.At, "committed": t.Committed,
-		"left_behind": len(t.Superseded), "done": done, "fork": nil, "last_write_at": nil,
+		"left_behind": len(t.Superseded), "left_behind_only": t.Left, "done": done, "fork": nil, "last_write_at": nil,
 	}
 	if t.Fork != "" {
 		out["fork"] = t.Fork
@@ -96,9 +111,31 @@ func (a *app) printTakeover(t *actors.Takeover, done bool) {
 		row("last write", "%s, by the clock of the node that took it", t.LastWritten.UTC().Format(time.RFC3339))
 	}
 	row("left behind", "%s: gone for good, with what only they hold", counted(len(t.Superseded), "member"))
+	a.takeoverCosts(t, done, row)
 	if done {
 		row("done", "fork %s; start the node now", t.Fork)
 		return
 	}
 	row("next", "nothing was changed; repeat with --yes when the old master is gone for good")
+}
+
+// takeoverCosts says what is given up, and how that could be kept.
+func (a *app) takeoverCosts(t *actors.Takeover, done bool, row func(name, format string, args ...any)) {
+	switch {
+	case t.Left == nil:
+		row("", "what that is cannot be counted: %s", t.LeftUnknown)
+		return
+	case t.Left.Volumes == 0:
+		row("", "by the catalog here they hold nothing alone: of each volume in use a copy is on another node")
+		return
+	}
+	row("", "by the catalog here that is %s with %s in use, and content of %s",
+		counted(t.Left.Volumes, "volume"), config.FormatBytes(int64(t.Left.Bytes)), counted(int(t.Left.Files), "file"))
+	if done {
+		row("", "it is lost to this cluster from its start on; before that, 'tiercel recover' can still keep it:")
+	} else {
+		row("", "where their directories are still there, 'tiercel recover' keeps it instead of this:")
+	}
+	row("", "  tiercel recover --discard-log --data-dir THIS --data-dir THEIRS…")
+	row("", "it knows of the newest changes only those that were journaled, and says so before it does anything")
 }

@@ -1,7 +1,8 @@
 // Package audit keeps the audit log of a node, one JSON object a line (httpapi.Action), in
 // audit/ of the data directory:
 //
-//	audit.log    management actions, refused ones too, and what the node read again
+//	audit.log    management actions, refused ones too, what the node read again, and what
+//	             takeover, recover and restore did to the directory
 //	refused.log  other requests that were refused for who sent them, files included
 //
 // The newest lines are there; a full file becomes audit.log.1, and so on up to Keep, or

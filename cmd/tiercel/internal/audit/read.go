@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,7 +61,11 @@ type Report struct {
 // they hold, it keeps no more of them than a line for each.
 type Reader struct {
 	streams []*stream
+	dirs    []fs.FileInfo // that were opened, each once
 }
+
+// Dirs is how many directories are read. One that was named twice is one.
+func (r *Reader) Dirs() int { return len(r.dirs) }
 
 // OpenReader opens the logs of data directories, and single files. Who writes to them
 // need not be stopped: what is written later is not read.
@@ -91,6 +96,12 @@ func (r *Reader) addDir(dir string) error {
 	within := filepath.Join(dir, dirName)
 	if _, err := os.Stat(within); errors.Is(err, fs.ErrNotExist) {
 		within = dir
+	}
+	if info, err := os.Stat(within); err == nil {
+		if slices.ContainsFunc(r.dirs, func(o fs.FileInfo) bool { return os.SameFile(o, info) }) {
+			return nil // its lines would count twice
+		}
+		r.dirs = append(r.dirs, info)
 	}
 	found := false
 	for _, one := range []struct {

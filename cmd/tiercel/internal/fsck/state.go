@@ -87,7 +87,7 @@ func (c *check) holdsLog(snapshots []uint64) (bool, error) {
 		return true, nil
 	}
 	if rec.Last > 0 {
-		c.report.add(Problem{Kind: KindSnapshot, Message: "there is none in snapshots/, though log/ is not empty; restore snapshots/"})
+		c.report.add(Problem{Kind: KindSnapshot, Message: "there is none in snapshots/, though log/ is not empty. " + store.DamagedLogHelp})
 	}
 	return rec.Last > 0, wal.Close()
 }
@@ -146,7 +146,7 @@ func (c *check) replay(meta store.SnapshotMeta) {
 	}
 	if rec.First > meta.Index+1 || rec.Last < meta.Index {
 		r.add(Problem{Kind: KindLog, Message: fmt.Sprintf(
-			"it holds entries %d to %d but the newest intact snapshot is at %d: a piece is missing; restore log/ or that snapshot",
+			"it holds entries %d to %d but the newest intact snapshot is at %d: a piece is missing. "+store.DamagedLogHelp,
 			rec.First, rec.Last, meta.Index)})
 		return
 	}

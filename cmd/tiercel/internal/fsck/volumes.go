@@ -50,7 +50,7 @@ func (c *check) checkVolumes() {
 		if !ok {
 			if row.CommittedEnd > store.DataStart {
 				c.report.add(Problem{Kind: KindVolume, Volume: id, Message: fmt.Sprintf(
-					"the catalog says that this node holds %d bytes of it, but there is no file; restore it from another copy", row.CommittedEnd)})
+					"the catalog says that this node holds %d bytes of it, but there is no file; if the volume has another copy, a running cluster restores it from that", row.CommittedEnd)})
 			}
 			continue
 		}
@@ -84,7 +84,7 @@ func (c *check) compare(row *messages.VolumeRow, state store.VolumeState) {
 		}
 	}
 	if state.Damage == "" && state.End < want {
-		wrong("its intact records end at byte %d, but %d are committed; restore it from another copy", state.End, want)
+		wrong("its intact records end at byte %d, but %d are committed; if the volume has another copy, a running cluster restores it from that", state.End, want)
 	}
 	if uint32(state.Tier) != row.Tier {
 		wrong("it lies in tier %d but is of tier %d", state.Tier, row.Tier)

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"tiercel/actors/runtime/discovery"
@@ -42,4 +43,16 @@ func (s *serving) joins(ctx context.Context, fs store.FS) (bool, error) {
 		s.log.Warn("--found was given, but nodes are registered already; this one joins them", "name", d.Name, "nodes", others)
 	}
 	return len(others) > 0, nil
+}
+
+// tellAside says at the start that does it what became of a node which its cluster went on
+// without: a supervisor that starts it again and again would else have it done unseen.
+func (s *serving) tellAside(aside *store.Aside) {
+	if aside == nil {
+		return
+	}
+	s.log.Warn("this directory was of a member of the log that its cluster went on without; --join set its data aside, and this is a new node. "+
+		"If the cluster was recovered or restored, 'tiercel recover --worker' before this start would have kept the volumes in use. "+
+		"No command puts them back; nothing was deleted",
+		"dir", filepath.Join(s.cfg.DataDir, aside.Dir), "was", aside.Node, "generation", aside.Superseded, "volumes", aside.Volumes, "bytes", aside.Bytes)
 }

@@ -138,6 +138,7 @@ func (s *serving) open(ctx context.Context) error {
 	if s.data, err = actors.OpenData(fs, rand.Reader, joins); err != nil {
 		return err
 	}
+	s.tellAside(s.data.Dir.SetAside())
 	s.openAudit()
 	for _, warning := range s.secretWarnings() { // the status has them later, and who starts a node looks here
 		s.log.Warn("who may speak to this node", "reason", warning)
