@@ -97,8 +97,8 @@ func readBeginning(wal *store.WAL, committed uint64, m *messages.CatalogLoaded, 
 	b.base = max(committed, m.Applied)
 	if last := wal.Last(); b.base > last || m.Applied+1 < wal.First() {
 		b.err = model.Errorf(model.CodeCorrupt, "open log",
-			"log/ holds entries %d to %d but the catalog is at %d and %d were committed: a piece of the log is missing; restore log/ or the older snapshot",
-			wal.First(), last, m.Applied, committed)
+			"log/ holds entries %d to %d but the catalog is at %d and %d were committed: a piece of the log is missing. %s",
+			wal.First(), last, m.Applied, committed, store.DamagedLogHelp)
 		return b
 	}
 	b.read(wal, t)

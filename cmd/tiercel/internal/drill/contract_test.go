@@ -31,6 +31,7 @@ type contract struct {
 	base      string
 	via       http.RoundTripper
 	token     func(*operation) string // of who sends an operation's example; nil: of who prepares it
+	leaving   string                  // the worker that is removed in the end
 }
 
 // What the document's examples stand for.
@@ -48,7 +49,8 @@ var prepare = map[string]func(*contract) []string{
 		w.do("DELETE", "/files/models/renamed.bin", "") // of the time before
 		return w.file()
 	},
-	"showWorker": (*contract).worker, "startDrain": (*contract).worker, "promote": (*contract).worker, "removeWorker": (*contract).worker,
+	"showWorker": (*contract).worker, "startDrain": (*contract).worker, "promote": (*contract).worker,
+	"removeWorker": (*contract).leaves,
 	"cancelDrain": func(w *contract) []string {
 		pair := w.worker()
 		w.must("POST", "/cluster/workers/"+pair[1]+"/drain", "")
@@ -225,6 +227,17 @@ func (w *contract) file() []string {
 }
 
 // worker names a live worker: the last of those that follow.
+// leaves drains a worker, the same one each time: its open volumes are to be sealed, and
+// its copies to be elsewhere.
+func (w *contract) leaves() []string {
+	w.t.Helper()
+	if w.leaving == "" {
+		w.leaving = w.worker()[1]
+	}
+	w.do("POST", "/cluster/workers/"+w.leaving+"/drain", "") // it may have left by now
+	return []string{exampleWorker, w.leaving}
+}
+
 func (w *contract) worker() []string {
 	w.t.Helper()
 	var list struct {
