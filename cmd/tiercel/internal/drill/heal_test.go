@@ -119,7 +119,7 @@ func TestHeal_FlippedBytesAreNeverServedAndOneScrubMendsThemAll(t *testing.T) {
 	h.until("the scrub and the repairs", 3*time.Minute, h.quiet)
 	h.readAll(h.via, nil)
 	var mended []string
-	h.until("every wrong byte to be what it was", procs.Patience, func() bool {
+	h.until("every wrong byte to be what it was", 3*procs.Patience, func() bool {
 		mended = nil
 		for base, f := range flipped {
 			list := h.worker(f.on).VolumeList
