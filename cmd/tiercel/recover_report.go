@@ -70,9 +70,16 @@ func (a *app) reportCatalog(r *recovery.Report, row func(name, format string, ar
 	}
 	if len(r.Absent) > 0 {
 		row("absent", "%s of the catalog in none of these directories: %s", counted(len(r.Absent), "worker"), absent(r))
+		if !r.Backup {
+			row("", "name their directories, too, where there still are any: with the logs of a majority of the voters there is nothing to recover,")
+			row("", "and what was changed since the journal ends would not be given up")
+		}
 	}
-	for _, f := range r.Found {
+	for _, f := range r.Found[:min(shownFound, len(r.Found))] {
 		row("lost+found", "%s: %s", f.Tenant, f.Path)
+	}
+	if more := len(r.Found) - shownFound; more > 0 {
+		row("lost+found", "and %d more; --output json has all of them", more)
 	}
 	if r.Identical > 0 {
 		row("identical", "%s not put there: the same content lies at the path, in a put that was repeated", counted(int(r.Identical), "record"))
@@ -110,6 +117,9 @@ func dirNames(dirs []recovery.DirReport) string {
 	}
 	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1] + " (in any order)"
 }
+
+// shownFound is how many files under /lost+found a person is shown.
+const shownFound = 20
 
 // neverAgain is the last step wherever workers of the catalog may be gone.
 const neverAgain = "a worker of the catalog that never comes back: 'tiercel workers remove WORKER'. While it is away, what only it\n" +
