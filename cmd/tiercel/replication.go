@@ -34,7 +34,9 @@ func (a *app) replicationCommand() *command {
 		Use:   "replication",
 		Short: "Show how far copies are from what their tiers want",
 		Long: `Shows, by tier, the volumes by state, the bytes of copies that are missing (debt), for
-how long, and how far followers are behind. Of a stranded volume no intact copy can be
+how long, and how far followers are behind. An open volume takes writes, a sealed one no
+more, a retiring one is being emptied by compaction; a degraded one has fewer intact
+copies than its tier asks for, and a job makes them. Of a stranded volume no intact copy can be
 reached, and one may come back; of a lost one a part is gone for good, or every copy is
 damaged. 'tiercel replication files' lists the files concerned.`,
 		Example: "  tiercel replication\n  tiercel replication --output json | jq '.tiers[].debt_bytes'",
