@@ -39,28 +39,19 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 			"if they are gone for good, release it ('tiercel workers release-brake')", b.Reason, b.WouldMoveBytes))
 	}
 	s.Warnings = append(s.Warnings, shortage.Of(s.Cluster, s.WorkerNodes, s.Workers)...)
-	if waits := shortage.Waits(s.Cluster, s.WorkerNodes, s.Workers); waits && s.State == "healthy" {
-		s.State = "degraded"
-	}
+	degraded := shortage.Waits(s.Cluster, s.WorkerNodes, s.Workers)
 	if out := unreadable(s); len(out) > 0 {
-		s.Warnings = append(s.Warnings, out...)
-		if s.State == "healthy" {
-			s.State = "degraded"
-		}
+		s.Warnings, degraded = append(s.Warnings, out...), true
 	}
 	if n := g.master.SilentWorkers; n > 0 {
+		degraded = true
 		s.Warnings = append(s.Warnings, fmt.Sprintf("nothing is heard of %s; start them, or remove from the cluster what will not come back", namedOf(g.master.Silent, int(n))))
-		if s.State == "healthy" {
-			s.State = "degraded"
-		}
 	}
 	for _, c := range s.Capacity {
 		if len(c.FailingDisks) > 0 {
+			degraded = true
 			s.Warnings = append(s.Warnings, fmt.Sprintf(
 				"the disk of %s takes nothing new; if it does not recover, replace it: drain and remove the worker", strings.Join(c.FailingDisks, ", ")))
-			if s.State == "healthy" {
-				s.State = "degraded"
-			}
 		}
 		if len(c.FullDisks) > 0 {
 			s.Warnings = append(s.Warnings, fmt.Sprintf(
@@ -70,6 +61,9 @@ func (g *Gateway) completeStatus(s *messages.ClusterStatusReply) {
 			s.Warnings = append(s.Warnings, fmt.Sprintf(
 				"the disk of %s is used beyond disk.warn_used_share; delete files, or add capacity or a worker", strings.Join(c.BeyondWarning, ", ")))
 		}
+	}
+	if degraded && s.State == "healthy" {
+		s.State = "degraded"
 	}
 }
 

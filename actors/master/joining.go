@@ -89,7 +89,7 @@ func (c *Controller) onGreet(ctx *runtime.Context, m *messages.Greet) {
 	case health.Refuse:
 		err := inUse(m.Node, known.Address)
 		if claim.Incarnation < known.Incarnation {
-			err = err.With("started_times", strconv.FormatUint(known.Incarnation, 10))
+			err = err.With(health.StartedTimes, strconv.FormatUint(known.Incarnation, 10))
 		}
 		ctx.Reply(c.greetReply(ctx, m, err))
 	case health.Ask:

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"tiercel/actors/runtime"
+	"tiercel/cluster/health"
 	"tiercel/cluster/model"
 	"tiercel/messages"
 	"tiercel/store"
@@ -149,7 +150,7 @@ func (m *Member) refused(ctx *runtime.Context, r *messages.GreetReply, err error
 		m.answered[r.Address] = true
 		return
 	}
-	if n, _ := strconv.ParseUint(r.Error.GetDetails()[startedTimes], 10, 64); n > 0 {
+	if n, _ := strconv.ParseUint(r.Error.GetDetails()[health.StartedTimes], 10, 64); n > 0 {
 		m.noteStale(ctx, n, err)
 		return
 	}
@@ -254,7 +255,7 @@ func (m *Member) judge(ctx *runtime.Context, g *messages.Greet) error {
 			g.Node, g.ClusterId, ctx.Runtime().Node(), id.ClusterID)
 	case p != nil && g.Incarnation < p.incarnation || p != nil && g.Incarnation == p.incarnation && p.boot != 0 && p.boot != g.Boot:
 		return model.Errorf(model.CodeConflict, op, "%s was started %d times already, this directory only %d times: it is a copy or an old backup; start with an empty one",
-			g.Node, p.incarnation, g.Incarnation).With(startedTimes, strconv.FormatUint(p.incarnation, 10))
+			g.Node, p.incarnation, g.Incarnation).With(health.StartedTimes, strconv.FormatUint(p.incarnation, 10))
 	}
 	return nil
 }

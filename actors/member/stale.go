@@ -6,9 +6,6 @@ import (
 	"tiercel/store"
 )
 
-// startedTimes is a detail of a refusal: how often the node that is known was started.
-const startedTimes = "started_times"
-
 // notedStale is that node.yaml says so.
 type notedStale struct{ reason, err error }
 

@@ -7,6 +7,10 @@ type Claim struct {
 	Incarnation, Boot uint64
 }
 
+// StartedTimes is a detail of the refusal of a claim: how often the node that is known was
+// started. A directory that was started less often is a copy or an old backup, for good.
+const StartedTimes = "started_times"
+
 // Verdict is what a claim deserves.
 type Verdict uint8
 
